@@ -1,1 +1,67 @@
-//! To be written.
+//! The offline verifier of Minutebook trails, and the stored formats that it reads: segments, descriptors, keys' derivation, receipts.
+//!
+//! Edge: no files, no network, no catalog, no clock. Bytes come from a [`Source`], keys from [`keys::Keys`]; what this crate computes anybody can
+//! compute again. It knows nothing of the code that writes.
+
+pub mod blob;
+pub mod check;
+pub mod coverage;
+mod cursor;
+pub mod descriptor;
+pub mod keys;
+pub mod leb;
+pub mod limits;
+pub mod log;
+pub mod receipt;
+pub mod report;
+pub mod section;
+pub mod segment;
+pub mod trailfile;
+pub mod verify;
+
+pub use cursor::EntryError;
+pub use descriptor::Id;
+pub use report::{Finding, Report, Severity};
+pub use verify::{Options, Pinned, verify};
+
+/// Where a trail's bytes come from. Names are those of `docs/formats/trail.md`, with `/` between folders.
+pub trait Source: Sync {
+    /// The whole content of an object; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be told or read.
+    fn read(&self, name: &str) -> std::io::Result<Option<Vec<u8>>>;
+
+    /// The names of all objects, in any order.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    fn list(&self) -> std::io::Result<Vec<String>>;
+}
+
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
+/// Bytes of exactly `2 * N` lower-case hex digits.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}

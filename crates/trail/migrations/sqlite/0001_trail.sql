@@ -1,0 +1,87 @@
+-- The catalog: places, wrapped keys, progress. Nothing here is evidence, and nothing here names a person.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value BLOB NOT NULL
+);
+
+-- Segments that have a place in the log. id_span is n when first and last id are less than 2^n ms apart.
+CREATE TABLE segment (
+    id           BLOB PRIMARY KEY NOT NULL,
+    log_index    BIGINT NOT NULL,
+    class        TEXT NOT NULL,
+    class_epoch  BLOB NOT NULL,
+    records      BIGINT NOT NULL,
+    kinds        BIGINT NOT NULL,
+    id_first     BLOB NOT NULL,
+    id_last      BLOB NOT NULL,
+    id_span      BIGINT NOT NULL,
+    time_first   BIGINT NOT NULL,
+    time_last    BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX segment_by_index ON segment (log_index);
+CREATE INDEX segment_by_id ON segment (id_span, id_first);
+CREATE INDEX segment_by_time ON segment (time_last);
+
+-- Segments that are being written; what is left of them is removed on opening.
+CREATE TABLE intent (
+    id    BLOB PRIMARY KEY NOT NULL,
+    blobs BLOB NOT NULL
+);
+
+-- Log entries that are not published yet, in the order of the log.
+CREATE TABLE pending_entry (
+    log_index BIGINT PRIMARY KEY NOT NULL,
+    entry     BLOB NOT NULL
+);
+
+CREATE TABLE class_epoch (
+    id      BLOB PRIMARY KEY NOT NULL,
+    class   TEXT NOT NULL,
+    month   TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    UNIQUE (class, month)
+);
+
+CREATE TABLE bucket (
+    bucket     BIGINT PRIMARY KEY NOT NULL,
+    generation BIGINT NOT NULL
+);
+
+CREATE TABLE subject (
+    lookup  BLOB PRIMARY KEY NOT NULL,
+    number  BIGINT NOT NULL UNIQUE,
+    bucket  BIGINT NOT NULL,
+    wrapped BLOB NOT NULL
+);
+CREATE INDEX subject_by_bucket ON subject (bucket);
+
+-- Which numbers are accounted for: the encoded ranges of one (producer, epoch, class).
+CREATE TABLE coverage (
+    producer BLOB NOT NULL,
+    epoch    BIGINT NOT NULL,
+    class    TEXT NOT NULL,
+    ranges   BLOB NOT NULL,
+    PRIMARY KEY (producer, epoch, class)
+);
+
+CREATE TABLE epoch (
+    producer BLOB NOT NULL,
+    epoch    BIGINT NOT NULL,
+    ended    BIGINT NOT NULL,
+    PRIMARY KEY (producer, epoch)
+);
+
+-- Blobs about somebody: what an erasure takes along.
+CREATE TABLE blob (
+    subject BIGINT NOT NULL,
+    id      BLOB NOT NULL,
+    PRIMARY KEY (subject, id)
+);
+
+-- Acts of the engine that are done and have no record yet, such as an erasure.
+CREATE TABLE act (
+    id   BLOB PRIMARY KEY NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL
+);

@@ -1,0 +1,84 @@
+//! Files that are there whole or not at all, after a power loss too: temporary file, fsync, rename, fsync of the folder. The one place of
+//! this crate that makes system calls. Edge: blocking; async callers go through `store`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Makes `folder` and its missing parents for the owner alone, each made durable in its parent.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_folder(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    sync_parent(folder)
+}
+
+/// Puts `bytes` at `target`, replacing what is there; `staging` is a folder of the same file system. Durable on return.
+pub fn replace(staging: &Path, unique: &str, target: &Path, bytes: &[&[u8]]) -> io::Result<()> {
+    let temporary = staging.join(unique);
+    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, target));
+    if written.is_err() {
+        // The temporary file may hold half of the content; the error that counts is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_parent(target)
+}
+
+fn write_new(path: &Path, bytes: &[&[u8]]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    for part in bytes {
+        file.write_all(part)?;
+    }
+    file.sync_all()
+}
+
+/// Removes a file, durably. That it is gone already is no error.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_parent(path),
+    }
+}
+
+/// Makes the names in the folder of `path` durable.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+/// Whether others than the owner may read or write `path`.
+pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// An exclusive lock on a file that lasts as long as the value (`flock`).
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Lock {
+    /// Takes the lock; `None` when another process or handle has it. Does not block.
+    pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Writes who holds the lock, for a person's eyes.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.write_all(text.as_bytes())
+    }
+}
