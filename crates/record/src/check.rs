@@ -213,20 +213,16 @@ fn seconds(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
 
 /// The content of a timestamp or a duration: seconds and nanoseconds.
 pub(crate) fn read_seconds(reader: &mut Reader<'_>) -> Result<(i64, u32), DecodeError> {
-    const SHAPE: Fault = Fault::Expected("a map of seconds (1) and nanoseconds (-9)");
-    if reader.next_byte() != Some(0xa2) {
-        return Err(reader.fault(SHAPE));
-    }
-    reader.map()?;
-    if reader.next_byte() != Some(0x01) {
-        return Err(reader.fault(SHAPE));
-    }
-    reader.integer()?;
+    // The heads of the map and of its two keys, each of which is one byte.
+    let expect = |reader: &mut Reader<'_>, head| match reader.next_byte() {
+        Some(found) if found == head => reader.advance(1).map(drop),
+        Some(_) => Err(reader.fault(Fault::Expected("a map of seconds (1) and nanoseconds (-9)"))),
+        None => Err(reader.fault(Fault::Truncated)),
+    };
+    expect(reader, 0xa2)?;
+    expect(reader, 0x01)?;
     let seconds = reader.signed()?;
-    if reader.next_byte() != Some(0x28) {
-        return Err(reader.fault(SHAPE));
-    }
-    reader.integer()?;
+    expect(reader, 0x28)?;
     let nanoseconds = reader.unsigned_up_to(NANOSECONDS - 1, "nanoseconds")?;
     Ok((seconds, nanoseconds as u32))
 }

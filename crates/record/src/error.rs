@@ -151,14 +151,6 @@ pub enum SchemaError {
         /// The type that was given.
         field_type: FieldType,
     },
-    /// A path outside of its limits.
-    #[error("field {place}: {source}")]
-    Path {
-        /// Place in the schema, from 0.
-        place: usize,
-        /// What is wrong with the path.
-        source: PathError,
-    },
     /// A type that there is not.
     #[error("field {place}: {source}")]
     UnknownType {

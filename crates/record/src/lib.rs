@@ -9,6 +9,7 @@ pub mod disclosure;
 pub mod error;
 pub mod field_type;
 pub mod fields;
+mod fuzz;
 pub mod header;
 pub mod limits;
 pub mod path;
@@ -24,3 +25,6 @@ pub use header::{ClassName, Epoch, Header, Kind, ProducerId, RecordId, Seq};
 pub use path::Path;
 pub use schema::{Field, Schema, SchemaDigest};
 pub use value::{Blob, Integer, Map, Seconds, Tensor, Value};
+
+#[doc(hidden)]
+pub use fuzz::fuzz_decoders;
