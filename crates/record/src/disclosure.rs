@@ -91,11 +91,7 @@ impl Disclosure {
         if values_bytes > VALUES_BYTES_MAX {
             return Err(ValuesError::TooLarge.into());
         }
-        let disclosure = Self { header: *header, schema: schema.clone(), fields };
-        match disclosure.betraying() {
-            Some(path) => Err(DisclosureError::Betrays(path.clone())),
-            None => Ok(disclosure),
-        }
+        Ok(Self { header: *header, schema: schema.clone(), fields })
     }
 
     /// The record's header.

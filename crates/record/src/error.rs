@@ -198,7 +198,7 @@ pub enum PartError {
     Zone,
 }
 
-/// A disclosure that cannot be made or does not hold together.
+/// A disclosure that cannot be made, or bytes that are none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DisclosureError {
     /// The bytes are no disclosure.
@@ -218,7 +218,4 @@ pub enum DisclosureError {
     /// A shown value does not fit its field.
     #[error(transparent)]
     Values(#[from] ValuesError),
-    /// Attributions, or a counterfactual, are shown while an input is masked: they betray it.
-    #[error("field {0} is shown although an input is masked")]
-    Betrays(Path),
 }
