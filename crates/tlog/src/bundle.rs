@@ -6,7 +6,7 @@ use crate::limits::{ENTRY_BYTES_MAX, TILE_WIDTH_MAX};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// An entry is longer than [`ENTRY_BYTES_MAX`].
-    #[error("entry has {bytes} bytes, above 65535")]
+    #[error("entry has {bytes} bytes, above {ENTRY_BYTES_MAX}")]
     EntryTooLong {
         /// Its length.
         bytes: usize,

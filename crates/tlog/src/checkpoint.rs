@@ -42,7 +42,7 @@ pub enum CheckpointError {
     },
     /// The third line is no hash.
     #[error("root of the checkpoint: {0}")]
-    Root(#[from] HashError),
+    Root(HashError),
     /// A tree without leaves has one root only.
     #[error("checkpoint of size 0 has another root than the empty tree's")]
     EmptyTreeRoot,
@@ -90,7 +90,7 @@ impl Checkpoint {
         };
         let number = decimal::parse(size).and_then(|size| TreeSize::new(size).ok());
         let size = number.ok_or_else(|| CheckpointError::Size { text: (*size).to_owned() })?;
-        let head = TreeHead { size, root: Hash::from_base64(root)? };
+        let head = TreeHead { size, root: Hash::from_base64(root).map_err(CheckpointError::Root)? };
         check_empty(&head)?;
         let extensions = extensions.iter().map(|&line| line.to_owned()).collect();
         Ok(Self { origin: (*origin).to_owned(), head, extensions })

@@ -35,7 +35,7 @@ impl Edge {
                 None => Vec::new(),
                 Some(tile) => {
                     let bytes =
-                        reader.read_tile(tile).map_err(|source| TiledTreeError::Read { tile, source })?;
+                        reader.read_tile(tile).map_err(|cause| TiledTreeError::Read { tile, cause })?;
                     tile_hashes(tile, &bytes)?
                 }
             });

@@ -32,11 +32,10 @@ impl Frontier {
     /// they are not those of this tree.
     pub fn from_bytes(head: TreeHead, bytes: &[u8]) -> Result<Self, TreeError> {
         let expected = head.size.get().count_ones() as usize * Hash::BYTES;
-        let (peaks, rest) = bytes.as_chunks::<32>();
-        if bytes.len() != expected || !rest.is_empty() {
+        if bytes.len() != expected {
             return Err(TreeError::FrontierLength { size: head.size, bytes: bytes.len(), expected });
         }
-        Self::checked(head, peaks.iter().copied().map(Hash::new).collect())
+        Self::checked(head, bytes.as_chunks::<32>().0.iter().copied().map(Hash::new).collect())
     }
 
     /// Takes up a tree from a source of its nodes, such as tiles, and checks it against its head.

@@ -52,7 +52,7 @@ pub enum KeyError {
         character: char,
     },
     /// Longer than [`VERIFIER_KEY_BYTES_MAX`].
-    #[error("verifier key has {bytes} bytes, above 4096")]
+    #[error("verifier key has {bytes} bytes, above {VERIFIER_KEY_BYTES_MAX}")]
     TooLong {
         /// Its length.
         bytes: usize,

@@ -46,7 +46,7 @@ pub struct VerifiedSignature<'k> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// Longer than [`NOTE_BYTES_MAX`].
-    #[error("note has {bytes} bytes, above 1048576")]
+    #[error("note has {bytes} bytes, above {NOTE_BYTES_MAX}")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -76,18 +76,18 @@ pub enum NoteError {
     #[error("note does not end in a newline")]
     End,
     /// More than [`SIGNATURES_MAX`].
-    #[error("note has {signatures} signatures, above 130")]
+    #[error("note has {signatures} signatures, above {SIGNATURES_MAX}")]
     TooManySignatures {
         /// How many.
         signatures: usize,
     },
     /// A line behind the blank line is no signature.
-    #[error("signature {number} of the note: {source}")]
+    #[error("signature {number} of the note: {problem}")]
     Signature {
         /// Which, from 1.
         number: usize,
         /// What is wrong with it.
-        source: SignatureError,
+        problem: SignatureError,
     },
     /// A known key's signature does not verify: the text or the signature was altered.
     #[error("signature by `{name}` (key {id}) is wrong")]
@@ -151,7 +151,7 @@ impl SignedNote {
             return Err(NoteError::TooManySignatures { signatures: count });
         }
         let parse = |(place, line): (usize, &str)| {
-            line.parse().map_err(|source| NoteError::Signature { number: place + 1, source })
+            line.parse().map_err(|problem| NoteError::Signature { number: place + 1, problem })
         };
         let signatures = lines.split('\n').enumerate().map(parse).collect::<Result<_, _>>()?;
         Ok(Self { text: text.to_owned(), signatures })

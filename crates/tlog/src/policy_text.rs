@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::decimal;
 use crate::key::{KeyError, VerifierKey};
-use crate::limits::POLICY_BYTES_MAX;
+use crate::limits::{POLICY_BYTES_MAX, POLICY_GROUPS_MAX, POLICY_LOGS_MAX, POLICY_WITNESSES_MAX};
 use crate::policy::{Policy, Threshold};
 
 /// A name or URL in a policy: at least one octet, none of them a space or a control character. Octets above 0x7E are opaque,
@@ -53,7 +53,7 @@ impl fmt::Debug for Word {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Longer than [`POLICY_BYTES_MAX`].
-    #[error("policy has {bytes} bytes, above 262144")]
+    #[error("policy has {bytes} bytes, above {POLICY_BYTES_MAX}")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -64,7 +64,6 @@ pub enum PolicyError {
         /// Which, from 1.
         line: usize,
         /// What is wrong with it.
-        #[source]
         problem: PolicyProblem,
     },
     /// One line says what the quorum is, `quorum none` if there is to be none.
@@ -144,14 +143,14 @@ pub enum PolicyProblem {
     /// A policy has one quorum.
     #[error("second quorum line")]
     SecondQuorum,
-    /// More than [`crate::limits::POLICY_LOGS_MAX`].
-    #[error("more than 64 logs")]
+    /// More than [`POLICY_LOGS_MAX`].
+    #[error("more than {POLICY_LOGS_MAX} logs")]
     TooManyLogs,
-    /// More than [`crate::limits::POLICY_WITNESSES_MAX`].
-    #[error("more than 64 witnesses")]
+    /// More than [`POLICY_WITNESSES_MAX`].
+    #[error("more than {POLICY_WITNESSES_MAX} witnesses")]
     TooManyWitnesses,
-    /// More than [`crate::limits::POLICY_GROUPS_MAX`].
-    #[error("more than 64 groups")]
+    /// More than [`POLICY_GROUPS_MAX`].
+    #[error("more than {POLICY_GROUPS_MAX} groups")]
     TooManyGroups,
 }
 

@@ -31,7 +31,7 @@ pub struct Proof {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// Longer than [`PROOF_BYTES_MAX`].
-    #[error("proof has {bytes} bytes, above 16777216")]
+    #[error("proof has {bytes} bytes, above {PROOF_BYTES_MAX}")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -55,15 +55,15 @@ pub enum ProofError {
         line: usize,
     },
     /// A line of the path is no hash.
-    #[error("line {line} of the proof: {source}")]
+    #[error("line {line} of the proof: {problem}")]
     Hash {
         /// Which, from 1.
         line: usize,
         /// What is wrong with it.
-        source: HashError,
+        problem: HashError,
     },
     /// More hashes than [`PATH_HASHES_MAX`].
-    #[error("proof has {hashes} hashes, above 63")]
+    #[error("proof has {hashes} hashes, above {PATH_HASHES_MAX}")]
     TooManyHashes {
         /// How many.
         hashes: usize,
@@ -133,7 +133,7 @@ impl Proof {
             return Err(ProofError::TooManyHashes { hashes });
         }
         let hash = |(text, line): (&str, usize)| {
-            Hash::from_base64(text).map_err(|source| ProofError::Hash { line, source })
+            Hash::from_base64(text).map_err(|problem| ProofError::Hash { line, problem })
         };
         let path = lines.map(hash).collect::<Result<_, _>>()?;
         let checkpoint = SignedNote::parse(&rest[blank + 2..])?;

@@ -29,12 +29,12 @@ pub trait TileReader {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TiledTreeError<E> {
     /// The reader failed.
-    #[error("cannot read {tile}")]
+    #[error("cannot read {tile}: {cause}")]
     Read {
         /// Which tile.
         tile: Tile,
         /// What the reader says.
-        source: E,
+        cause: E,
     },
     /// A tile is cut short or too long.
     #[error("{tile} has {bytes} bytes instead of {expected}")]
@@ -118,7 +118,7 @@ impl<'r, R: TileReader> TiledTree<'r, R> {
         if let Some(place) = self.kept.iter().position(|(kept, _)| *kept == tile) {
             return Ok(&self.kept[place].1);
         }
-        let bytes = self.reader.read_tile(tile).map_err(|source| TiledTreeError::Read { tile, source })?;
+        let bytes = self.reader.read_tile(tile).map_err(|cause| TiledTreeError::Read { tile, cause })?;
         let hashes = tile_hashes(tile, &bytes)?;
         if self.kept.len() == TILES_KEPT {
             self.kept.remove(0);
@@ -154,11 +154,10 @@ impl<R: TileReader> NodeSource for TiledTree<'_, R> {
 /// [`TiledTreeError::Length`] where they are not 32 bytes for each hash.
 pub fn tile_hashes<E>(tile: Tile, bytes: &[u8]) -> Result<Vec<Hash>, TiledTreeError<E>> {
     let expected = usize::from(tile.width()) * Hash::BYTES;
-    let (hashes, rest) = bytes.as_chunks::<32>();
-    if bytes.len() != expected || !rest.is_empty() {
+    if bytes.len() != expected {
         return Err(TiledTreeError::Length { tile, bytes: bytes.len(), expected });
     }
-    Ok(hashes.iter().copied().map(Hash::new).collect())
+    Ok(bytes.as_chunks::<32>().0.iter().copied().map(Hash::new).collect())
 }
 
 /// The level-0 tile that belongs to a bundle of these entries.

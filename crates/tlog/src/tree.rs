@@ -96,7 +96,7 @@ pub struct TreeHead {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
     /// More leaves than [`TREE_SIZE_MAX`].
-    #[error("tree size {size} is above 2^63 - 1")]
+    #[error("tree size {size} is above {TREE_SIZE_MAX}")]
     SizeTooLarge {
         /// The size asked for.
         size: u64,

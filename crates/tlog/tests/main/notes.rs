@@ -53,7 +53,7 @@ fn the_specifications_notes() {
 
 #[test]
 fn malformed_notes_are_refused() {
-    let signature = |number, source| NoteError::Signature { number, source };
+    let signature = |number, problem| NoteError::Signature { number, problem };
     let named = |character| SignatureError::Name(KeyError::NameCharacter { character });
     let table: &[(&[u8], NoteError)] = &[
         (b"", NoteError::NoBlankLine),

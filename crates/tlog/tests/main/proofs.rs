@@ -32,7 +32,7 @@ fn proofs_of_every_leaf() {
     let policy = policy();
     for count in 1..=leaves.len() {
         for leaf in 0..count {
-            let proof = proof(leaf as u32, &leaves[..count], if leaf % 2 == 0 { b"" } else { b"extra" });
+            let proof = proof(leaf as u32, &leaves[..count], if leaf < 3 { b"" } else { b"extra" });
             let file = proof.to_string();
             let parsed = Proof::parse(file.as_bytes()).unwrap();
             assert_eq!(parsed, proof);
@@ -98,7 +98,7 @@ fn malformed_proofs_are_refused() {
     let (header, note) = file.split_once("\n\n").unwrap();
     assert_eq!(header, format!("c2sp.org/tlog-proof@v1\nextra eA==\nindex 1\n{hash}"));
     let version = "c2sp.org/tlog-proof@v1\n";
-    let hash_error = |line, source| ProofError::Hash { line, source };
+    let hash_error = |line, problem| ProofError::Hash { line, problem };
     let table = [
         (String::new(), ProofError::Version),
         (file.replace("@v1", "@v2"), ProofError::Version),

@@ -25,7 +25,7 @@ fn layout(size: u64) -> BTreeSet<Tile> {
             break;
         }
         let full = (0..hashes / 256).map(|index| (index, 256));
-        let partial = (hashes % 256 > 0).then_some((hashes / 256, (hashes % 256) as u16));
+        let partial = [(hashes / 256, (hashes % 256) as u16)].into_iter().filter(|(_, width)| *width > 0);
         for (index, width) in full.chain(partial) {
             tiles.insert(Tile::hashes(level, index, width).unwrap());
             if level == 0 {
@@ -257,13 +257,18 @@ fn damaged_tiles_are_told() {
         Edge::from_tiles(&store, head),
         Err(TiledTreeError::Tree(TreeError::RootMismatch { .. }))
     ));
-    store.0.get_mut(&partial.to_string()).unwrap().pop();
-    let length = TiledTreeError::Length { tile: partial, bytes: 88 * 32 - 1, expected: 88 * 32 };
-    assert_eq!(TiledTree::new(&store, head.size).root(), Err(length.clone()));
-    assert_eq!(Edge::from_tiles(&store, head), Err(length));
+    let whole = store.0[&partial.to_string()].clone();
+    for bytes in [0, 87 * 32, 88 * 32 - 1, 88 * 32 + 1, 89 * 32] {
+        let mut wrong = whole.clone();
+        wrong.resize(bytes, 7);
+        store.0.insert(partial.to_string(), wrong);
+        let length = TiledTreeError::Length { tile: partial, bytes, expected: 88 * 32 };
+        assert_eq!(TiledTree::new(&store, head.size).root(), Err(length.clone()));
+        assert_eq!(Edge::from_tiles(&store, head), Err(length));
+    }
     store.0.remove(&partial.to_string());
-    let missing = TiledTreeError::Read { tile: partial, source: Missing };
-    assert_eq!(missing.to_string(), "cannot read tile/0/002.p/88");
+    let missing = TiledTreeError::Read { tile: partial, cause: Missing };
+    assert_eq!(missing.to_string(), "cannot read tile/0/002.p/88: missing");
     assert_eq!(TiledTree::new(&store, head.size).root(), Err(missing.clone()));
     assert_eq!(Edge::from_tiles(&store, head), Err(missing));
 }
