@@ -28,7 +28,10 @@ struct Lane<'m> {
 
 /// Proof that the processor has what the lanes need.
 #[derive(Clone, Copy)]
-pub(crate) struct Support(());
+pub(crate) struct Support {
+    /// It has AVX-512 for words in 128 bits as well.
+    beside: bool,
+}
 
 impl Support {
     /// The proof, if there is one. The standard library caches what it found.
@@ -38,7 +41,14 @@ impl Support {
             && is_x86_feature_detected!("sse2")
             && is_x86_feature_detected!("ssse3")
             && is_x86_feature_detected!("sse4.1");
-        has.then_some(Self(()))
+        let beside = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
+        has.then_some(Self { beside })
+    }
+
+    /// Without AVX-512, to test what other processors do.
+    #[cfg(test)]
+    pub(crate) fn less(self) -> Self {
+        Self { beside: false }
     }
 
     pub(crate) fn digest_many(self, data: &[u8], ends: &[usize], out: &mut Vec<Digest>) {
@@ -50,16 +60,36 @@ impl Support {
             start = end;
             message
         });
-        // SAFETY: `self` exists, so the processor has the features that `run` is compiled for.
-        unsafe { run::<LANES, _>(messages, split, &mut out[first..]) };
+        self.run(messages, split, &mut out[first..]);
     }
 
     pub(crate) fn node_hashes(self, level: &[Digest], out: &mut Vec<Digest>) {
         let first = out.len();
         out.resize(first + level.len() / 2, [0; 32]);
         let (pairs, _) = level.as_chunks::<2>();
-        // SAFETY: `self` exists, so the processor has the features that `run` is compiled for.
-        unsafe { run::<LANES, _>(pairs.iter(), split_node, &mut out[first..]) };
+        self.run(pairs.iter(), split_node, &mut out[first..]);
+    }
+
+    fn run<'m, M>(
+        self,
+        messages: impl Iterator<Item = M>,
+        split: impl Fn(M, &mut Tail) -> &'m [Block],
+        out: &mut [Digest],
+    ) {
+        // SAFETY: `self` exists, so the processor has the features of `run` and of `compress`, and when it says so those of
+        // `compress_beside`.
+        unsafe {
+            if self.beside {
+                run::<LANES, _>(
+                    messages,
+                    split,
+                    |states, blocks| kernel::compress_beside(states, blocks),
+                    out,
+                );
+            } else {
+                run::<LANES, _>(messages, split, |states, blocks| kernel::compress(states, blocks), out);
+            }
+        }
     }
 }
 
@@ -68,6 +98,7 @@ impl Support {
 fn run<'m, const N: usize, M>(
     mut messages: impl Iterator<Item = M>,
     split: impl Fn(M, &mut Tail) -> &'m [Block],
+    compress: impl Fn(&mut [State; N], [&Block; N]),
     out: &mut [Digest],
 ) {
     let mut lanes: [Lane<'m>; N] = std::array::from_fn(|_| Lane::idle());
@@ -82,7 +113,7 @@ fn run<'m, const N: usize, M>(
         busy += 1;
     }
     while busy > 1 {
-        kernel::compress(&mut states, std::array::from_fn(|lane| lanes[lane].block()));
+        compress(&mut states, std::array::from_fn(|lane| lanes[lane].block()));
         for (lane, state) in lanes.iter_mut().zip(&mut states) {
             lane.advance();
             if !lane.is_done() {

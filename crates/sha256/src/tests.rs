@@ -21,6 +21,12 @@ fn check(messages: &[Vec<u8>]) {
     let mut one = Vec::new();
     one_by_one(&data, &ends, &mut one);
     assert_eq!(found[0], [7; 32], "what was there stays");
+    #[cfg(target_arch = "x86_64")]
+    if let Some(support) = lanes::Support::detect() {
+        let mut less = Vec::new();
+        support.less().digest_many(&data, &ends, &mut less);
+        assert_eq!(found[1..], less);
+    }
     assert_eq!(found.len(), 1 + messages.len());
     for ((message, found), one) in messages.iter().zip(&found[1..]).zip(&one) {
         assert_eq!(*found, reference(message), "{} bytes of {}", message.len(), messages.len());

@@ -1,9 +1,9 @@
 //! The compression function of SHA-256 (FIPS 180-4 §6.2.2) on several independent blocks, with the SHA extensions of x86-64.
 
 use core::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x,
-    _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8,
-    _mm_shuffle_epi32, _mm_storeu_si128,
+    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_ror_epi32, _mm_set_epi32,
+    _mm_set_epi64x, _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32,
+    _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_srli_epi32, _mm_storeu_si128, _mm_ternarylogic_epi32,
 };
 
 use crate::Digest;
@@ -69,45 +69,73 @@ fn byte_swap() -> __m128i {
     _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203)
 }
 
-/// Compresses one block into each state. The lanes do not depend on each other: the processor overlaps them.
+/// The first half of the message schedule (FIPS 180-4 §6.2.2, step 1) of four words: each plus σ0 of the word behind it.
 #[inline]
-#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-pub(super) fn compress<const N: usize>(states: &mut [State; N], blocks: [&Block; N]) {
-    let before = *states;
-    let swap = byte_swap();
-    let mut words = [[_mm_setzero_si128(); 4]; N];
-    for (words, block) in words.iter_mut().zip(blocks) {
-        for (words, bytes) in words.iter_mut().zip(block.as_chunks::<16>().0) {
-            // SAFETY: `bytes` has the 16 bytes that are loaded; unaligned loads are allowed.
-            *words = _mm_shuffle_epi8(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }, swap);
-        }
-    }
+#[target_feature(enable = "sha")]
+fn schedule(words: __m128i, next: __m128i) -> __m128i {
+    _mm_sha256msg1_epu32(words, next)
+}
 
-    /// Four rounds on every lane; from the fifth group on the message schedule first. Written out so that every index is a constant.
-    macro_rules! rounds {
-        ($($group:literal)*) => {$({
-            // SAFETY: the 16 bytes from word 4 × group lie within the 64 words.
-            let k = unsafe { _mm_loadu_si128(K.as_ptr().add(4 * $group).cast()) };
-            for lane in 0..N {
-                let w = &mut words[lane];
-                if $group >= 4 {
-                    let sum = _mm_add_epi32(
-                        _mm_sha256msg1_epu32(w[$group % 4], w[($group + 1) % 4]),
-                        _mm_alignr_epi8::<4>(w[($group + 3) % 4], w[($group + 2) % 4]),
-                    );
-                    w[$group % 4] = _mm_sha256msg2_epu32(sum, w[($group + 3) % 4]);
-                }
-                let sum = _mm_add_epi32(w[$group % 4], k);
-                let state = &mut states[lane];
-                state.cdgh = _mm_sha256rnds2_epu32(state.cdgh, state.abef, sum);
-                state.abef = _mm_sha256rnds2_epu32(state.abef, state.cdgh, _mm_shuffle_epi32::<0x0e>(sum));
+/// As [`schedule`], with instructions that do not wait for the unit of the SHA extensions: on Intel's cores all of these share one port,
+/// which is what bounds interleaved hashing.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,avx512f,avx512vl")]
+fn schedule_beside(words: __m128i, next: __m128i) -> __m128i {
+    const XOR3: i32 = 0x96;
+    let behind = _mm_alignr_epi8::<4>(next, words);
+    let (a, b) = (_mm_ror_epi32::<7>(behind), _mm_ror_epi32::<18>(behind));
+    _mm_add_epi32(words, _mm_ternarylogic_epi32::<XOR3>(a, b, _mm_srli_epi32::<3>(behind)))
+}
+
+/// Four rounds on every lane for each group; from the fifth group on the message schedule first. Written out so that every index is a constant.
+macro_rules! four_rounds {
+    ($states:ident, $words:ident, $schedule:ident, $($group:literal)*) => {$({
+        // SAFETY: the 16 bytes from word 4 × group lie within the 64 words.
+        let k = unsafe { _mm_loadu_si128(K.as_ptr().add(4 * $group).cast()) };
+        for (state, w) in $states.iter_mut().zip(&mut $words) {
+            if $group >= 4 {
+                let sum = _mm_add_epi32(
+                    $schedule(w[$group % 4], w[($group + 1) % 4]),
+                    _mm_alignr_epi8::<4>(w[($group + 3) % 4], w[($group + 2) % 4]),
+                );
+                w[$group % 4] = _mm_sha256msg2_epu32(sum, w[($group + 3) % 4]);
             }
-        })*};
-    }
-    rounds!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+            let sum = _mm_add_epi32(w[$group % 4], k);
+            state.cdgh = _mm_sha256rnds2_epu32(state.cdgh, state.abef, sum);
+            state.abef = _mm_sha256rnds2_epu32(state.abef, state.cdgh, _mm_shuffle_epi32::<0x0e>(sum));
+        }
+    })*};
+}
 
-    for (state, before) in states.iter_mut().zip(before) {
-        state.abef = _mm_add_epi32(state.abef, before.abef);
-        state.cdgh = _mm_add_epi32(state.cdgh, before.cdgh);
-    }
+macro_rules! compress {
+    ($(#[$doc:meta])* $name:ident, $features:literal, $schedule:ident) => {
+        $(#[$doc])*
+        #[target_feature(enable = $features)]
+        pub(super) fn $name<const N: usize>(states: &mut [State; N], blocks: [&Block; N]) {
+            let before = *states;
+            let swap = byte_swap();
+            let mut words = [[_mm_setzero_si128(); 4]; N];
+            for (words, block) in words.iter_mut().zip(blocks) {
+                for (words, bytes) in words.iter_mut().zip(block.as_chunks::<16>().0) {
+                    // SAFETY: `bytes` has the 16 bytes that are loaded; unaligned loads are allowed.
+                    *words = _mm_shuffle_epi8(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }, swap);
+                }
+            }
+            four_rounds!(states, words, $schedule, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+            for (state, before) in states.iter_mut().zip(before) {
+                state.abef = _mm_add_epi32(state.abef, before.abef);
+                state.cdgh = _mm_add_epi32(state.cdgh, before.cdgh);
+            }
+        }
+    };
+}
+
+compress! {
+    /// Compresses one block into each state. The lanes do not depend on each other: the processor overlaps them.
+    compress, "sha,sse2,ssse3,sse4.1", schedule
+}
+
+compress! {
+    /// As [`compress`], with part of the message schedule in AVX-512.
+    compress_beside, "sha,sse2,ssse3,sse4.1,avx512f,avx512vl", schedule_beside
 }
