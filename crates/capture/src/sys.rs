@@ -283,6 +283,23 @@ pub(crate) unsafe fn close_leaked(file: &File) {
     unsafe { libc::close(file.as_raw_fd()) };
 }
 
+/// Runs `start` with all signals blocked for this thread, so that a thread that it starts gets none.
+pub(crate) fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero is a valid signal set to be filled; both sets are ours; blocking signals touches no memory.
+    let before = unsafe {
+        let (mut all, mut before) =
+            (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
+        libc::sigfillset(&mut all);
+        (libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) == 0).then_some(before)
+    };
+    let result = start();
+    if let Some(before) = before {
+        // SAFETY: the set that the system gave.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    }
+    result
+}
+
 /// Which process on which boot of which machine, as far as the system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ProcessIdentity {

@@ -1,0 +1,169 @@
+//! A part as its owner fills it: reservation, what has been defined in it, and how much of it is published.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::identity::{create_file, remove_if_there};
+use crate::limits::{PREFAULT_BYTES, SHAPES_REMEMBERED};
+use crate::part_file::{DRAINED_AT, END_AT, FRAMES_AT, PartHeader, TAIL_AT, TEMPORARY, part_name};
+use crate::region::{Backing, Region};
+use crate::storage::Storage;
+
+pub(crate) struct LivePart {
+    pub(crate) number: u32,
+    pub(crate) capacity: u64,
+    region: Region,
+    path: PathBuf,
+    /// A bit for each class and, behind, for each shape that is defined here.
+    classes: AtomicU64,
+    shapes: Box<[AtomicU64]>,
+    /// Bytes of frames that are published, padding included.
+    published: AtomicU64,
+    prefaulted: AtomicU64,
+}
+
+/// What a reservation gave.
+pub(crate) enum Reserved {
+    /// The frame's offset, and whether the maintenance thread should be told of progress.
+    At(u64, bool),
+    /// The part is full.
+    Passed,
+}
+
+impl LivePart {
+    /// Makes a part. Not durable on return: a flush makes it so, with its frames.
+    pub(crate) fn create(
+        folder: &Path,
+        header: &PartHeader,
+        backing: Backing,
+        storage: &dyn Storage,
+    ) -> io::Result<Self> {
+        let name = part_name(header.epoch, header.part);
+        let temporary = folder.join(format!("{name}{TEMPORARY}"));
+        remove_if_there(&temporary)?;
+        let file = create_file(&temporary)?;
+        let made = Self::fill(&file, header, storage).and_then(|()| {
+            let path = folder.join(name);
+            fs::rename(&temporary, &path)?;
+            Ok(path)
+        });
+        let path = match made {
+            Ok(path) => path,
+            Err(e) => {
+                remove_if_there(&temporary)?;
+                return Err(e);
+            }
+        };
+        let part = Self {
+            number: header.part,
+            capacity: header.capacity,
+            region: Region::new(file, header.capacity, FRAMES_AT, backing)?,
+            path,
+            classes: AtomicU64::new(0),
+            shapes: (0..SHAPES_REMEMBERED / 64).map(|_| AtomicU64::new(0)).collect(),
+            published: AtomicU64::new(0),
+            prefaulted: AtomicU64::new(0),
+        };
+        part.prefault_ahead();
+        Ok(part)
+    }
+
+    fn fill(file: &File, header: &PartHeader, storage: &dyn Storage) -> io::Result<()> {
+        storage.reserve(file, header.capacity)?;
+        file.write_all_at(&header.encode(), 0)?;
+        file.write_all_at(&FRAMES_AT.to_le_bytes(), TAIL_AT)?;
+        file.write_all_at(&FRAMES_AT.to_le_bytes(), DRAINED_AT)
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.region.file
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.region.is_mapped()
+    }
+
+    /// Bytes reserved so far, as an offset within the capacity.
+    pub(crate) fn tail(&self) -> u64 {
+        self.region.load(TAIL_AT).min(self.capacity)
+    }
+
+    /// Reserves `padded` bytes for one frame.
+    #[inline]
+    pub(crate) fn reserve(&self, padded: u64) -> io::Result<Reserved> {
+        let start = self.region.add(TAIL_AT, padded)?;
+        let end = start.saturating_add(padded);
+        if end <= self.capacity {
+            return Ok(Reserved::At(start, start / PREFAULT_BYTES != end / PREFAULT_BYTES));
+        }
+        if start <= self.capacity {
+            self.region.store(END_AT, start)?;
+        }
+        Ok(Reserved::Passed)
+    }
+
+    /// Ends the part: no reservation succeeds from now on.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        self.reserve(self.capacity + 16).map(|_| ())
+    }
+
+    /// Publishes a frame at a place that was reserved for it.
+    #[inline]
+    pub(crate) fn publish(&self, at: u64, cipher: &[u8], tag: &[u8; 16], padded: u64) -> io::Result<()> {
+        self.region.put_frame(at, cipher, tag)?;
+        self.published.fetch_add(padded, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether the part is full and no thread writes to it any more.
+    pub(crate) fn is_complete(&self) -> bool {
+        let published = self.published.load(Ordering::Acquire);
+        self.region.load(END_AT) == published + FRAMES_AT
+    }
+
+    #[inline]
+    pub(crate) fn has_class(&self, class: u8) -> bool {
+        self.classes.load(Ordering::Acquire) >> class & 1 == 1
+    }
+
+    pub(crate) fn note_class(&self, class: u8) {
+        self.classes.fetch_or(1 << class, Ordering::Release);
+    }
+
+    /// False also for shapes that are beyond what is remembered.
+    #[inline]
+    pub(crate) fn has_shape(&self, shape: u32) -> bool {
+        self.shapes
+            .get((shape / 64) as usize)
+            .is_some_and(|bits| bits.load(Ordering::Acquire) >> (shape % 64) & 1 == 1)
+    }
+
+    pub(crate) fn note_shape(&self, shape: u32) {
+        if let Some(bits) = self.shapes.get((shape / 64) as usize) {
+            bits.fetch_or(1 << (shape % 64), Ordering::Release);
+        }
+    }
+
+    /// Faults in what callers will write to next.
+    pub(crate) fn prefault_ahead(&self) {
+        let to = (self.tail() + 2 * PREFAULT_BYTES).min(self.capacity);
+        let from = self.prefaulted.fetch_max(to, Ordering::Relaxed);
+        if from < to {
+            self.region.prefault(from, to);
+        }
+    }
+
+    /// The same after a flush, which has write-protected all pages again.
+    pub(crate) fn prefault_again(&self) {
+        let tail = self.tail();
+        self.region.prefault(tail, (tail + PREFAULT_BYTES).min(self.capacity));
+    }
+
+    /// Deletes a part that was never begun.
+    pub(crate) fn delete(&self) -> io::Result<()> {
+        remove_if_there(&self.path)
+    }
+}

@@ -1,0 +1,10 @@
+//! Behaviour of the spool through the crate's API: what is handed over is read, whatever happens to the process in between.
+
+mod crash;
+mod faults;
+mod fork;
+mod identity;
+mod reading;
+mod round_trip;
+mod support;
+mod threads;
