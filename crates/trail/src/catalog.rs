@@ -109,8 +109,8 @@ pub struct Placement {
     pub ended: Vec<(Id, u64)>,
     /// Acts that have their record now.
     pub acts: Vec<Id>,
-    /// The log's right edge, encoded.
-    pub frontier: Vec<u8>,
+    /// The log's size with the new entries.
+    pub log_size: u64,
     /// The log's size up to which it was published before: entries below are not needed any more.
     pub published: u64,
 }
@@ -178,6 +178,13 @@ impl Catalog {
         |error| Error::catalog(&self.path, error)
     }
 
+    /// How many entries the log has, published or not.
+    pub async fn log_size(&self) -> Result<u64> {
+        let bytes = self.meta("log_size").await?;
+        let size = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()).map(u64::from_be_bytes);
+        size.ok_or_else(|| self.malformed("its `log_size`"))
+    }
+
     /// A named value.
     pub async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
         sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
@@ -193,20 +200,32 @@ impl Catalog {
         set_meta(&mut connection, name, value).await.map_err(self.fault())
     }
 
-    /// Notes segments that are about to be written, with their blobs.
-    pub async fn intend(&self, segments: &[Id], blobs: &[u8]) -> Result<()> {
+    /// Notes segments that are about to be written. Durable on return.
+    pub async fn intend(&self, segments: &[Id]) -> Result<()> {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO intent (id, blobs) ");
         insert.push_values(segments, |mut row, id| {
-            row.push_bind(id.to_vec()).push_bind(blobs.to_vec());
+            row.push_bind(id.to_vec()).push_bind(Vec::new());
         });
         insert.build().execute(&self.pool).await.map_err(self.fault())?;
         Ok(())
     }
 
+    /// Notes the blobs that are about to be written with a segment. Durable on return.
+    pub async fn intend_blobs(&self, segment: &Id, blobs: &[Id]) -> Result<()> {
+        sqlx::query("UPDATE intent SET blobs = $1 WHERE id = $2")
+            .bind(blobs.as_flattened())
+            .bind(segment.to_vec())
+            .execute(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        Ok(())
+    }
+
     /// Segments that were to be written, and their blobs.
-    pub async fn intents(&self) -> Result<Vec<(Id, Vec<u8>)>> {
+    pub async fn intents(&self) -> Result<Vec<(Id, Vec<Id>)>> {
         let rows = sqlx::query("SELECT id, blobs FROM intent").fetch_all(&self.pool).await.map_err(self.fault())?;
-        rows.iter().map(|row| Ok((self.id(row, "id")?, row.get("blobs")))).collect()
+        let blobs = |row: &SqliteRow| row.get::<Vec<u8>, _>("blobs").as_chunks::<16>().0.to_vec();
+        rows.iter().map(|row| Ok((self.id(row, "id")?, blobs(row)))).collect()
     }
 
     /// Forgets an intent whose objects are gone.
@@ -311,7 +330,7 @@ impl Catalog {
             .bind(placement.published as i64)
             .execute(&mut *connection)
             .await?;
-        set_meta(connection, "frontier", &placement.frontier).await
+        set_meta(connection, "log_size", &placement.log_size.to_be_bytes()).await
     }
 
     /// Log entries that may not be published yet, ascending.
@@ -509,17 +528,16 @@ impl Catalog {
         transaction.commit().await.map_err(self.fault())
     }
 
-    /// What is placed of one (producer, epoch, class).
-    pub async fn coverage(&self, producer: &Id, epoch: u64, class: &str) -> Result<RangeSet> {
-        let ranges: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT ranges FROM coverage WHERE producer = $1 AND epoch = $2 AND class = $3")
-                .bind(producer.to_vec())
-                .bind(epoch as i64)
-                .bind(class)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(self.fault())?;
-        ranges.map_or(Ok(RangeSet::default()), |bytes| self.ranges(&bytes))
+    /// What is placed of one epoch, by class.
+    pub async fn coverage(&self, producer: &Id, epoch: u64) -> Result<Vec<(String, RangeSet)>> {
+        let rows = sqlx::query("SELECT class, ranges FROM coverage WHERE producer = $1 AND epoch = $2")
+            .bind(producer.to_vec())
+            .bind(epoch as i64)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        let row = |row: &SqliteRow| Ok((row.get("class"), self.ranges(&row.get::<Vec<u8>, _>("ranges"))?));
+        rows.iter().map(row).collect()
     }
 
     /// All of it, for `doctor`.
@@ -575,12 +593,20 @@ impl Catalog {
         Ok(found)
     }
 
-    /// Segments with events within `from..=to` (ns since 1970), the latest first, from the `skip`th on.
-    pub async fn segments_by_time(&self, from: i64, to: i64, skip: u64, limit: u64) -> Result<Vec<SegmentRow>> {
-        let rows = sqlx::query(
-            "SELECT * FROM segment WHERE time_last >= $1 AND time_first <= $2 AND records > 0 \
-             ORDER BY time_last DESC, log_index DESC LIMIT $3 OFFSET $4",
-        )
+    /// Segments with events within `from..=to` (ns since 1970), from the `skip`th on.
+    pub async fn segments_by_time(
+        &self,
+        from: i64,
+        to: i64,
+        oldest_first: bool,
+        skip: u64,
+        limit: u64,
+    ) -> Result<Vec<SegmentRow>> {
+        const LATEST: &str = "SELECT * FROM segment WHERE time_last >= $1 AND time_first <= $2 AND records > 0 \
+                              ORDER BY time_last DESC, log_index DESC LIMIT $3 OFFSET $4";
+        const OLDEST: &str = "SELECT * FROM segment WHERE time_last >= $1 AND time_first <= $2 AND records > 0 \
+                              ORDER BY time_last, log_index LIMIT $3 OFFSET $4";
+        let rows = sqlx::query(if oldest_first { OLDEST } else { LATEST })
         .bind(from)
         .bind(to)
         .bind(limit as i64)

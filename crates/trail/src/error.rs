@@ -4,7 +4,7 @@ use minutebook_verify::hex;
 use std::path::{Path, PathBuf};
 
 /// The result of the engine's calls.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +208,9 @@ pub enum Error {
     /// Something given by the caller is wrong.
     #[error("{0}")]
     Request(String),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes, and no key is made without")]
+    NoRandomness,
     /// The engine stopped after an earlier failure.
     #[error("the engine stopped after a failure ({0}): open the trail again to recover")]
     Stopped(String),
@@ -259,7 +262,7 @@ impl Error {
             | Self::CatalogUnusable { .. }
             | Self::BucketGeneration { .. }
             | Self::CatalogBehindLog { .. } => Remedy::FixSetup,
-            Self::Store(_) | Self::Io { .. } | Self::Catalog { .. } | Self::Spool(_) | Self::Stopped(_) => Remedy::Retry,
+            Self::NoRandomness | Self::Store(_) | Self::Io { .. } | Self::Catalog { .. } | Self::Spool(_) | Self::Stopped(_) => Remedy::Retry,
             Self::BucketInTransition { .. }
             | Self::LogDisagrees { .. }
             | Self::ReadBack { .. }

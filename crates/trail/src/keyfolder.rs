@@ -3,6 +3,7 @@
 
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::environment::draw;
 use crate::wrap::{self, Purpose};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,6 +11,7 @@ use minutebook_capture::Random;
 use minutebook_verify::keys::{Cipher, Secret};
 use minutebook_verify::{Id, hex};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -87,18 +89,14 @@ impl KeyFolder {
         if path.join(KEYS_FILE).exists() {
             return Err(Error::KeysExist { folder: path.to_owned() });
         }
-        let fresh = || {
-            let mut bytes = [0; 32];
-            random.fill(&mut bytes);
-            Secret::new(bytes)
-        };
+        let fresh = || draw(random).map(Secret::new);
         let folder = Self {
             path: path.to_owned(),
             trail,
-            signing: fresh(),
-            acknowledgement: fresh(),
-            intake: fresh(),
-            key_encryption: vec![NamedKey { id: key_id(random), key: fresh() }],
+            signing: fresh()?,
+            acknowledgement: fresh()?,
+            intake: fresh()?,
+            key_encryption: vec![Self::fresh_key(random)?],
         };
         durable::make_folder(path).map_err(|e| Error::io("make the key folder", path, e))?;
         folder.save()?;
@@ -178,10 +176,8 @@ impl KeyFolder {
     }
 
     /// A fresh name for a key.
-    pub fn fresh_key(random: &dyn Random) -> NamedKey {
-        let mut bytes = [0; 32];
-        random.fill(&mut bytes);
-        NamedKey { id: key_id(random), key: Secret::new(bytes) }
+    pub fn fresh_key(random: &dyn Random) -> Result<NamedKey> {
+        Ok(NamedKey { id: hex(&draw::<8>(random)?), key: Secret::new(draw(random)?) })
     }
 
     /// Unwraps with whichever key-encryption key fits: during a rotation two do.
@@ -197,16 +193,22 @@ impl KeyFolder {
         Buckets::open(self)
     }
 
+    /// All bucket keys that there are, for reading only.
+    pub fn bucket_keys(&self) -> Result<HashMap<u16, Vec<Secret>>> {
+        let path = self.path.join(BUCKETS_FILE);
+        if !path.exists() {
+            return Ok(HashMap::new());
+        }
+        let file = File::open(&path).map_err(|e| Error::io("open the bucket keys", &path, e))?;
+        let slots = Buckets::read(self, &file, &path)?;
+        let keys = |slot: [Option<Half>; 2]| slot.into_iter().flatten().map(|half| half.key).collect::<Vec<_>>();
+        Ok((0..).zip(slots).map(|(bucket, slot)| (bucket, keys(slot))).filter(|(_, keys)| !keys.is_empty()).collect())
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-fn key_id(random: &dyn Random) -> String {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes);
-    hex(&bytes)
 }
 
 fn secret(text: &str) -> Option<Secret> {
@@ -244,8 +246,13 @@ impl Buckets {
             durable::replace(&folder.path, "buckets.new", &path, &[&vec![0; len as usize]]).map_err(io)?;
         }
         let file = OpenOptions::new().read(true).write(true).mode(0o600).open(&path).map_err(io)?;
-        let mut bytes = vec![0; len as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(io)?;
+        let slots = Self::read(folder, &file, &path)?;
+        Ok(Self { file, path, trail: folder.trail, wrapping: Cipher::new(&folder.current().key), slots })
+    }
+
+    fn read(folder: &KeyFolder, file: &File, path: &Path) -> Result<Vec<[Option<Half>; 2]>> {
+        let mut bytes = vec![0; usize::from(BUCKETS) * SLOT as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(|e| Error::io("read the bucket keys", path, e))?;
         let mut slots = vec![[const { None }; 2]; usize::from(BUCKETS)];
         for (at, half) in bytes.as_chunks::<HALF>().0.iter().enumerate() {
             let generation = u32::from_le_bytes([half[0], half[1], half[2], half[3]]);
@@ -254,11 +261,11 @@ impl Buckets {
             }
             let bucket = (at / 2) as u16;
             let key = folder.unwrap(Purpose::Bucket { bucket, generation }, &half[4..]).ok_or_else(|| {
-                Error::KeysMalformed { file: path.clone(), what: "a bucket key that the key-encryption key does not open" }
+                Error::KeysMalformed { file: path.to_owned(), what: "a bucket key that the key-encryption key does not open" }
             })?;
             slots[at / 2][at % 2] = Some(Half { generation, key });
         }
-        Ok(Self { file, path, trail: folder.trail, wrapping: Cipher::new(&folder.current().key), slots })
+        Ok(slots)
     }
 
     /// The key of a bucket and its generation, when there is one.
@@ -327,7 +334,7 @@ impl Buckets {
             for (at, half) in slot.iter().enumerate() {
                 if let Some(half) = half {
                     let from = bucket * SLOT as usize + at * HALF;
-                    bytes[from..from + HALF].copy_from_slice(&self.encode(bucket as u16, half, random));
+                    bytes[from..from + HALF].copy_from_slice(&self.encode(bucket as u16, half, random)?);
                 }
             }
         }
@@ -343,22 +350,20 @@ impl Buckets {
     }
 
     fn write_half(&mut self, bucket: u16, half: usize, generation: u32, random: &dyn Random) -> Result<()> {
-        let mut key = [0; 32];
-        random.fill(&mut key);
-        let fresh = Half { generation, key: Secret::new(key) };
-        let bytes = self.encode(bucket, &fresh, random);
+        let fresh = Half { generation, key: Secret::new(draw(random)?) };
+        let bytes = self.encode(bucket, &fresh, random)?;
         self.write_at(bucket, half, &bytes)?;
         self.slots[usize::from(bucket)][half] = Some(fresh);
         Ok(())
     }
 
-    fn encode(&self, bucket: u16, half: &Half, random: &dyn Random) -> [u8; HALF] {
+    fn encode(&self, bucket: u16, half: &Half, random: &dyn Random) -> Result<[u8; HALF]> {
         let purpose = Purpose::Bucket { bucket, generation: half.generation };
-        let wrapped = wrap::wrap(&self.wrapping, &self.trail, purpose, &half.key, random);
+        let wrapped = wrap::wrap(&self.wrapping, &self.trail, purpose, &half.key, random)?;
         let mut bytes = [0; HALF];
         bytes[..4].copy_from_slice(&half.generation.to_le_bytes());
         bytes[4..].copy_from_slice(&wrapped);
-        bytes
+        Ok(bytes)
     }
 
     fn write_at(&self, bucket: u16, half: usize, bytes: &[u8; HALF]) -> Result<()> {

@@ -1,1 +1,37 @@
-//! To be written.
+//! The engine of a Minutebook trail: lock, catalog, keys and erasure, sealing, sequencing, recovery; and reading beside it. Edge: no HTTP, no
+//! people's roles; the only holder of the signing key.
+
+mod batch;
+mod build;
+mod catalog;
+mod drain;
+mod durable;
+mod engine;
+mod environment;
+mod erase;
+mod error;
+mod folder_source;
+mod keyfolder;
+pub mod limits;
+mod own;
+mod place;
+mod publish;
+mod reader;
+mod rotate;
+mod seal;
+mod store;
+mod subjects;
+mod wrap;
+
+pub use catalog::CATALOG_FILE;
+pub use drain::{DrainReport, SYSTEM};
+pub use engine::Engine;
+pub use environment::Environment;
+pub use erase::{Certificate, Whom};
+pub use error::{Error, Remedy, Result};
+pub use folder_source::FolderSource;
+pub use keyfolder::KeyFolder;
+pub use place::{InitOptions, Place, init};
+pub use reader::{ClassEpochKey, Content, Filter, Reader, SealedAt, StoredRecord, TrailKeys};
+pub use seal::SealReport;
+pub use store::{FlushingFolder, Objects};

@@ -1,5 +1,7 @@
 //! Wrapping one key under another (`docs/formats/keys.md`, "Wrapping"). Edge: which key wraps which is for the callers to know.
 
+use crate::environment::draw;
+use crate::error::Result;
 use minutebook_capture::Random;
 use minutebook_record::cbor;
 use minutebook_verify::Id;
@@ -63,16 +65,16 @@ pub fn wrap(
     purpose: Purpose<'_>,
     key: &Secret,
     random: &dyn Random,
-) -> [u8; WRAPPED_BYTES] {
-    let mut nonce = [0; 12];
-    random.fill(&mut nonce);
+) -> Result<[u8; WRAPPED_BYTES]> {
+    let nonce = draw::<12>(random)?;
     let mut sealed = Vec::with_capacity(48);
     sealed.extend_from_slice(key.expose());
     under.seal_with(nonce, &associated(trail, purpose), &mut sealed);
     let mut wrapped = [0; WRAPPED_BYTES];
     wrapped[..12].copy_from_slice(&nonce);
     wrapped[12..].copy_from_slice(&sealed);
-    wrapped
+    sealed.zeroize();
+    Ok(wrapped)
 }
 
 /// The key in `wrapped`; `None` when it is not one of this trail, purpose and wrapping key.

@@ -1,0 +1,223 @@
+//! A batch: the records of one class that become one segment, between drain and sealing. Edge: holds clear values, in memory only.
+
+use crate::limits;
+use crate::own::Losses;
+use minutebook_capture::ShapeDef;
+use minutebook_record::{ClassName, FieldType, Kind, RecordId};
+use minutebook_verify::Id;
+use minutebook_verify::descriptor::{Gone, Mark};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One record on its way into a segment.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The record's id.
+    pub id: RecordId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Index into the batch's producers.
+    pub producer: u16,
+    /// Its number.
+    pub seq: u64,
+    /// Schema and constants.
+    pub shape: Arc<ShapeDef>,
+    /// Its values in the batch's arena.
+    pub values: Range<usize>,
+    /// Where its values end, in the batch's list of ends (relative to its values).
+    pub ends: Range<usize>,
+    /// Whom it is about: indices into the batch's lookups.
+    pub subjects: Vec<u32>,
+    /// The decision whose subjects it shares, when it names none itself.
+    pub about: Option<RecordId>,
+    /// What the log repeats of it.
+    pub mark: Option<Mark>,
+}
+
+/// Large content that a record names.
+#[derive(Debug)]
+pub struct IncomingBlob {
+    /// Its id.
+    pub id: Id,
+    /// Index of the record, in the order of arrival.
+    pub record: usize,
+    /// Its content.
+    pub content: Vec<u8>,
+}
+
+/// Records of one class.
+#[derive(Debug)]
+pub struct Batch {
+    /// The class.
+    pub class: ClassName,
+    /// The records, in the order of arrival until [`Batch::close`], then by id.
+    pub records: Vec<Incoming>,
+    /// Values of all records.
+    pub arena: Vec<u8>,
+    /// Ends of the values.
+    pub ends: Vec<u32>,
+    /// Producers and epochs.
+    pub producers: Vec<(Id, u64)>,
+    /// Lookup hashes of the subjects.
+    pub lookups: Vec<[u8; 32]>,
+    /// Blobs of the records.
+    pub blobs: Vec<IncomingBlob>,
+    /// Numbers without a record, to be stated with this batch.
+    pub losses: Losses,
+    /// What is destroyed, to be stated with this batch.
+    pub gone: Vec<Gone>,
+    /// Epochs whose account ends with this batch.
+    pub ended: Vec<(Id, u64)>,
+    /// Acts that are recorded with this batch.
+    pub acts: Vec<Id>,
+    producer_index: HashMap<(Id, u64), u16>,
+    lookup_index: HashMap<[u8; 32], u32>,
+    ids: HashSet<RecordId>,
+    blob_bytes: usize,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new(class: ClassName) -> Self {
+        Self {
+            class,
+            records: Vec::new(),
+            arena: Vec::new(),
+            ends: Vec::new(),
+            producers: Vec::new(),
+            lookups: Vec::new(),
+            blobs: Vec::new(),
+            losses: Losses::new(),
+            gone: Vec::new(),
+            ended: Vec::new(),
+            acts: Vec::new(),
+            producer_index: HashMap::new(),
+            lookup_index: HashMap::new(),
+            ids: HashSet::new(),
+            blob_bytes: 0,
+        }
+    }
+
+    /// Whether there is nothing to seal.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+            && self.losses.is_empty()
+            && self.gone.is_empty()
+            && self.ended.is_empty()
+            && self.acts.is_empty()
+    }
+
+    /// Whether one more record of any size would be too many.
+    pub fn is_full(&self) -> bool {
+        self.records.len() >= limits::SEGMENT_RECORDS
+            || self.arena.len() >= limits::SEGMENT_BYTES
+            || self.blob_bytes >= limits::SEGMENT_BLOB_BYTES
+            || self.producers.len() >= limits::SEGMENT_PRODUCERS
+    }
+
+    /// Whether a record with this id is in the batch.
+    pub fn has(&self, id: &RecordId) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// The index of a producer's epoch.
+    pub fn producer(&mut self, producer: Id, epoch: u64) -> u16 {
+        let next = self.producers.len() as u16;
+        *self.producer_index.entry((producer, epoch)).or_insert_with(|| {
+            self.producers.push((producer, epoch));
+            next
+        })
+    }
+
+    /// The index of a subject.
+    pub fn lookup(&mut self, lookup: [u8; 32]) -> u32 {
+        let next = self.lookups.len() as u32;
+        *self.lookup_index.entry(lookup).or_insert_with(|| {
+            self.lookups.push(lookup);
+            next
+        })
+    }
+
+    /// Copies values in and gives their place.
+    pub fn hold(&mut self, values: &[u8], ends: &[usize]) -> (Range<usize>, Range<usize>) {
+        let (at, end) = (self.arena.len(), self.ends.len());
+        self.arena.extend_from_slice(values);
+        self.ends.extend(ends.iter().map(|end| *end as u32));
+        (at..self.arena.len(), end..self.ends.len())
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: Incoming) {
+        self.ids.insert(record.id);
+        self.records.push(record);
+    }
+
+    /// Adds a blob of the record that is added next.
+    pub fn push_blob(&mut self, id: Id, content: Vec<u8>) {
+        self.blob_bytes += content.len();
+        self.blobs.push(IncomingBlob { id, record: self.records.len(), content });
+    }
+
+    /// The values of a record, one for each place of its schema, constants put in. Replaces the content of `fields`.
+    pub fn fields<'a>(&'a self, record: &'a Incoming, fields: &mut Vec<&'a [u8]>) {
+        fields.clear();
+        let values = &self.arena[record.values.clone()];
+        let mut ends = self.ends[record.ends.clone()].iter().map(|end| *end as usize);
+        let mut constants = record.shape.constants().iter().peekable();
+        let mut at = 0;
+        for place in 0..record.shape.schema().len() {
+            match constants.next_if(|(constant, _)| *constant == place) {
+                Some((_, value)) => fields.push(value),
+                None => {
+                    // INVARIANT: `ShapeDef::split` gave one end for each open place.
+                    let end = ends.next().expect("an end for each open place");
+                    fields.push(&values[at..end]);
+                    at = end;
+                }
+            }
+        }
+    }
+
+    /// Sorts the records by id, as their places in the segment.
+    pub fn close(mut self) -> Self {
+        let mut order: Vec<usize> = (0..self.records.len()).collect();
+        order.sort_unstable_by_key(|at| self.records[*at].id);
+        let mut place_of = vec![0; order.len()];
+        for (place, at) in order.iter().enumerate() {
+            place_of[*at] = place;
+        }
+        for blob in &mut self.blobs {
+            blob.record = place_of[blob.record];
+        }
+        self.records.sort_unstable_by_key(|record| record.id);
+        self.ids = HashSet::new();
+        self
+    }
+}
+
+/// What the drain has to look at in records of one shape: found once for each shape.
+#[derive(Debug, Clone)]
+pub struct ShapePlan {
+    /// Place of the subject in the schema.
+    pub subject: Option<usize>,
+    /// Place of the event.
+    pub event: Option<usize>,
+    /// Places of blobs.
+    pub blobs: Vec<usize>,
+}
+
+impl ShapePlan {
+    /// The plan for a shape.
+    pub fn new(shape: &ShapeDef) -> Self {
+        let places = |wanted: FieldType| {
+            let fields = shape.schema().fields().iter().enumerate();
+            fields.filter(move |(_, field)| field.field_type == wanted).map(|(place, _)| place)
+        };
+        Self {
+            subject: places(FieldType::Subject).next(),
+            event: places(FieldType::Event).next(),
+            blobs: places(FieldType::Blob).collect(),
+        }
+    }
+}

@@ -1,0 +1,659 @@
+//! The drain: frames of all spools, in order, into batches of one class. Edge: blocking; decides nothing about keys or places, and frees a
+//! spool only when it is told that all is published.
+
+use crate::batch::{Batch, Incoming, ShapePlan};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::own::{self, Losses, LostRange, OwnRecord};
+use crate::subjects::LookupKey;
+use minutebook_capture::{
+    BatchLimits, EpochFile, EpochReader, Frame, InFlight, IntakePrivateKey, Owner, Position, ShapeDef, Stop,
+    list_epochs,
+};
+use minutebook_record::cbor::Reader;
+use minutebook_record::fields::Event;
+use minutebook_record::{ClassName, Kind, RecordId};
+use minutebook_verify::Id;
+use minutebook_verify::check::blob_id;
+use minutebook_verify::coverage::RangeSet;
+use minutebook_verify::descriptor::{Range, State};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The class of the records that speak about producers and the trail itself.
+pub const SYSTEM: &str = "system";
+
+/// What a round of draining saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Records taken.
+    pub records: u64,
+    /// Frames of numbers that were placed before.
+    pub seen_before: u64,
+    /// Damage, by what it is.
+    pub damage: BTreeMap<String, u64>,
+    /// Whether there was more than one round takes.
+    pub more: bool,
+}
+
+struct OpenEpoch {
+    reader: EpochReader,
+    state: EpochState,
+}
+
+struct EpochState {
+    producer: Id,
+    epoch: u64,
+    claimed: HashMap<ClassName, RangeSet>,
+    /// Blobs whose record was not read yet: content so far, and where the first frame lies.
+    assembling: HashMap<Id, Assembly>,
+    /// Its account was closed in an earlier run; only its files are left.
+    settled: bool,
+    stop: Stop,
+}
+
+struct Assembly {
+    whole: u64,
+    content: Vec<u8>,
+    from: Position,
+}
+
+/// Reads all spools of a trail.
+pub struct Drainer {
+    spool: PathBuf,
+    trail: Id,
+    intake_key: IntakePrivateKey,
+    epochs: Vec<OpenEpoch>,
+    intake: Intake,
+    own_producer: Id,
+    own_claimed: RangeSet,
+    /// Epoch files that could not be opened, so that they are told of once.
+    unreadable: BTreeMap<PathBuf, String>,
+}
+
+/// Where records gather.
+struct Intake {
+    lookup: LookupKey,
+    open: HashMap<ClassName, Batch>,
+    closed: Vec<Batch>,
+    system: Vec<SystemRecord>,
+    losses: Losses,
+    plans: HashMap<[u8; 32], Arc<ShapePlan>>,
+    recent: HashMap<RecordId, Box<[[u8; 32]]>>,
+    ends: Vec<usize>,
+    report: DrainReport,
+    assembled_bytes: usize,
+}
+
+/// A record of the class `system`, held back to the end of the round: what it says of numbers must not be in the log before they are.
+struct SystemRecord {
+    producer: Id,
+    epoch: u64,
+    seq: u64,
+    id: RecordId,
+    record: OwnRecord,
+}
+
+impl Drainer {
+    /// Over the spools in `spool`; `own` is the engine's own producer with what is placed of its numbers.
+    pub fn new(
+        spool: PathBuf,
+        trail: Id,
+        intake_key: IntakePrivateKey,
+        lookup: LookupKey,
+        own: (Id, RangeSet),
+    ) -> Self {
+        let intake = Intake {
+            lookup,
+            open: HashMap::new(),
+            closed: Vec::new(),
+            system: Vec::new(),
+            losses: Losses::new(),
+            plans: HashMap::new(),
+            recent: HashMap::new(),
+            ends: Vec::new(),
+            report: DrainReport::default(),
+            assembled_bytes: 0,
+        };
+        let (own_producer, own_claimed) = own;
+        Self {
+            spool,
+            trail,
+            intake_key,
+            epochs: Vec::new(),
+            intake,
+            own_producer,
+            own_claimed,
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    /// Opens epochs that are not open yet.
+    pub fn discover(&mut self) -> Result<Vec<EpochReader>> {
+        let listing = list_epochs(&self.spool).map_err(|e| Error::io("list the spool", &self.spool, e))?;
+        let mut found = Vec::new();
+        for EpochFile { path, .. } in listing.epochs {
+            let open = self.epochs.iter().any(|epoch| epoch.reader.path() == path);
+            if open || self.unreadable.contains_key(&path) {
+                continue;
+            }
+            match EpochReader::open(&path, self.trail, &self.intake_key) {
+                Ok(reader) => found.push(reader),
+                Err(minutebook_capture::ReadError::Io(error)) => {
+                    return Err(Error::io("read the spool", &path, error));
+                }
+                Err(error) => {
+                    tracing::warn!(file = %path.display(), "an epoch of the spool cannot be read: {error}");
+                    self.unreadable.insert(path, error.to_string());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes up an epoch, with what is placed of it.
+    pub fn add(&mut self, reader: EpochReader, placed: Vec<(String, RangeSet)>, settled: bool) {
+        let claimed = placed
+            .into_iter()
+            .filter_map(|(class, ranges)| ClassName::new(&class).ok().map(|class| (class, ranges)))
+            .collect();
+        let state = EpochState {
+            producer: reader.producer().0,
+            epoch: reader.epoch().get(),
+            claimed,
+            assembling: HashMap::new(),
+            settled,
+            stop: Stop::CaughtUp,
+        };
+        self.epochs.push(OpenEpoch { reader, state });
+    }
+
+    /// Reads what there is, up to a round's limit, and gives each batch that is full to `sink`; at the end those that are not, and the class
+    /// `system` last, with `own` records among it. Blocks for the disk. `sink` says whether to go on.
+    pub fn round(
+        &mut self,
+        now_ns: i64,
+        own: Vec<OwnRecord>,
+        fresh_id: &mut dyn FnMut() -> Result<RecordId>,
+        sink: &mut dyn FnMut(Batch) -> bool,
+    ) -> Result<DrainReport> {
+        self.intake.report = DrainReport::default();
+        let mut segments = 0;
+        let mut busy = true;
+        for epoch in &mut self.epochs {
+            epoch.state.stop = Stop::Limit;
+        }
+        while busy && segments < limits::ROUND_SEGMENTS {
+            busy = false;
+            for OpenEpoch { reader, state } in &mut self.epochs {
+                if state.stop != Stop::Limit {
+                    continue;
+                }
+                let intake = &mut self.intake;
+                let end = reader
+                    .read_batch(&BatchLimits::default(), |frame| intake.take(state, frame))
+                    .map_err(|error| Error::Spool(format!("`{}`: {error}", reader.path().display())))?;
+                state.stop = end.stop;
+                busy |= end.stop == Stop::Limit;
+                for batch in std::mem::take(&mut self.intake.closed) {
+                    segments += 1;
+                    if !sink(batch) {
+                        return Ok(std::mem::take(&mut self.intake.report));
+                    }
+                }
+            }
+        }
+        self.intake.report.more = busy;
+        for (_, batch) in self.intake.open.drain() {
+            if !batch.is_empty() && !sink(batch.close()) {
+                return Ok(std::mem::take(&mut self.intake.report));
+            }
+        }
+        self.finish(now_ns, own, fresh_id, sink)?;
+        Ok(std::mem::take(&mut self.intake.report))
+    }
+
+    /// The end of a round: accounts of epochs that ended, the engine's own records, the class `system`.
+    fn finish(
+        &mut self,
+        now_ns: i64,
+        mut own: Vec<OwnRecord>,
+        fresh_id: &mut dyn FnMut() -> Result<RecordId>,
+        sink: &mut dyn FnMut(Batch) -> bool,
+    ) -> Result<()> {
+        let mut ended = Vec::new();
+        for OpenEpoch { reader, state } in &mut self.epochs {
+            if state.stop != Stop::Ended || state.settled {
+                continue;
+            }
+            let fault = |e| Error::Spool(format!("an epoch's counters: {e}"));
+            let drawn = reader.drawn().map_err(fault)?;
+            let in_flight = reader.in_flight().map_err(fault)?;
+            settle(state, &drawn, &in_flight, &mut self.intake.losses);
+            if reader.owner().map_err(fault)? == Owner::Dead {
+                let mut counts: Vec<(String, u64)> =
+                    drawn.iter().map(|(class, last)| (class.to_string(), *last)).collect();
+                counts.sort();
+                own.push(own::abandoned(state.producer, state.epoch, counts, now_ns)?);
+            }
+            state.settled = true;
+            ended.push((state.producer, state.epoch));
+        }
+        // What is lost has a record, and its ranges stand in the same segment; many make several.
+        let losses = std::mem::take(&mut self.intake.losses);
+        let mut portions = portions(losses);
+        let last_portion = portions.pop().unwrap_or_default();
+        for portion in portions {
+            let records = own::losses(&portion, now_ns)?;
+            self.seal_system(Vec::new(), records, portion, Vec::new(), fresh_id, sink)?;
+        }
+        own.extend(own::losses(&last_portion, now_ns)?);
+        let held = std::mem::take(&mut self.intake.system);
+        self.seal_system(held, own, last_portion, ended, fresh_id, sink)
+    }
+
+    fn seal_system(
+        &mut self,
+        held: Vec<SystemRecord>,
+        own: Vec<OwnRecord>,
+        losses: Losses,
+        ended: Vec<(Id, u64)>,
+        fresh_id: &mut dyn FnMut() -> Result<RecordId>,
+        sink: &mut dyn FnMut(Batch) -> bool,
+    ) -> Result<()> {
+        // INVARIANT: the name is within the rules for classes.
+        let class = ClassName::new(SYSTEM).expect("a class name");
+        let mut batch = Batch::new(class);
+        let mut records = held;
+        for record in own {
+            let seq = self.own_claimed.ranges().last().map_or(0, |range| range.to) + 1;
+            let range = Range { state: State::Kept, from: seq, to: seq };
+            self.own_claimed.insert(range).map_err(|number| Error::Overlap {
+                producer: self.own_producer,
+                epoch: 1,
+                class: SYSTEM.into(),
+                number,
+            })?;
+            records.push(SystemRecord { producer: self.own_producer, epoch: 1, seq, id: fresh_id()?, record });
+        }
+        let mut ends = Vec::new();
+        for SystemRecord { producer, epoch, seq, id, record } in records {
+            if batch.is_full() && !sink(std::mem::replace(&mut batch, Batch::new(class)).close()) {
+                return Ok(());
+            }
+            let refused = |e: minutebook_record::ValuesError| Error::Spool(e.to_string());
+            record.shape.split(&record.values, &mut ends).map_err(refused)?;
+            let (values, ends) = batch.hold(&record.values, &ends);
+            let producer = batch.producer(producer, epoch);
+            batch.gone.extend(record.gone);
+            batch.acts.extend(record.act);
+            batch.push(Incoming {
+                id,
+                kind: record.kind,
+                producer,
+                seq,
+                shape: record.shape,
+                values,
+                ends,
+                subjects: Vec::new(),
+                about: None,
+                mark: record.mark,
+            });
+        }
+        batch.losses = losses;
+        batch.ended = ended;
+        if !batch.is_empty() {
+            sink(batch.close());
+        }
+        Ok(())
+    }
+
+    /// Gives spool space back: all that was read is published. Blocks for the disk.
+    pub fn free(&mut self) -> Result<()> {
+        let fault = |path: PathBuf| move |error| Error::Spool(format!("`{}`: {error}", path.display()));
+        let mut kept = Vec::new();
+        for mut epoch in std::mem::take(&mut self.epochs) {
+            let first_open = epoch.state.assembling.values().map(|assembly| assembly.from).min();
+            let path = epoch.reader.path().to_owned();
+            if epoch.state.stop == Stop::Ended && epoch.state.settled {
+                let position = epoch.reader.position();
+                epoch.reader.free_to(position).map_err(fault(path.clone()))?;
+                epoch.reader.remove().map_err(fault(path))?;
+                continue;
+            }
+            let position = epoch.reader.position();
+            epoch
+                .reader
+                .free_to(first_open.map_or(position, |first| first.min(position)))
+                .map_err(fault(path))?;
+            kept.push(epoch);
+        }
+        self.epochs = kept;
+        Ok(())
+    }
+
+    /// Forgets which decision was about whom.
+    pub fn forget_recent(&mut self) {
+        self.intake.recent.clear();
+    }
+
+    /// Epoch files that cannot be read, and why.
+    pub fn unreadable(&self) -> &BTreeMap<PathBuf, String> {
+        &self.unreadable
+    }
+}
+
+/// Numbers that an ended epoch drew and that have neither record nor reason are lost: those in flight died with the process, the others were
+/// damaged or never reached the disk.
+fn settle(state: &mut EpochState, drawn: &[(ClassName, u64)], in_flight: &[InFlight], losses: &mut Losses) {
+    for (class, last) in drawn {
+        let claimed = state.claimed.entry(*class).or_default();
+        let flying = |number: u64| {
+            in_flight.iter().any(|slot| slot.class == *class && slot.seq.is_some_and(|seq| seq.get() == number))
+        };
+        let mut unknown = in_flight.iter().filter(|slot| slot.class == *class && slot.seq.is_none()).count();
+        for (from, to) in claimed.gaps(*last) {
+            let mut ranges: Vec<Range> = Vec::new();
+            // A gap is as long as the producer's threads are many, or as what a power loss took.
+            let long = to - from > 1 << 20;
+            for number in from..=to {
+                let died = !long && (flying(number) || (unknown > 0 && { unknown -= 1; true }));
+                let state = if died { State::Died } else { State::Damaged };
+                match ranges.last_mut() {
+                    Some(range) if range.state == state => range.to = number,
+                    _ => ranges.push(Range { state, from: number, to: number }),
+                }
+                if long {
+                    ranges = vec![Range { state: State::Damaged, from, to }];
+                    break;
+                }
+            }
+            for range in ranges {
+                // A gap is what is not claimed, so this cannot overlap.
+                if claimed.insert(range).is_ok() {
+                    losses.entry(range.state).or_default().push(LostRange {
+                        producer: state.producer,
+                        epoch: state.epoch,
+                        class: class.to_string(),
+                        from: range.from,
+                        to: range.to,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Losses in portions that a descriptor can state.
+fn portions(losses: Losses) -> Vec<Losses> {
+    let mut portions = vec![Losses::new()];
+    let mut count = 0;
+    for (state, ranges) in losses {
+        for range in ranges {
+            if count == limits::LOST_RANGES_PER_SEGMENT {
+                portions.push(Losses::new());
+                count = 0;
+            }
+            count += 1;
+            if let Some(portion) = portions.last_mut() {
+                portion.entry(state).or_default().push(range);
+            }
+        }
+    }
+    portions
+}
+
+impl Intake {
+    fn take(&mut self, state: &mut EpochState, frame: Frame<'_>) {
+        match frame {
+            Frame::Record { kind, class, seq, id, shape, values, .. } => {
+                self.record(state, kind, class, seq.get(), id, shape, values);
+            }
+            Frame::Blob { id, whole, offset, content, position } => {
+                self.blob(state, id, whole, offset, content, position);
+            }
+            Frame::Lost { class, reason, from, to, .. } => {
+                if let Some(reason) = State::from_number(reason as u64) {
+                    self.lose(state, class, reason, from.get(), to.get());
+                }
+            }
+            Frame::Damage { damage, .. } => {
+                *self.report.damage.entry(damage.to_string()).or_default() += 1;
+            }
+        }
+    }
+
+    fn lose(&mut self, state: &mut EpochState, class: ClassName, reason: State, from: u64, to: u64) {
+        if state.claimed.entry(class).or_default().insert(Range { state: reason, from, to }).is_ok() {
+            self.losses.entry(reason).or_default().push(LostRange {
+                producer: state.producer,
+                epoch: state.epoch,
+                class: class.to_string(),
+                from,
+                to,
+            });
+        } else {
+            self.report.seen_before += 1;
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one frame")]
+    fn record(
+        &mut self,
+        state: &mut EpochState,
+        kind: Kind,
+        class: ClassName,
+        seq: u64,
+        id: RecordId,
+        shape: &Arc<ShapeDef>,
+        values: &[u8],
+    ) {
+        let claimed = state.claimed.entry(class).or_default();
+        if claimed.contains(seq) {
+            self.report.seen_before += 1;
+            return;
+        }
+        let mut ends = std::mem::take(&mut self.ends);
+        if shape.split(values, &mut ends).is_err() {
+            self.ends = ends;
+            return self.lose(state, class, State::Refused, seq, seq);
+        }
+        let plan = self.plan(shape);
+        let taken = if class.as_str() == SYSTEM {
+            self.take_system(state, kind, seq, id, shape, values, &ends)
+        } else {
+            self.take_record(state, kind, class, seq, id, shape, &plan, values, &ends)
+        };
+        self.ends = ends;
+        match taken {
+            Ok(()) => {
+                self.report.records += 1;
+                // INVARIANT: `contains` was asked above.
+                let range = Range { state: State::Kept, from: seq, to: seq };
+                let _ = state.claimed.entry(class).or_default().insert(range);
+            }
+            Err(reason) => self.lose(state, class, reason, seq, seq),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one frame")]
+    fn take_system(
+        &mut self,
+        state: &EpochState,
+        kind: Kind,
+        seq: u64,
+        id: RecordId,
+        shape: &Arc<ShapeDef>,
+        values: &[u8],
+        ends: &[usize],
+    ) -> Result<(), State> {
+        let mark = if kind == Kind::Producer {
+            let mut batch = Batch::new(ClassName::new(SYSTEM).map_err(|_| State::Refused)?);
+            let (held, held_ends) = batch.hold(values, ends);
+            let record = Incoming {
+                id,
+                kind,
+                producer: 0,
+                seq,
+                shape: Arc::clone(shape),
+                values: held,
+                ends: held_ends,
+                subjects: Vec::new(),
+                about: None,
+                mark: None,
+            };
+            let mut fields = Vec::new();
+            batch.fields(&record, &mut fields);
+            let mark = own::mark_of(state.producer, state.epoch, shape.schema(), &fields);
+            Some(mark.ok_or(State::Refused)?)
+        } else {
+            None
+        };
+        let record = OwnRecord {
+            kind,
+            shape: Arc::clone(shape),
+            values: values.to_vec(),
+            mark,
+            gone: Vec::new(),
+            act: None,
+        };
+        let (producer, epoch) = (state.producer, state.epoch);
+        self.system.push(SystemRecord { producer, epoch, seq, id, record });
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one frame")]
+    fn take_record(
+        &mut self,
+        state: &mut EpochState,
+        kind: Kind,
+        class: ClassName,
+        seq: u64,
+        id: RecordId,
+        shape: &Arc<ShapeDef>,
+        plan: &ShapePlan,
+        values: &[u8],
+        ends: &[usize],
+    ) -> Result<(), State> {
+        let Self { open, closed, lookup, recent, assembled_bytes, .. } = self;
+        let batch = open.entry(class).or_insert_with(|| Batch::new(class));
+        if batch.is_full() {
+            closed.push(std::mem::replace(batch, Batch::new(class)).close());
+        }
+        if batch.has(&id) || kind == Kind::Producer {
+            return Err(State::Refused);
+        }
+        let (held, held_ends) = batch.hold(values, ends);
+        let producer = batch.producer(state.producer, state.epoch);
+        let mut record = Incoming {
+            id,
+            kind,
+            producer,
+            seq,
+            shape: Arc::clone(shape),
+            values: held,
+            ends: held_ends,
+            subjects: Vec::new(),
+            about: None,
+            mark: None,
+        };
+        let field = |place: usize| value_at(shape, place, values, ends);
+        let mut lookups: Vec<[u8; 32]> = Vec::new();
+        if let Some(value) = plan.subject.map(field) {
+            lookups = subject_lookups(lookup, value);
+        }
+        let event = plan.event.map(field);
+        if lookups.is_empty() && is_about_decision(kind) {
+            let link = event.and_then(|event| Event::decode(event).ok().flatten()).and_then(|event| event.links.first().copied());
+            match link.and_then(|link| recent.get(&link)) {
+                Some(subjects) => lookups = subjects.to_vec(),
+                None => record.about = link,
+            }
+        }
+        for place in &plan.blobs {
+            let value = value_at(shape, *place, values, ends);
+            let Some(blob) = blob_id(value) else { continue };
+            let complete = state.assembling.remove(&blob).filter(|a| a.content.len() as u64 == a.whole);
+            let assembly = complete.ok_or(State::Damaged)?;
+            *assembled_bytes -= assembly.content.len();
+            if blob_digest(value) != Some(minutebook_sha256::digest(&assembly.content)) {
+                return Err(State::Refused);
+            }
+            batch.push_blob(blob, assembly.content);
+        }
+        if kind == Kind::Decision && !lookups.is_empty() {
+            if recent.len() >= limits::RECENT_SUBJECTS {
+                recent.clear();
+            }
+            recent.insert(id, lookups.clone().into());
+        }
+        record.subjects = lookups.into_iter().map(|lookup| batch.lookup(lookup)).collect();
+        batch.push(record);
+        Ok(())
+    }
+
+    fn blob(
+        &mut self,
+        state: &mut EpochState,
+        id: Id,
+        whole: u64,
+        offset: u64,
+        content: &[u8],
+        from: Position,
+    ) {
+        let assembly = state.assembling.entry(id).or_insert(Assembly { whole, content: Vec::new(), from });
+        // A piece out of order, or too much of all: the blob stays incomplete, and its record is told as lost.
+        let room = self.assembled_bytes + content.len() <= limits::BLOBS_IN_ASSEMBLY_BYTES;
+        if room && assembly.content.len() as u64 == offset && offset + content.len() as u64 <= assembly.whole {
+            assembly.content.extend_from_slice(content);
+            self.assembled_bytes += content.len();
+        }
+    }
+
+    fn plan(&mut self, shape: &Arc<ShapeDef>) -> Arc<ShapePlan> {
+        let plan = self.plans.entry(shape.digest()).or_insert_with(|| Arc::new(ShapePlan::new(shape)));
+        Arc::clone(plan)
+    }
+}
+
+/// Kinds that are about a decision, and so about its subjects.
+fn is_about_decision(kind: Kind) -> bool {
+    matches!(kind, Kind::Explanation | Kind::Outcome | Kind::Review | Kind::Replay)
+}
+
+fn value_at<'a>(shape: &'a ShapeDef, place: usize, values: &'a [u8], ends: &[usize]) -> &'a [u8] {
+    match shape.constants().binary_search_by_key(&place, |(constant, _)| *constant) {
+        Ok(constant) => &shape.constants()[constant].1,
+        Err(constants_before) => {
+            let open = place - constants_before;
+            let start = if open == 0 { 0 } else { ends[open - 1] };
+            &values[start..ends[open]]
+        }
+    }
+}
+
+/// Lookup hashes of the subjects in an encoded `subject`, without duplicates; none for null.
+fn subject_lookups(lookup: &LookupKey, value: &[u8]) -> Vec<[u8; 32]> {
+    let mut reader = Reader::new(value);
+    let mut lookups = Vec::new();
+    for _ in 0..reader.array().unwrap_or(0) {
+        let Ok(subject) = reader.text() else { break };
+        let hash = lookup.lookup(subject.as_bytes());
+        if !lookups.contains(&hash) {
+            lookups.push(hash);
+        }
+    }
+    lookups
+}
+
+fn blob_digest(value: &[u8]) -> Option<[u8; 32]> {
+    let mut reader = Reader::new(value);
+    reader.tag().ok()?;
+    reader.array().ok()?;
+    reader.text().ok()?;
+    reader.text().ok()?;
+    reader.unsigned().ok()?;
+    reader.bytes().ok()?;
+    reader.bytes_of().ok()
+}

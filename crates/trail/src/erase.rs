@@ -1,0 +1,164 @@
+//! Erasing a subject (`docs/formats/keys.md`, "Erasing a subject"). Edge: destroys keys and blobs; the record of it is sealed in the same call.
+
+use crate::catalog::{ActRow, SubjectRow};
+use crate::engine::Engine;
+use crate::environment::draw;
+use crate::error::{Error, Result};
+use crate::own::{self, OwnRecord};
+use crate::subjects::bucket_of;
+use crate::wrap::{self, Purpose};
+use minutebook_record::RecordId;
+use minutebook_verify::Id;
+use minutebook_verify::keys::Cipher;
+use minutebook_verify::verify::blob_name;
+use serde::{Deserialize, Serialize};
+
+/// Whom to erase.
+#[derive(Debug, Clone, Copy)]
+pub enum Whom<'a> {
+    /// The subject of this name, as it stands in records.
+    Subject(&'a str),
+    /// What linked to a decision that is not in this trail.
+    OrphansOf(RecordId),
+}
+
+/// What an erasure did, for whoever asked for it. Names no person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The trail.
+    pub trail: Id,
+    /// The subject's number, as the `erasure` record names it.
+    pub subject: u64,
+    /// Blobs destroyed.
+    pub blobs: usize,
+    /// RFC 3339.
+    pub at: String,
+    /// Why.
+    pub ground: String,
+    /// By whom it was ordered.
+    pub by: String,
+    /// Entries of the published log that has the `erasure` record.
+    pub log_size: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ErasureAct {
+    subject: u64,
+    bucket: u16,
+    blobs: Vec<Id>,
+    ground: String,
+    by: String,
+}
+
+impl Engine {
+    /// Erases a subject: everything handed over up to now is sealed first, then its keys are destroyed and its neighbours' wrapped anew, its
+    /// blobs removed, and an `erasure` record sealed. Durable on return; an erasure that a crash interrupted is finished at the next opening.
+    ///
+    /// That a key is destroyed is a statement of who runs the trail; it cannot be proved.
+    ///
+    /// # Errors
+    /// [`Error::NoSubject`] when nobody of that name is in the trail.
+    pub async fn erase(&mut self, whom: Whom<'_>, ground: &str, by: &str) -> Result<Certificate> {
+        self.check_running()?;
+        self.seal().await?;
+        let lookup = match whom {
+            Whom::Subject(subject) => self.lookup.lookup(subject.as_bytes()),
+            Whom::OrphansOf(decision) => self.lookup.lookup(format!("\0decision:{decision}").as_bytes()),
+        };
+        let row = self.catalog.subjects(&[lookup]).await?.pop().ok_or(Error::NoSubject)?;
+        let result = self.erase_row(row, ground, by).await;
+        self.stop_on_error(result)
+    }
+
+    async fn erase_row(&mut self, row: SubjectRow, ground: &str, by: &str) -> Result<Certificate> {
+        let random = std::sync::Arc::clone(&self.environment.random);
+        let bucket = bucket_of(&row.lookup);
+        let mut others = self.catalog.subjects_in_bucket(bucket).await?;
+        others.retain(|other| other.lookup != row.lookup);
+        let keys = others.iter().map(|other| self.subjects.unwrap(other)).collect::<Result<Vec<_>>>()?;
+        let blobs = self.catalog.blobs_of(row.number).await?;
+        // Step 1.
+        let generation = self.subjects.buckets.prepare_next(bucket, random.as_ref())?;
+        // INVARIANT: written just above.
+        let fresh = Cipher::new(self.subjects.buckets.key_of(bucket, generation).expect("the fresh bucket key"));
+        for (other, subject) in others.iter_mut().zip(&keys) {
+            let purpose = Purpose::Subject(&other.lookup);
+            other.wrapped = wrap::wrap(&fresh, &self.file.id, purpose, &subject.key, random.as_ref())?.to_vec();
+        }
+        // Step 2.
+        let act = ErasureAct {
+            subject: row.number,
+            bucket,
+            blobs: blobs.clone(),
+            ground: ground.to_owned(),
+            by: by.to_owned(),
+        };
+        // INVARIANT: numbers and texts always serialise.
+        let body = toml::to_string(&act).expect("an act").into_bytes();
+        let act = ActRow { id: draw(random.as_ref())?, kind: "erasure".into(), body };
+        self.catalog.erase_subject(&row, &others, generation, &act).await?;
+        // Step 3, then what is beside.
+        self.subjects.forget(&row.lookup);
+        self.finish_erasures().await?;
+        self.forget_recent();
+        self.seal().await?;
+        Ok(Certificate {
+            trail: self.file.id,
+            subject: row.number,
+            blobs: blobs.len(),
+            at: self.environment.rfc3339(),
+            ground: ground.to_owned(),
+            by: by.to_owned(),
+            log_size: self.publisher.size(),
+        })
+    }
+
+    /// Step 3 and the blobs, for every erasure that has no record yet, and for buckets that a crash left with two keys.
+    pub(crate) async fn finish_erasures(&mut self) -> Result<()> {
+        for bucket in self.subjects.buckets.in_transition() {
+            // Without a row nothing was ever wrapped under the bucket's keys: the first one stays.
+            let generation = self.catalog.bucket_generation(bucket).await?.unwrap_or(1);
+            self.subjects.buckets.keep_only(bucket, generation)?;
+        }
+        for act in self.catalog.acts().await? {
+            if act.kind == "erasure" {
+                for blob in read_act(&act)?.blobs {
+                    self.objects.remove(&blob_name(&blob)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The records of acts that have none yet.
+    pub(crate) async fn act_records(&mut self, now_ns: i64) -> Result<Vec<OwnRecord>> {
+        let mut records = Vec::new();
+        for act in self.catalog.acts().await? {
+            if act.kind == "erasure" {
+                let body = read_act(&act)?;
+                records.push(own::erasure(act.id, body.subject, &body.blobs, &body.ground, &body.by, now_ns)?);
+            } else {
+                records.push(self.rotation_record(&act, now_ns)?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// The lookup hashes of the subjects of a sealed record.
+    pub(crate) async fn subjects_of_record(&self, id: &RecordId) -> Result<Option<Vec<[u8; 32]>>> {
+        crate::reader::Reader::open(&self.place).await?.subjects_of(id).await
+    }
+
+    /// What the drain remembers of decisions' subjects must not give an erased one back to a later record.
+    fn forget_recent(&mut self) {
+        if let Some(drainer) = &mut self.drainer {
+            drainer.forget_recent();
+        }
+    }
+}
+
+fn read_act(act: &ActRow) -> Result<ErasureAct> {
+    let text = std::str::from_utf8(&act.body).ok().and_then(|text| toml::from_str(text).ok());
+    text.ok_or_else(|| Error::Request("an act in the catalog is malformed: run `minutebook doctor --deep`".into()))
+}
+

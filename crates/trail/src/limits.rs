@@ -1,0 +1,25 @@
+//! The engine's bounds, each with its reason.
+
+/// Records of a segment (`docs/formats/segment.md`).
+pub const SEGMENT_RECORDS: usize = minutebook_verify::limits::SEGMENT_RECORDS_MAX as usize;
+
+/// Values of a segment's records, in bytes: the object stays a few MiB, and a record is read back within milliseconds.
+pub const SEGMENT_BYTES: usize = 4 << 20;
+
+/// Blobs that one segment brings along, in bytes: they are held in memory until it is placed.
+pub const SEGMENT_BLOB_BYTES: usize = 64 << 20;
+
+/// Distinct (producer, epoch) pairs in a segment: with their ranges they stay within the descriptor's 32 KiB.
+pub const SEGMENT_PRODUCERS: usize = 256;
+
+/// Segments of one round of sealing: afterwards the log is published and spool space freed.
+pub const ROUND_SEGMENTS: usize = 48;
+
+/// Blobs that are being put together from their frames, in bytes, over all producers.
+pub const BLOBS_IN_ASSEMBLY_BYTES: usize = 128 << 20;
+
+/// Decisions whose subjects are remembered for records that link to them shortly after: some 100 bytes each.
+pub const RECENT_SUBJECTS: usize = 50_000;
+
+/// Ranges of one loss statement in a descriptor: 32 KiB hold them.
+pub const LOST_RANGES_PER_SEGMENT: usize = 400;

@@ -1,0 +1,175 @@
+//! Where a trail and its keys lie, and making a new one. Edge: what goes on in a trail that is there is the engine's business.
+
+use crate::catalog::{CATALOG_FILE, Catalog};
+use crate::durable;
+use crate::environment::{Environment, draw};
+use crate::error::{Error, Result};
+use crate::keyfolder::KeyFolder;
+use crate::publish::Publisher;
+use crate::store::{FlushingFolder, Objects};
+use crate::wrap::{self, Purpose};
+use minutebook_capture::IntakePrivateKey;
+use minutebook_tlog::{KeyName, Signer, leaf_hash};
+use minutebook_verify::descriptor::Entry;
+use minutebook_verify::keys::{Cipher, Secret};
+use minutebook_verify::trailfile::{TRAIL_FILE, TrailFile};
+use minutebook_verify::{Id, hex};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A trail's folder and, unless it is the default one, its key folder.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The trail.
+    pub folder: PathBuf,
+    /// Its keys; by default in the user's own data folder.
+    pub keys: Option<PathBuf>,
+}
+
+impl Place {
+    /// A trail with its keys in the default place.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), keys: None }
+    }
+
+    /// The same with its keys in `keys`.
+    #[must_use]
+    pub fn with_keys(self, keys: impl Into<PathBuf>) -> Self {
+        Self { keys: Some(keys.into()), ..self }
+    }
+
+    /// Reads `trail.toml`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn trail_file(&self) -> Result<TrailFile> {
+        let path = self.folder.join(TRAIL_FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NoTrail { folder: self.folder.clone() });
+            }
+            Err(error) => return Err(Error::io("read", &path, error)),
+        };
+        TrailFile::parse(&bytes).map_err(|source| Error::TrailFile { path, source })
+    }
+
+    /// The key folder of a trail.
+    ///
+    /// # Errors
+    /// When none is given and the user has no data folder.
+    pub fn key_folder(&self, trail: &Id) -> Result<PathBuf> {
+        if let Some(keys) = &self.keys {
+            return Ok(keys.clone());
+        }
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let data = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+        match data {
+            Some(data) => Ok(data.join("minutebook/keys").join(hex(trail))),
+            None => Err(Error::Request(
+                "there is no user folder to keep keys in (HOME is not set): name one with --keys".into(),
+            )),
+        }
+    }
+
+    /// The spool that producers write to.
+    pub fn spool(&self) -> PathBuf {
+        self.folder.join("spool")
+    }
+
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.folder.join(CATALOG_FILE)
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.folder.join("lock")
+    }
+}
+
+/// What a new trail is to be.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// Origin of the log: a URL without scheme that is the trail's name for the world. By default one made of its id.
+    pub name: Option<String>,
+}
+
+/// The signer of checkpoints, under the log's origin.
+pub(crate) fn signer(name: &str, seed: &Secret) -> Result<Signer> {
+    let name = KeyName::new(name).map_err(|error| Error::Request(format!("the trail's name `{name}`: {error}")))?;
+    Signer::from_seed(name, Zeroizing::new(*seed.expose())).map_err(|error| Error::Request(error.to_string()))
+}
+
+/// Makes a trail: folder, keys, catalog, and a log with the entry that says what it is. Durable on return; an attempt that was interrupted is
+/// taken up again by calling again.
+///
+/// # Errors
+/// When the folder holds something else, or cannot be written. Nothing that was there is touched.
+pub async fn init(place: &Place, options: &InitOptions, environment: &Environment) -> Result<TrailFile> {
+    if place.folder.join(TRAIL_FILE).exists() {
+        return Err(Error::TrailExists { folder: place.folder.clone() });
+    }
+    refuse_foreign(&place.folder)?;
+    let random = environment.random.as_ref();
+    let id: Id = draw(random)?;
+    let name = options.name.clone().unwrap_or_else(|| format!("minutebook.invalid/{}", hex(&id)));
+    if name.contains(['"', '\\', '\n']) || name.contains("://") {
+        return Err(Error::Request(format!("the name `{name}` is not a URL without its scheme, such as `trail.example/credit`")));
+    }
+    signer(&name, &Secret::new([0; 32]))?;
+    let key_folder = place.key_folder(&id)?;
+    let folder_made = |e| Error::io("make the folder", &place.folder, e);
+    durable::make_folder(&place.folder).map_err(folder_made)?;
+    for below in ["spool", "segments", "blobs", "log", crate::store::STAGING] {
+        durable::make_folder(&place.folder.join(below)).map_err(folder_made)?;
+    }
+    let keys = KeyFolder::create(&key_folder, id, random)?;
+    let file = TrailFile {
+        id,
+        created: environment.rfc3339(),
+        log_key: signer(&name, &keys.signing)?.verifier_key().to_string(),
+        acknowledgement_key: signer(&format!("{name}/acknowledgement"), &keys.acknowledgement)?.verifier_key().to_string(),
+        intake_key: IntakePrivateKey::from_bytes(*keys.intake.expose()).public().to_bytes(),
+        name,
+        succession: Vec::new(),
+    };
+    let text = file.render();
+    let catalog = Catalog::open(&place.catalog()).await?;
+    let lookup = Secret::new(draw(random)?);
+    let wrapping = Cipher::new(&keys.current().key);
+    catalog.set_meta("format", b"1").await?;
+    catalog.set_meta("trail", &id).await?;
+    catalog.set_meta("lookup_key", &wrap::wrap(&wrapping, &id, Purpose::Lookup, &lookup, random)?).await?;
+    catalog.set_meta("own_producer", &draw::<16>(random)?).await?;
+    catalog.set_meta("log_size", &1u64.to_be_bytes()).await?;
+    let entry = Entry::Trail { id, digest: minutebook_sha256::digest(text.as_bytes()) }.encode();
+    let objects = Objects::new(Arc::new(FlushingFolder::new(place.folder.clone())?));
+    let mut publisher = Publisher::empty(&file, &keys)?;
+    publisher.publish(&objects, &[(0, entry.clone(), leaf_hash(&entry))]).await?;
+    catalog.close().await;
+    // Last, so that a trail is there whole or not at all.
+    durable::replace(&place.folder.join(crate::store::STAGING), "trail", &place.folder.join(TRAIL_FILE), &[text.as_bytes()])
+        .map_err(|e| Error::io("write", &place.folder.join(TRAIL_FILE), e))?;
+    Ok(file)
+}
+
+/// Names that an interrupted `init` may have left, and nothing else.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    const OURS: [&str; 8] =
+        ["spool", "segments", "blobs", "log", "tmp", "catalog.db", "catalog.db-wal", "catalog.db-shm"];
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("read the folder", folder, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io("read the folder", folder, e))?;
+        if !OURS.iter().any(|name| entry.file_name() == *name) {
+            return Err(Error::FolderInUse { folder: folder.to_owned() });
+        }
+    }
+    for file in ["catalog.db", "catalog.db-wal", "catalog.db-shm", "log/checkpoint"] {
+        durable::remove(&folder.join(file)).map_err(|e| Error::io("remove what an interrupted init left", folder, e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The keys of persons: from a name to its keyed hash, number and key. Edge: knows nothing of records; erasing is `erase`'s business.
+
+use crate::catalog::{Catalog, SubjectRow};
+use crate::environment::draw;
+use crate::error::{Error, Result};
+use crate::keyfolder::{BUCKETS, Buckets};
+use crate::wrap::{self, Purpose};
+use aws_lc_rs::hmac;
+use minutebook_capture::Random;
+use minutebook_verify::Id;
+use minutebook_verify::keys::{Cipher, Secret};
+use std::collections::HashMap;
+
+/// Subjects whose keys are kept at hand: about 100 bytes each.
+const CACHE_MAX: usize = 200_000;
+
+/// A subject's number and key.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Opaque number.
+    pub number: u64,
+    /// The key.
+    pub key: Secret,
+}
+
+/// The keyed hash that finds subjects without naming them.
+#[derive(Clone)]
+pub struct LookupKey(hmac::Key);
+
+impl LookupKey {
+    /// From the trail's lookup key.
+    pub fn new(key: &Secret) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    }
+
+    /// The lookup hash of a subject.
+    pub fn lookup(&self, subject: &[u8]) -> [u8; 32] {
+        let mut lookup = [0; 32];
+        lookup.copy_from_slice(hmac::sign(&self.0, subject).as_ref());
+        lookup
+    }
+}
+
+/// The bucket of a lookup hash: its first 12 bits.
+pub fn bucket_of(lookup: &[u8; 32]) -> u16 {
+    u16::from_be_bytes([lookup[0], lookup[1]]) >> 4
+}
+
+/// Finds and makes subjects' keys.
+pub struct Subjects {
+    trail: Id,
+    known: HashMap<[u8; 32], Subject>,
+    ciphers: Vec<Option<Cipher>>,
+    last_number: u64,
+    pub(crate) buckets: Buckets,
+}
+
+impl Subjects {
+    /// Over the catalog's rows and the key folder's buckets.
+    pub async fn open(trail: Id, catalog: &Catalog, buckets: Buckets) -> Result<Self> {
+        let last_number = catalog.last_subject_number().await?;
+        let ciphers = (0..BUCKETS).map(|_| None).collect();
+        Ok(Self { trail, known: HashMap::new(), ciphers, last_number, buckets })
+    }
+
+    /// The subjects of `lookups` (no duplicates), in that order, made where they are not known. Gives the rows of the new ones, which have to be
+    /// committed with the first segment that uses them.
+    pub async fn resolve(
+        &mut self,
+        lookups: &[[u8; 32]],
+        catalog: &Catalog,
+        random: &dyn Random,
+    ) -> Result<(Vec<Subject>, Vec<SubjectRow>)> {
+        if self.known.len() + lookups.len() > CACHE_MAX {
+            self.known.clear();
+        }
+        let unknown: Vec<[u8; 32]> = lookups.iter().filter(|lookup| !self.known.contains_key(*lookup)).copied().collect();
+        for row in catalog.subjects(&unknown).await? {
+            let subject = self.unwrap(&row)?;
+            self.known.insert(row.lookup, subject);
+        }
+        let new: Vec<[u8; 32]> = unknown.into_iter().filter(|lookup| !self.known.contains_key(lookup)).collect();
+        let mut buckets: Vec<u16> = new.iter().map(bucket_of).collect();
+        buckets.sort_unstable();
+        buckets.dedup();
+        self.buckets.ensure(&buckets, random)?;
+        let mut rows = Vec::with_capacity(new.len());
+        for lookup in new {
+            let bucket = bucket_of(&lookup);
+            self.last_number += 1;
+            let subject = Subject { number: self.last_number, key: Secret::new(draw(random)?) };
+            let trail = self.trail;
+            let cipher = self.cipher(bucket)?;
+            let wrapped = wrap::wrap(cipher, &trail, Purpose::Subject(&lookup), &subject.key, random)?;
+            rows.push(SubjectRow { lookup, number: subject.number, bucket, wrapped: wrapped.to_vec() });
+            self.known.insert(lookup, subject);
+        }
+        let subjects = lookups.iter().map(|lookup| self.known[lookup].clone()).collect();
+        Ok((subjects, rows))
+    }
+
+    /// The key in a catalog's row.
+    ///
+    /// # Errors
+    /// When the row does not open under its bucket's key.
+    pub fn unwrap(&mut self, row: &SubjectRow) -> Result<Subject> {
+        let trail = self.trail;
+        let generation = self.buckets.key(row.bucket).map_or(0, |(generation, _)| generation);
+        let cipher = self.cipher(row.bucket)?;
+        let key = wrap::unwrap(cipher, &trail, Purpose::Subject(&row.lookup), &row.wrapped);
+        let key = key.ok_or(Error::BucketGeneration { bucket: row.bucket, generation })?;
+        Ok(Subject { number: row.number, key })
+    }
+
+    /// Forgets what is cached of a bucket, and of a subject: after an erasure.
+    pub fn forget(&mut self, lookup: &[u8; 32]) {
+        self.known.remove(lookup);
+        self.ciphers[usize::from(bucket_of(lookup))] = None;
+    }
+
+    fn cipher(&mut self, bucket: u16) -> Result<&Cipher> {
+        let slot = &mut self.ciphers[usize::from(bucket)];
+        if slot.is_none() {
+            let (_, key) = self.buckets.key(bucket).ok_or(Error::BucketGeneration { bucket, generation: 1 })?;
+            *slot = Some(Cipher::new(key));
+        }
+        // INVARIANT: filled just above.
+        Ok(slot.as_ref().expect("a cipher"))
+    }
+}
