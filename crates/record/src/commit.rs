@@ -48,6 +48,9 @@ const LEAF_PREFIX: u8 = 0;
 /// Bytes of salted fields that are gathered before they are hashed, so that they are still in the second-level cache then.
 const BATCH_BYTES: usize = 128 << 10;
 
+/// Records that are gathered before they are hashed, however small they are.
+const BATCH_RECORDS: usize = 1_024;
+
 /// Counter blocks that are encrypted at once.
 const SALTS_AT_ONCE: usize = 64;
 
@@ -149,8 +152,8 @@ impl Preimage {
     }
 }
 
-/// Computes commitments and leaves of many records, their hashes interleaved. Reusable: keeps its memory, which is bounded by
-/// the largest record and 128 KiB, but no result.
+/// Computes commitments and leaves of many records, their hashes interleaved. Reusable: it keeps its memory, which is bounded by the
+/// largest record and 128 KiB of small ones, besides 64 bytes for each result that is not fetched yet. What it has hashed is not wiped.
 #[derive(Default)]
 pub struct Committer {
     /// `salt ‖ value` of every field of the records that are gathered.
@@ -192,7 +195,7 @@ impl Committer {
     ) -> Result<(), ValuesError> {
         self.gather(schema, values, seed)?;
         self.gathered.push(Gathered { header: *header, schema: schema.digest(), fields: schema.len() });
-        if self.salted.len() >= BATCH_BYTES {
+        if self.salted.len() >= BATCH_BYTES || self.gathered.len() >= BATCH_RECORDS {
             self.hash();
         }
         Ok(())

@@ -14,14 +14,6 @@ pub struct DecodeError {
     pub fault: Fault,
 }
 
-impl DecodeError {
-    /// The same fault seen from bytes that begin `by` bytes earlier.
-    #[must_use]
-    pub fn shifted(self, by: usize) -> Self {
-        Self { at: self.at + by, ..self }
-    }
-}
-
 /// What is wrong with encoded bytes (`docs/formats/record.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {

@@ -1,14 +1,26 @@
 //! Schemas, paths, types and the parts of a header, as they are made in memory.
 
-use minutebook_record::error::{PartError, PathError};
+use minutebook_record::error::{DisclosureError, PartError, PathError};
+use minutebook_record::fields::{Attributions, Event, Feature, Subjects};
 use minutebook_record::{
-    ClassName, Element, Epoch, Field, FieldType, Integer, Kind, Map, Path, ProducerId, RecordId, Schema,
-    SchemaError, Seconds, Seq, Tensor, Value, ValuesError, Zone,
+    ClassName, Committer, Disclosure, Element, Epoch, Field, FieldType, Header, Integer, Kind, Map, Path,
+    ProducerId, RecordId, Schema, SchemaError, Seconds, Seed, Seq, Tensor, Value, ValuesError, Zone,
 };
 
 fn field(parts: &[&str], field_type: &str) -> Field {
     let path = Path::new(parts.iter().copied()).expect("path");
     Field { path, field_type: field_type.parse().expect("type") }
+}
+
+fn header() -> Header {
+    Header {
+        id: RecordId::from_parts(0, [0; 10]),
+        kind: Kind::Note,
+        producer: ProducerId([0; 16]),
+        epoch: Epoch::FIRST,
+        seq: Seq::FIRST,
+        class: ClassName::new("standard").expect("class"),
+    }
 }
 
 #[test]
@@ -64,8 +76,8 @@ fn values_are_counted() {
     let error = schema.split(&[0x07, 0x07], &mut ends).expect_err("no text");
     assert_eq!(error.to_string(), "field b of type `text`: at byte 0: expected a text");
     assert_eq!(schema.check_value(2, &[0]), Err(ValuesError::Count { fields: 2, values: 3 }));
-    let mut committer = minutebook_record::Committer::new();
-    let seed = minutebook_record::Seed([0; 32]);
+    let mut committer = Committer::new();
+    let seed = Seed([0; 32]);
     for count in [0, 1, 3, 100] {
         let values = vec![&[0x07][..]; count];
         let counted = ValuesError::Count { fields: 2, values: count.min(3) };
@@ -80,8 +92,8 @@ fn errors_do_not_show_values() {
     let error = secret.encode(&FieldType::Bool, &mut out).expect_err("no truth value");
     assert_eq!(error.to_string(), "at byte 0: expected false or true");
     assert_eq!(out, [1, 2]);
-    let subjects = minutebook_record::fields::Subjects(vec!["applicant-7".into()]);
-    assert_eq!(format!("{subjects:?} {:?}", minutebook_record::Seed([7; 32])), "Subjects(1) Seed(…)");
+    let subjects = Subjects(vec!["applicant-7".into()]);
+    assert_eq!(format!("{subjects:?} {:?}", Seed([7; 32])), "Subjects(1) Seed(…)");
 }
 
 #[test]
@@ -155,4 +167,66 @@ fn values_in_memory() {
     let tensor = Value::Tensor(Tensor { element: Element::U8, shape: vec![1], data: vec![1] });
     assert!(tensor.encode(&FieldType::Tensor(Element::Bool), &mut Vec::new()).is_err(), "u8 is not bool");
     assert!(tensor.encode(&FieldType::Tensor(Element::U8), &mut Vec::new()).is_ok());
+}
+
+#[test]
+fn all_values_together_have_a_limit() {
+    let schema = Schema::new(vec![field(&["a"], "text"), field(&["b"], "text")]).expect("schema");
+    let mut text = Vec::new();
+    minutebook_record::cbor::write_text(&mut text, &"x".repeat(600_000));
+    assert_eq!(schema.split(&text.repeat(2), &mut Vec::new()), Err(ValuesError::TooLarge));
+    let header = header();
+    let made = Disclosure::make(&header, &schema, [&text[..]; 2], &Seed([0; 32]), &[]);
+    assert_eq!(made, Err(DisclosureError::Values(ValuesError::TooLarge)));
+    assert!(Disclosure::make(&header, &schema, [&text[..], &[0x60]], &Seed([0; 32]), &[]).is_ok());
+}
+
+#[test]
+fn a_commitment_amid_a_batch() {
+    let schema = Schema::new(vec![field(&["a"], "u8")]).expect("schema");
+    let header = header();
+    let mut committer = Committer::new();
+    committer.push(&header, &schema, [&[1][..]], &Seed([1; 32])).expect("one value");
+    let alone = committer.commit(&schema, [&[2][..]], &Seed([2; 32])).expect("one value");
+    committer.push(&header, &schema, [&[2][..]], &Seed([2; 32])).expect("one value");
+    let sealed = committer.finish();
+    assert_eq!(sealed.len(), 2);
+    assert_eq!(sealed[1].commitment, alone);
+    assert_ne!(sealed[0].commitment, alone);
+}
+
+#[test]
+fn attributions_belong_to_the_inputs() {
+    let tensor =
+        |count: u64| Tensor { element: Element::U8, shape: vec![count], data: vec![1; count as usize] };
+    let schema =
+        Schema::new(vec![field(&["inputs", "b"], "u8"), field(&["x"], "u8"), field(&["inputs", "a"], "u8")]);
+    let schema = schema.expect("schema");
+    let of_inputs = Attributions { features: None, tensor: tensor(2) };
+    let inputs = [0, 2].map(|place: usize| Feature::Path(schema.fields()[place].path.clone()));
+    assert_eq!(of_inputs.features_of(&schema).as_deref(), Some(&inputs[..]));
+    assert_eq!(Attributions { features: None, tensor: tensor(3) }.features_of(&schema), None);
+    let named = Attributions { features: Some(vec![Feature::Name("bias".into())]), tensor: tensor(1) };
+    assert_eq!(named.features_of(&schema), named.features);
+}
+
+#[test]
+fn the_time_of_an_event_is_read_alone() {
+    let event = Event {
+        time_ns: -5,
+        clock_error_ns: None,
+        duration_ns: None,
+        status: "ok".into(),
+        trace: None,
+        span: None,
+        batch: None,
+        kept: None,
+        links: Vec::new(),
+    };
+    let mut encoded = Vec::new();
+    event.write(&mut encoded);
+    assert_eq!(Event::time_of(&encoded), Ok(Some(-5)));
+    assert_eq!(Event::decode(&encoded), Ok(Some(event)));
+    assert_eq!(Event::time_of(&[0xf6]), Ok(None));
+    assert!(Event::time_of(&[0x05]).is_err());
 }
