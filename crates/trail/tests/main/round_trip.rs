@@ -1,0 +1,137 @@
+//! What is recorded is sealed, found again, proved, and accounted for.
+
+use crate::fixture::{Fixture, Given, encode, record};
+use minutebook_record::{Kind, Path, Value};
+use minutebook_trail::{Content, Error, Filter};
+use minutebook_verify::coverage::EpochState;
+use minutebook_verify::receipt::verify_receipt;
+use std::ops::ControlFlow;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_sealed_and_read_back() {
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("web");
+    let mut ids = Vec::new();
+    for number in 0..300 {
+        let subject = format!("applicant-{}", number % 7);
+        let subjects = if number % 3 == 0 { vec![] } else { vec![subject.as_str()] };
+        let class = if number % 10 == 0 { "long" } else { "standard" };
+        let given = Given { number: f64::from(number), subjects, class, ..Given::default() };
+        ids.push(record(&producer, &given));
+    }
+    producer.close().unwrap();
+    drop(producer);
+    fixture.seal().await;
+
+    let report = fixture.check().await;
+    // Two `producer` records, and the engine's own opening.
+    assert_eq!(report.records, 303);
+    assert_eq!(report.readable, 303);
+    assert_eq!(report.segments, 3);
+    let standard = report.accounts.iter().find(|account| account.class == "standard").unwrap();
+    assert_eq!((standard.kept, standard.drawn, standard.state), (270, 270, EpochState::Closed));
+
+    let reader = fixture.reader().await;
+    for (number, id) in ids.iter().enumerate() {
+        let stored = reader.get(id).await.unwrap();
+        let Content::Readable { values, .. } = &stored.content else { panic!("unreadable") };
+        let place = stored.schema.find_parts(&["inputs", "amount"]).unwrap();
+        assert_eq!(values[place], encode(&Value::Float(number as f64)));
+    }
+    let mut listed = Vec::new();
+    let filter = Filter { kinds: vec![Kind::Decision], oldest_first: true, ..Filter::default() };
+    reader
+        .list(&filter, &mut |stored| {
+            listed.push(stored.header.id);
+            ControlFlow::Continue(())
+        })
+        .await
+        .unwrap();
+    listed.sort();
+    ids.sort();
+    assert_eq!(listed, ids);
+    assert!(!fixture.path("spool/web").join("0000000001.epoch").exists(), "an ended epoch's files go");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_rounds_continue_one_log() {
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("web");
+    let mut engine = fixture.engine().await;
+    let mut sizes = Vec::new();
+    for round in 0..5 {
+        for _ in 0..10 {
+            record(&producer, &Given { number: f64::from(round), ..Given::default() });
+        }
+        let report = engine.seal().await.unwrap();
+        assert!(report.records >= 10, "{report:?}");
+        sizes.push(engine.published().0);
+        let report = fixture.check().await;
+        assert_eq!(report.checkpoint.unwrap().0, engine.published().0);
+    }
+    assert!(sizes.is_sorted_by(|a, b| a < b), "{sizes:?}");
+    assert_eq!(engine.seal().await.unwrap().segments, 0, "nothing new makes no segment");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_opens_with_the_policy_alone() {
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("web");
+    let ids: Vec<_> = (0..20).map(|_| record(&producer, &Given { subjects: vec!["a"], ..Given::default() })).collect();
+    fixture.seal().await;
+    let reader = fixture.reader().await;
+    let policy = minutebook_tlog::Policy::parse(reader.policy().as_bytes()).unwrap();
+    for id in &ids {
+        let receipt = reader.receipt(id, &[]).await.unwrap();
+        let proved = verify_receipt(receipt.as_bytes(), &policy).unwrap();
+        assert_eq!(proved.header.id, *id);
+        assert!(proved.disclosure.is_none());
+    }
+    let amount = Path::new(["inputs", "amount"]).unwrap();
+    let receipt = reader.receipt(&ids[3], std::slice::from_ref(&amount)).await.unwrap();
+    let proved = verify_receipt(receipt.as_bytes(), &policy).unwrap();
+    let disclosure = proved.disclosure.unwrap();
+    let shown: Vec<usize> = disclosure.shown().map(|(place, _)| place).collect();
+    assert_eq!(shown, [disclosure.schema().find(&amount).unwrap()]);
+    let wrong = receipt.replace("index ", "index 1");
+    assert!(verify_receipt(wrong.as_bytes(), &policy).is_err());
+    let none = reader.receipt(&"01930000-0000-7000-8000-000000000000".parse().unwrap(), &[]).await;
+    assert!(matches!(none, Err(Error::NoRecord { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_about_a_decision_is_under_its_subjects_key() {
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("web");
+    let decision = record(&producer, &Given { subjects: vec!["ann"], ..Given::default() });
+    let same_batch = record(&producer, &Given { kind: Kind::Outcome, links: vec![decision], ..Given::default() });
+    fixture.seal().await;
+    let later = record(&producer, &Given { kind: Kind::Review, links: vec![decision], ..Given::default() });
+    fixture.seal().await;
+    let reader = fixture.reader().await;
+    for id in [decision, same_batch, later] {
+        let Content::Readable { subjects, .. } = reader.get(&id).await.unwrap().content else { panic!("{id}") };
+        assert_eq!(subjects, [1], "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_are_stored_beside_and_read_back() {
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("web");
+    let letter: Vec<u8> = (0..3_000_000u32).map(|at| (at % 251) as u8).collect();
+    let given = Given { subjects: vec!["ann"], blob: Some(letter.clone()), ..Given::default() };
+    let id = record(&producer, &given);
+    let plain = record(&producer, &Given { blob: Some(b"short".to_vec()), ..Given::default() });
+    fixture.seal().await;
+    let report = fixture.check().await;
+    assert_eq!(report.blobs, 2);
+    let reader = fixture.reader().await;
+    for (id, expected) in [(id, letter), (plain, b"short".to_vec())] {
+        let stored = reader.get(&id).await.unwrap();
+        let Content::Readable { values, .. } = &stored.content else { panic!("unreadable") };
+        let place = stored.schema.find_parts(&["inputs", "letter"]).unwrap();
+        let blob = minutebook_verify::check::blob_id(&values[place]).unwrap();
+        assert!(reader.blob(&stored, &blob).await.unwrap() == expected);
+    }
+}
