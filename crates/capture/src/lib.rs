@@ -32,6 +32,8 @@ mod scratch;
 mod shape;
 mod storage;
 mod sys;
+#[cfg(test)]
+mod vectors;
 mod writer_shape;
 
 pub use clock::{Clock, SystemClock};

@@ -1,5 +1,7 @@
 //! Behaviour of the spool through the crate's API: what is handed over is read, whatever happens to the process in between.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod crash;
 mod faults;
 mod fork;

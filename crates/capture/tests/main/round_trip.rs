@@ -59,7 +59,9 @@ fn marks_are_signed_over_the_counts_before_them() {
     let spool = Spool::new();
     let producer = Producer::open(spool.options()).unwrap();
     let shape = shape(&producer);
-    (0..3).for_each(|n| drop(decide(&producer, &shape, &class("standard"), n, "")));
+    for n in 0..3 {
+        decide(&producer, &shape, &class("standard"), n, "");
+    }
     decide(&producer, &shape, &class("long"), 0, "");
     producer.heartbeat().unwrap();
     decide(&producer, &shape, &class("standard"), 0, "");
@@ -236,25 +238,109 @@ fn typed_pushes_take_what_the_field_holds_exactly() {
     };
     let integer = FieldType::Integer;
     for (value, fits) in [(0, true), (255, true), (256, false), (-1, false)] {
-        check(integer(IntegerType::U8), &|e| drop(e.i64(value)), fits);
+        check(
+            integer(IntegerType::U8),
+            &|e| {
+                e.i64(value);
+            },
+            fits,
+        );
     }
-    check(integer(IntegerType::I64), &|e| drop(e.u64(u64::MAX)), false);
-    check(integer(IntegerType::U64), &|e| drop(e.u64(u64::MAX)), true);
-    check(integer(IntegerType::I64), &|e| drop(e.f64(1.0)), false);
+    check(
+        integer(IntegerType::I64),
+        &|e| {
+            e.u64(u64::MAX);
+        },
+        false,
+    );
+    check(
+        integer(IntegerType::U64),
+        &|e| {
+            e.u64(u64::MAX);
+        },
+        true,
+    );
+    check(
+        integer(IntegerType::I64),
+        &|e| {
+            e.f64(1.0);
+        },
+        false,
+    );
     for (value, f32_fits, f16_fits) in
         [(0.5, true, true), (0.1, false, false), (f64::NAN, true, true), (65_505.0, true, false)]
     {
-        check(FieldType::F64, &|e| drop(e.f64(value)), true);
-        check(FieldType::F32, &|e| drop(e.f64(value)), f32_fits);
-        check(FieldType::F16, &|e| drop(e.f64(value)), f16_fits);
+        check(
+            FieldType::F64,
+            &|e| {
+                e.f64(value);
+            },
+            true,
+        );
+        check(
+            FieldType::F32,
+            &|e| {
+                e.f64(value);
+            },
+            f32_fits,
+        );
+        check(
+            FieldType::F16,
+            &|e| {
+                e.f64(value);
+            },
+            f16_fits,
+        );
     }
-    check(FieldType::Category, &|e| drop(e.text("a")), true);
-    check(FieldType::Bytes, &|e| drop(e.text("a")), false);
-    check(FieldType::Bool, &|e| drop(e.bool(true)), true);
-    check(FieldType::Bool, &|e| drop(e.i64(1)), false);
-    check(FieldType::Bytes, &|e| drop(e.null()), true);
-    check(FieldType::List, &|e| drop(e.value(&Value::List(vec![Value::Null]))), true);
-    check(FieldType::List, &|e| drop(e.value(&Value::Bool(true))), false);
+    check(
+        FieldType::Category,
+        &|e| {
+            e.text("a");
+        },
+        true,
+    );
+    check(
+        FieldType::Bytes,
+        &|e| {
+            e.text("a");
+        },
+        false,
+    );
+    check(
+        FieldType::Bool,
+        &|e| {
+            e.bool(true);
+        },
+        true,
+    );
+    check(
+        FieldType::Bool,
+        &|e| {
+            e.i64(1);
+        },
+        false,
+    );
+    check(
+        FieldType::Bytes,
+        &|e| {
+            e.null();
+        },
+        true,
+    );
+    check(
+        FieldType::List,
+        &|e| {
+            e.value(&Value::List(vec![Value::Null]));
+        },
+        true,
+    );
+    check(
+        FieldType::List,
+        &|e| {
+            e.value(&Value::Bool(true));
+        },
+        false,
+    );
     drop(producer);
     read_ended(&spool, 0);
 }
@@ -278,7 +364,9 @@ fn batches_of_any_size_give_the_same_frames() {
     let producer = Producer::open(spool.small()).unwrap();
     let shape = shape(&producer);
     let standard = class("standard");
-    (0..2000).for_each(|n| drop(decide(&producer, &shape, &standard, n, "some text to fill the parts with")));
+    for n in 0..2000 {
+        decide(&producer, &shape, &standard, n, "some text to fill the parts with");
+    }
     drop(producer);
     let whole = read_ended(&spool, 0);
     assert!(spool.parts().len() > 2);
