@@ -1,0 +1,21 @@
+//! Records as JSON (`docs/formats/json.md`): one object a line becomes a [`Draft`], a stored record becomes
+//! an object. Edge: bytes and values only; files, clocks, trails and terminals are elsewhere.
+
+mod draft;
+mod explanation;
+mod instant;
+pub mod limits;
+mod member;
+mod print;
+mod problem;
+mod shapes;
+mod tree;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use draft::{Draft, DraftReader, ReadAt};
+pub use print::{Printer, field_value};
+pub use problem::Problem;
+pub use tree::{Members, Tree};

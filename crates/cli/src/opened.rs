@@ -1,0 +1,58 @@
+//! A record as it is shown: what the commands hand to JSON and to the pages for people. Edge: holds; reads
+//! and renders nothing.
+
+use std::sync::Arc;
+
+use minutebook_record::{Header, Schema};
+
+/// A record with as much of its content as the reader may see.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The header, which is never erased.
+    pub header: Header,
+    /// Its fields.
+    pub schema: Arc<Schema>,
+    /// Their values.
+    pub content: Content,
+    /// Where it is sealed; `None` when it is not yet.
+    pub seal: Option<Seal>,
+}
+
+/// The values of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The encoded value of each field of the schema; `None` where it is masked.
+    Readable(Vec<Option<Vec<u8>>>),
+    /// The keys of its subject were destroyed.
+    Erased,
+    /// The reader has no key for it.
+    NoKey,
+}
+
+/// Where a record is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// The segment.
+    pub segment: [u8; 16],
+    /// The place in the segment, from 0.
+    pub place: u32,
+    /// The segment's entry in the log, from 0.
+    pub log_index: u64,
+    /// Entries of the log in the published checkpoint.
+    pub log_size: u64,
+}
+
+impl Opened {
+    /// The encoded value of the field of this path, when there is one and it can be read.
+    pub fn value(&self, path: &[&str]) -> Option<&[u8]> {
+        self.value_at(self.schema.find_parts(path)?)
+    }
+
+    /// The encoded value of the field at this place of the schema.
+    pub fn value_at(&self, place: usize) -> Option<&[u8]> {
+        match &self.content {
+            Content::Readable(values) => values.get(place)?.as_deref(),
+            Content::Erased | Content::NoKey => None,
+        }
+    }
+}
