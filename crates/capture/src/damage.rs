@@ -22,9 +22,6 @@ pub enum Damage {
     /// The table of classes holds what is no class.
     #[error("the epoch file's table of classes was altered")]
     ClassTable,
-    /// The state of the epoch file is none.
-    #[error("the epoch file's state was altered")]
-    EpochState,
     /// A part's header was altered or cut, or belongs to another part.
     #[error("the part's header was altered or cut")]
     PartHeader,

@@ -21,7 +21,6 @@ pub(crate) const STATE_AT: u64 = CLASSES_AT + CLASS_LEN * CLASSES_MAX as u64;
 pub(crate) const SLOTS_AT: u64 = 8192;
 pub(crate) const SLOT_LEN: u64 = 32;
 
-pub(crate) const STATE_OPEN: u64 = 0;
 pub(crate) const STATE_CLOSED: u64 = 1;
 
 /// In a class' counter: no more numbers are drawn.

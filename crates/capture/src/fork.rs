@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::sys::PrivatePage;
 
-/// In the page's first word: nobody (a child finds this), somebody is setting up, or set up.
+/// In the page's first word: nobody (a child finds this), or set up by this process.
 const NOBODY: u32 = 0;
-const SETTING_UP: u32 = u32::MAX;
-const SET_UP: u32 = u32::MAX - 1;
+const SET_UP: u32 = 1;
+/// On top of what stands for this process: it is setting up. Process ids stay below.
+const SETTING_UP: u32 = 1 << 31;
 
 /// Where the seed of the signing key lies in the page.
 const SEED_AT: usize = 64;
@@ -57,12 +58,12 @@ impl ForkGuard {
             if found == self.mine() {
                 return Claim::Done;
             }
-            if found != SETTING_UP
-                && self
-                    .word()
-                    .compare_exchange(found, SETTING_UP, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
-            {
+            let setting_up = self.mine() | SETTING_UP;
+            let claim = |found| {
+                self.word().compare_exchange(found, setting_up, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            };
+            // What another process left, set up or not, is nobody's here.
+            if found != setting_up && claim(found) {
                 return Claim::SetUp;
             }
             std::thread::yield_now();
@@ -88,5 +89,60 @@ impl ForkGuard {
             std::ptr::copy_nonoverlapping(self.page.as_ptr().add(SEED_AT), seed.as_mut_ptr(), seed.len());
         }
         seed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a child made now finds itself a child, and can set up.
+    fn child_sets_up(guard: &ForkGuard) -> bool {
+        // SAFETY: the child uses nothing but the guard, and ends.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let told = !guard.is_ours() && matches!(guard.claim(), Claim::SetUp);
+                guard.settle(true);
+                libc::_exit(i32::from(!(told && guard.is_ours() && matches!(guard.claim(), Claim::Done))));
+            }
+            let mut status = 0;
+            libc::waitpid(child, &mut status, 0) == child && status == 0
+        }
+    }
+
+    #[test]
+    fn a_child_finds_itself_one_whether_or_not_the_page_is_wiped() {
+        for guard in [ForkGuard::new().unwrap(), ForkGuard { page: PrivatePage::kept_on_fork().unwrap() }] {
+            assert!(!guard.is_ours());
+            assert!(matches!(guard.claim(), Claim::SetUp));
+            // A fork while another thread sets up.
+            assert!(child_sets_up(&guard));
+            guard.settle(true);
+            assert!(guard.is_ours() && matches!(guard.claim(), Claim::Done));
+            assert!(child_sets_up(&guard));
+            assert!(guard.is_ours());
+        }
+    }
+
+    #[test]
+    fn the_seed_does_not_reach_a_child() {
+        let guard = ForkGuard::new().unwrap();
+        guard.keep_seed(&[7; 32]);
+        assert_eq!(*guard.seed(), [7; 32]);
+        if !guard.page.is_wiped_on_fork() {
+            return;
+        }
+        // SAFETY: the child reads the page and ends.
+        let status = unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit(i32::from(*guard.seed() != [0; 32]));
+            }
+            let mut status = -1;
+            libc::waitpid(child, &mut status, 0);
+            status
+        };
+        assert_eq!(status, 0);
     }
 }

@@ -91,6 +91,13 @@ impl LivePart {
         self.region.load(TAIL_AT).min(self.capacity)
     }
 
+    /// Bytes of frames.
+    pub(crate) fn extent(&self) -> u64 {
+        let end = self.region.load(END_AT);
+        let end = if end == 0 { self.tail() } else { end };
+        end - FRAMES_AT
+    }
+
     /// Reserves `padded` bytes for one frame.
     #[inline]
     pub(crate) fn reserve(&self, padded: u64) -> io::Result<Reserved> {

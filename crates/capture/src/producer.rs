@@ -26,7 +26,7 @@ use crate::part_file::FRAMES_AT;
 use crate::pending::Pending;
 use crate::random::{Random, SystemRandom};
 use crate::region::Backing;
-use crate::run::Run;
+use crate::run::{Closing, Run};
 use crate::scratch;
 use crate::shape::ShapeDef;
 use crate::storage::{Storage, SystemStorage};
@@ -341,7 +341,8 @@ impl Producer {
             Level::Process if run.is_poisoned() => Err(CaptureError::Poisoned),
             Level::Process => Ok(()),
             Level::Disk => {
-                run.tell_lost()?;
+                // Without room for it the rest is flushed all the same.
+                let _ = run.tell_lost();
                 run.flush_all()
             }
         }
@@ -363,6 +364,7 @@ impl Producer {
     /// # Errors
     ///
     /// No room for the mark, or a failed flush: the epoch then stays open, and the engine tells it as abandoned once the process is gone.
+    /// [`CaptureError::Closed`] while another call closes, and after one that failed.
     pub fn close(&self) -> Result<(), CaptureError> {
         if !self.guard.is_ours() {
             return Ok(());
@@ -371,8 +373,8 @@ impl Producer {
     }
 
     fn close_run(&self, run: &Run) -> Result<(), CaptureError> {
-        if !run.begin_closing() {
-            return if run.is_poisoned() { Err(CaptureError::Poisoned) } else { Ok(()) };
+        if run.begin_closing()? == Closing::Done {
+            return Ok(());
         }
         let clock = &*self.settings.clock;
         let until = clock.monotonic_ns() + CLOSE_WAIT.as_nanos() as u64;

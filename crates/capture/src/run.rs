@@ -57,6 +57,15 @@ pub(crate) struct Run {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What a call that closes finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It is to go on.
+    Begun,
+    /// It was done before.
+    Done,
+}
+
 /// What changes with the part.
 pub(crate) struct Rotation {
     /// Made ahead.
@@ -337,7 +346,7 @@ impl Run {
             Some(part) => part,
             None => self.make_next(&mut rotation)?,
         };
-        rotation.bytes_before += full.tail() - FRAMES_AT;
+        rotation.bytes_before += full.extent();
         rotation.unflushed.push(Arc::clone(full));
         self.current.store(part);
         drop(rotation);
@@ -419,16 +428,21 @@ impl Run {
     pub(crate) fn extent(&self) -> (u64, u32) {
         let rotation = self.rotation();
         let current = self.current.load();
-        (rotation.bytes_before + current.tail() - FRAMES_AT, current.number)
+        (rotation.bytes_before + current.extent(), current.number)
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.rotation().full_until_ns.is_some()
     }
 
-    /// Begins closing: no number is drawn any more once the counters are ended. False when another call did.
-    pub(crate) fn begin_closing(&self) -> bool {
-        self.phase.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Begins closing: no number is drawn any more once the counters are ended.
+    pub(crate) fn begin_closing(&self) -> Result<Closing, CaptureError> {
+        match self.phase.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(Closing::Begun),
+            Err(CLOSED) => Ok(Closing::Done),
+            Err(POISONED) => Err(CaptureError::Poisoned),
+            Err(_) => Err(CaptureError::Closed),
+        }
     }
 
     /// Ends the last part and marks the epoch closed.

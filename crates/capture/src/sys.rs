@@ -15,6 +15,9 @@ compile_error!("the mapped counters of the spool are little-endian");
 /// The unit of mapping and of what a hole gives back. Files are laid out for it, whatever the processor's pages are.
 pub(crate) const PAGE: u64 = 4096;
 
+/// The largest page that processors have in common use: 64 KiB on some arm64 kernels.
+const LARGEST_PAGE: u64 = 64 << 10;
+
 fn check(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -182,7 +185,8 @@ impl Mapping {
 
     /// Faults pages in for writing, so that a caller's thread need not. Best effort.
     pub(crate) fn prefault(&self, from: u64, to: u64) {
-        let from = (from / PAGE * PAGE).min(self.len as u64);
+        // Advice wants the address at a page of the processor, which may be larger than ours.
+        let from = (from / LARGEST_PAGE * LARGEST_PAGE).min(self.len as u64);
         let to = to.min(self.len as u64);
         #[cfg(target_os = "linux")]
         if from < to {
@@ -249,6 +253,19 @@ impl PrivatePage {
         #[cfg(not(target_os = "linux"))]
         let wiped_on_fork = false;
         Ok(Self { start, wiped_on_fork })
+    }
+
+    /// A page as it is where the system cannot wipe it.
+    #[cfg(test)]
+    pub(crate) fn kept_on_fork() -> io::Result<Self> {
+        let mut page = Self::new()?;
+        #[cfg(target_os = "linux")]
+        // SAFETY: the range is the mapping just made.
+        unsafe {
+            libc::madvise(page.start.as_ptr().cast(), Self::LEN, libc::MADV_KEEPONFORK);
+        }
+        page.wiped_on_fork = false;
+        Ok(page)
     }
 
     #[inline]

@@ -93,6 +93,7 @@ fn an_epoch_that_cannot_be_closed_for_want_of_room_is_left_open() {
     storage.full.store(true, Ordering::Relaxed);
     let kept = fill(&producer, &shape);
     assert!(matches!(producer.close(), Err(CaptureError::Full { .. })));
+    assert!(matches!(producer.close(), Err(CaptureError::Closed)));
     drop(producer);
     let mut reader = spool.reader(0);
     assert_eq!(reader.owner().unwrap(), Owner::Dead);

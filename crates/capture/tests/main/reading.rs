@@ -145,6 +145,16 @@ fn what_the_epochs_tables_hold_never_panics() {
 }
 
 #[test]
+fn a_class_that_was_renamed_in_the_table_is_told_and_the_frames_count() {
+    let spool = dead(2, small);
+    let (whole, _) = read_all(&spool);
+    put(&spool.epochs()[0], 4096 + 64, b"shortened");
+    let (seen, _) = read_all(&spool);
+    assert_eq!(seen.damage.iter().map(|(damage, ..)| *damage).collect::<Vec<_>>(), [Damage::ClassMismatch]);
+    assert_eq!(seen.records, whole.records);
+}
+
+#[test]
 fn a_damaged_part_header_is_told_and_costs_no_record() {
     let spool = dead(4, small);
     let part = &spool.parts()[0];

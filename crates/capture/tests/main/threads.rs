@@ -8,7 +8,7 @@ use minutebook_capture::{
 };
 use minutebook_record::Kind;
 
-use crate::support::{Seen, Spool, class, decide, read_ended, shape};
+use crate::support::{Seen, Spool, class, decide, read_ended, shape, wait_for};
 
 const THREADS: usize = 8;
 
@@ -96,6 +96,43 @@ fn a_reader_that_follows_sees_each_record_once_and_frees_what_it_saw() {
     assert_eq!(spool.parts(), Vec::<std::path::PathBuf>::new());
     reader.remove().unwrap();
     assert_eq!(spool.epochs(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_producer_is_for_all_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Producer>();
+    check::<minutebook_capture::Shape>();
+    check::<minutebook_capture::Pending<Arc<Producer>>>();
+    check::<minutebook_capture::EpochReader>();
+    let spool = Spool::new();
+    let producer = Arc::new(Producer::open(spool.small()).unwrap());
+    let shape = shape(&producer);
+    let pending = Producer::begin_with(Arc::clone(&producer), &class("standard")).unwrap();
+    drop(producer);
+    #[allow(clippy::disallowed_methods, reason = "the test is about threads")]
+    let other = std::thread::spawn(move || {
+        let mut record = pending.record(&shape, Kind::Decision);
+        record.i64(1).text("");
+        record.finish().unwrap();
+    });
+    other.join().unwrap();
+    assert_eq!(read_ended(&spool, 0).of_class("standard").count(), 1);
+}
+
+#[test]
+fn the_producer_says_by_itself_that_it_lives() {
+    let spool = Spool::new();
+    let heartbeat = std::time::Duration::from_millis(20);
+    let producer = Producer::open(ProducerOptions { heartbeat, ..spool.small() }).unwrap();
+    let shape = shape(&producer);
+    let system = |producer: &Producer| producer.status().unwrap().drawn[0].1;
+    decide(&producer, &shape, &class("standard"), 1, "");
+    wait_for("a heartbeat", || system(&producer) >= 2);
+    decide(&producer, &shape, &class("standard"), 1, "");
+    wait_for("another", || system(&producer) >= 3);
+    drop(producer);
+    read_ended(&spool, 0);
 }
 
 /// Counts flushes of parts and epoch files.
