@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::environment::draw;
 use crate::error::{Error, Result};
 use crate::own::{self, OwnRecord};
+use crate::stage::{StageTimes, thread_cpu_ns};
 use crate::store::Objects;
 use crate::subjects::Subject;
 use bytes::Bytes;
@@ -41,6 +42,8 @@ pub struct SealReport {
     pub bytes: u64,
     /// What the drain saw.
     pub drained: DrainReport,
+    /// Where the CPU time went.
+    pub stages: StageTimes,
 }
 
 /// A segment that is written and was read back.
@@ -50,6 +53,7 @@ struct Written {
     leaf: Hash,
     new_subjects: Vec<SubjectRow>,
     batch: Batch,
+    stages: StageTimes,
 }
 
 type Job = Pin<Box<dyn Future<Output = Result<Written>> + Send>>;
@@ -77,6 +81,7 @@ impl Engine {
             total.records += report.records;
             total.segments += report.segments;
             total.bytes += report.bytes;
+            total.stages += report.stages;
             total.drained.records += report.drained.records;
             total.drained.seen_before += report.drained.seen_before;
             for (damage, count) in report.drained.damage {
@@ -104,13 +109,14 @@ impl Engine {
         let environment = self.environment.clone();
         let now_ns = environment.clock.wall_ns();
         let draining = tokio::task::spawn_blocking(move || {
+            let begin = thread_cpu_ns();
             let mut fresh_id = || {
                 let ms = u64::try_from(environment.clock.wall_ns() / 1_000_000).unwrap_or(0);
                 Ok(RecordId::from_parts(ms, draw(environment.random.as_ref())?))
             };
             let mut sink = |batch| sender.blocking_send(batch).is_ok();
             let drained = drainer.round(now_ns, own, &mut fresh_id, &mut sink);
-            (drainer, drained)
+            (drainer, drained, thread_cpu_ns() - begin)
         });
         let mut report = SealReport::default();
         let mut jobs: FuturesOrdered<Job> = FuturesOrdered::new();
@@ -133,8 +139,9 @@ impl Engine {
                 }
             }
         }
-        let (drainer, drained) = draining.await.map_err(|e| Error::Stopped(e.to_string()))?;
+        let (drainer, drained, drain_ns) = draining.await.map_err(|e| Error::Stopped(e.to_string()))?;
         report.drained = drained?;
+        report.stages.drain_ns += drain_ns;
         let drainer = blocking(move || {
             let mut drainer = drainer;
             drainer.free().map(|()| drainer)
@@ -184,19 +191,22 @@ impl Engine {
         }
         let objects = self.objects.clone();
         let job = async move {
-            let (batch, sealing, built) = blocking(move || {
+            let (batch, sealing, built, build_ns) = blocking(move || {
+                let begin = thread_cpu_ns();
                 let mut seeds = vec![[0; 32]; batch.records.len()];
                 random.fill(seeds.as_flattened_mut()).map_err(|_| Error::NoRandomness)?;
                 let sealing = Sealing { segment, class_epoch, subjects, seeds };
                 let built = build(&batch, &sealing);
-                Ok((batch, sealing, built))
+                Ok((batch, sealing, built, thread_cpu_ns() - begin))
             })
             .await?;
             for (blob, object) in &built.blobs {
                 objects.put(&blob_name(blob), object.clone()).await?;
             }
             objects.put(&segment_name(&segment), built.object.clone()).await?;
-            read_back(&objects, built, sealing, batch, new_subjects).await
+            let mut written = read_back(&objects, built, sealing, batch, new_subjects).await?;
+            written.stages.build_ns = build_ns;
+            Ok(written)
         };
         let handle = tokio::spawn(job);
         Ok(Box::pin(async move { handle.await.unwrap_or_else(|e| Err(Error::Stopped(e.to_string()))) }))
@@ -230,7 +240,8 @@ impl Engine {
         let mut entries = Vec::new();
         let mut touched: Vec<(Id, u64, String)> = Vec::new();
         let mut gone = Vec::new();
-        for Written { built, entry, leaf, new_subjects, batch } in group {
+        for Written { built, entry, leaf, new_subjects, batch, stages } in group {
+            report.stages += stages;
             let descriptor = &built.descriptor;
             for ranges in &descriptor.ranges {
                 let classes = self.placed.entry((ranges.producer, ranges.epoch)).or_default();
@@ -303,6 +314,7 @@ async fn read_back(
         }
     }
     blocking(move || {
+        let begin = thread_cpu_ns();
         let keys = SealingKeys::new(&sealing);
         let outcome = check_segment(&object, &built.descriptor, &keys, &mut Scratch::default());
         if let Some(fault) = outcome.faults.first() {
@@ -313,7 +325,8 @@ async fn read_back(
         }
         let entry = Entry::Segment(Box::new(built.descriptor.clone())).encode();
         let leaf = leaf_hash(&entry);
-        Ok(Written { built, entry, leaf, new_subjects, batch })
+        let stages = StageTimes { read_back_ns: thread_cpu_ns() - begin, ..StageTimes::default() };
+        Ok(Written { built, entry, leaf, new_subjects, batch, stages })
     })
     .await
 }
