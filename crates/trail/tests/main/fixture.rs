@@ -1,6 +1,6 @@
 //! A trail in a temporary folder, producers for it, and the check that every test ends with.
 
-use minutebook_capture::{IntakePublicKey, Producer, ProducerOptions};
+use minutebook_capture::{CaptureError, IntakePublicKey, Producer, ProducerOptions};
 use minutebook_record::fields::{Event, ModelRef, Subjects};
 use minutebook_record::{ClassName, Field, FieldType, Kind, Path, RecordId, Schema, Value};
 use minutebook_trail::{Engine, Environment, FolderSource, InitOptions, Place, Reader, init};
@@ -122,7 +122,12 @@ impl Default for Given<'_> {
 
 /// Hands one record over.
 pub fn record(producer: &Producer, given: &Given<'_>) -> RecordId {
-    let pending = producer.begin(&class(given.class)).unwrap();
+    try_record(producer, given).unwrap()
+}
+
+/// Hands one record over, unless the spool fails.
+pub fn try_record(producer: &Producer, given: &Given<'_>) -> Result<RecordId, CaptureError> {
+    let pending = producer.begin(&class(given.class))?;
     let (time_ns, clock_error_ns) = pending.started();
     let mut fields: Vec<(Vec<&str>, FieldType, Vec<u8>)> = Vec::new();
     let mut event = Vec::new();
@@ -152,7 +157,7 @@ pub fn record(producer: &Producer, given: &Given<'_>) -> RecordId {
         fields.push((vec!["subject"], FieldType::Subject, subject));
     }
     if let Some(content) = &given.blob {
-        let value = producer.blob(content, "text/plain").unwrap();
+        let value = producer.blob(content, "text/plain")?;
         fields.push((vec!["inputs", "letter"], FieldType::Blob, encode(&value)));
     }
     let schema = fields.iter().map(|(path, field_type, _)| Field {
@@ -162,14 +167,14 @@ pub fn record(producer: &Producer, given: &Given<'_>) -> RecordId {
     let schema = Schema::new(schema.collect()).unwrap();
     let constants = vec![(1, fields[1].2.clone().into_boxed_slice())];
     let shape = minutebook_capture::ShapeDef::from_encoded(schema, constants).unwrap();
-    let shape = producer.shape_of(shape).unwrap();
+    let shape = producer.shape_of(shape)?;
     let mut encoder = pending.record(&shape, given.kind);
     for (place, (_, _, value)) in fields.iter().enumerate() {
         if place != 1 {
             encoder.raw(value);
         }
     }
-    encoder.finish().unwrap()
+    encoder.finish()
 }
 
 pub fn encode(value: &Value) -> Vec<u8> {
