@@ -19,3 +19,7 @@ pub use draft::{Draft, DraftReader, ReadAt};
 pub use print::{Printer, field_value};
 pub use problem::Problem;
 pub use tree::{Members, Tree};
+
+pub(crate) use print::float;
+pub(crate) use print::{attribution_rows, decimal, elements, feature_name, value};
+pub(crate) use tree::float_name;

@@ -56,3 +56,21 @@ impl Opened {
         }
     }
 }
+
+/// A draft as if it had been numbered, for tests of what is shown.
+#[cfg(test)]
+pub(crate) fn of_draft(draft: &crate::json::Draft) -> Opened {
+    use minutebook_record::{Epoch, ProducerId, RecordId, Seq};
+
+    let header = Header {
+        id: RecordId::from_parts(1_795_253_400_123, [7; 10]),
+        kind: draft.kind,
+        producer: ProducerId([0xab; 16]),
+        epoch: Epoch::FIRST,
+        seq: Seq::new(42).unwrap(),
+        class: draft.class,
+    };
+    let values = draft.all_values().into_iter().map(Some).collect();
+    let schema = Arc::new(draft.shape.schema().clone());
+    Opened { header, schema, content: Content::Readable(values), seal: None }
+}

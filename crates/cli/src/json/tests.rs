@@ -1,35 +1,17 @@
 use std::sync::Arc;
 
 use minutebook_record::fields::{Attributions, Event, ExplanationMeta, Feature, Floats, ModelRef, Subjects};
-use minutebook_record::{Epoch, FieldType, Header, Kind, ProducerId, RecordId, Seq, Value};
+use minutebook_record::{FieldType, Kind, RecordId, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::opened::{Content, Opened, Seal};
+use crate::opened::{Content, Opened, Seal, of_draft as opened};
 
 const AT: ReadAt = ReadAt { time_ns: 1_795_253_400_000_000_000, clock_error_ns: Some(250) };
 
 fn read(line: &str) -> Draft {
     DraftReader::new(false).read(line.as_bytes(), AT).unwrap_or_else(|error| panic!("{error}\n{line}"))
-}
-
-fn opened(draft: &Draft) -> Opened {
-    let header = Header {
-        id: RecordId::from_parts(1, [7; 10]),
-        kind: draft.kind,
-        producer: ProducerId([0xab; 16]),
-        epoch: Epoch::FIRST,
-        seq: Seq::new(42).unwrap(),
-        class: draft.class,
-    };
-    let values = draft.all_values().into_iter().map(Some).collect();
-    Opened {
-        header,
-        schema: Arc::new(draft.shape.schema().clone()),
-        content: Content::Readable(values),
-        seal: None,
-    }
 }
 
 fn print(record: &Opened) -> Json {

@@ -1,0 +1,404 @@
+//! A verification for a person: the verdict first, then what was checked and what that proves against whom,
+//! whether anything is missing, and each finding with what it means. Edge: says what a report says; finds
+//! nothing itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anstyle::AnsiColor;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use minutebook_verify::coverage::{Account, EpochState};
+use minutebook_verify::{Report, Severity, hex};
+use serde_json::{Value as Json, json};
+
+use super::table::{self, Column};
+use super::{Look, bold, coloured, dim, hanging, moment, prose, words};
+
+/// A report with what was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Verification<'a> {
+    /// What was found.
+    pub report: &'a Report,
+    /// How deep it was to go: 0 the log, 1 the numbers, 2 the contents.
+    pub level: u8,
+    /// Entries of the log in the checkpoint that was seen earlier, if one was.
+    pub earlier: Option<u64>,
+    /// Whether a policy was given that asks for witnesses.
+    pub witnesses: bool,
+    /// Shows every account of completeness, however many there are.
+    pub all_accounts: bool,
+}
+
+/// Accounts that are shown one by one before the rest is summed up.
+const ACCOUNTS_SHOWN: usize = 20;
+
+/// The page of a verification.
+pub fn report(look: &Look, verification: &Verification<'_>) -> String {
+    let mut out = String::new();
+    verdict(&mut out, look, verification.report);
+    identity(&mut out, look, verification.report);
+    if verification.report.checkpoint.is_some() {
+        checked(&mut out, look, verification);
+        proved(&mut out, look, verification);
+        completeness(&mut out, look, verification);
+    }
+    findings(&mut out, look, verification.report);
+    out
+}
+
+fn verdict(out: &mut String, look: &Look, report: &Report) {
+    let problems = report.problems();
+    let warnings = report.findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let line = if problems > 0 {
+        let what = words::counted(problems as u64, "problem", "problems");
+        coloured(AnsiColor::Red, &bold(&format!("{what}: this trail is not as it was sealed.")))
+    } else {
+        coloured(AnsiColor::Green, &bold("Everything that is here is as it was sealed."))
+    };
+    out.push_str(&line);
+    if warnings > 0 {
+        let _ = write!(out, " {}", words::counted(warnings as u64, "warning.", "warnings."));
+    }
+    out.push('\n');
+    if problems > 0 {
+        prose(out, "", look.prose_columns(), "Each is named below, with what it means.");
+    }
+}
+
+fn identity(out: &mut String, look: &Look, report: &Report) {
+    let mut pairs = Vec::new();
+    let mut push = |name: &str, value: String| pairs.push((name.to_owned(), value));
+    if !report.trail.is_empty() {
+        push("trail", report.trail.clone());
+        push("log", words::shown(look, &report.origin));
+        push("signed by", words::shown(look, &report.log_key));
+    }
+    if let Some((size, root)) = &report.checkpoint {
+        push(
+            "checkpoint",
+            format!("{}, root {}", words::counted(*size, "entry", "entries"), BASE64.encode(root)),
+        );
+    }
+    if !pairs.is_empty() {
+        out.push('\n');
+        table::pairs(out, look, "", &pairs);
+    }
+}
+
+fn checked(out: &mut String, look: &Look, verification: &Verification<'_>) {
+    let report = verification.report;
+    let _ = writeln!(out, "\n{}", bold("What was checked"));
+    let mut item = |text: String| hanging(out, "  - ", "    ", look.prose_columns(), &text);
+    let disposed = match report.disposed {
+        0 => String::new(),
+        some => format!(", {} disposed of", words::count(some)),
+    };
+    item(format!(
+        "Level 0, the log: its signature, its tiles, and {} that it names{disposed}; {} of stored evidence.",
+        words::counted(report.segments, "segment", "segments"),
+        words::bytes(report.bytes),
+    ));
+    if verification.level >= 1 {
+        let all = of(report.audited, report.segments - report.disposed);
+        item(format!("Level 1, the numbers: number, leaf and place of each record, in {all} segments."));
+    }
+    if verification.level >= 2 {
+        let mut unread = Vec::new();
+        if report.erased > 0 {
+            unread.push(format!("{} erased", words::count(report.erased)));
+        }
+        if report.withheld > 0 {
+            unread.push(format!("{} without a key", words::count(report.withheld)));
+        }
+        let unread = if unread.is_empty() { String::new() } else { format!(" ({})", unread.join(", ")) };
+        let all = of(report.readable, report.records);
+        item(format!(
+            "Level 2, the contents: every field of {all} records{unread}, in {} segments.",
+            of(report.opened, report.segments - report.disposed)
+        ));
+    }
+    if report.blobs > 0 {
+        item(format!("{}, by their digests.", words::counted(report.blobs, "large value", "large values")));
+    }
+}
+
+fn of(part: u64, whole: u64) -> String {
+    if part == whole {
+        format!("all {}", words::count(whole))
+    } else {
+        format!("{} of {}", words::count(part), words::count(whole))
+    }
+}
+
+fn proved(out: &mut String, look: &Look, verification: &Verification<'_>) {
+    let report = verification.report;
+    if !report.is_clean() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", bold("What that proves"));
+    let mut item = |text: &str| hanging(out, "  - ", "    ", look.prose_columns(), text);
+    item(match verification.level {
+        0 => "No stored byte was changed, removed or put in since it was sealed.",
+        1 => {
+            "No stored byte was changed, removed or put in since it was sealed, and the records have the \
+             numbers and places that the log says."
+        }
+        _ => {
+            "No stored byte was changed, removed or put in since it was sealed, and the contents are those \
+             that were committed to when they were sealed."
+        }
+    });
+    if report.erased > 0 {
+        item("Of erased records the place and the leaf are proved; what they said can no longer be read.");
+    }
+    let outside = verification.witnesses || report.continues_earlier;
+    if verification.witnesses {
+        item(
+            "The witnesses that the policy asks for have cosigned the checkpoint: this holds against the \
+             holder of the signing key too.",
+        );
+    }
+    if let (true, Some(earlier)) = (report.continues_earlier, verification.earlier) {
+        item(&format!(
+            "The log continues the one of {} that was seen here before: what it had then was not rewritten, \
+             not even by the holder of the signing key.",
+            words::counted(earlier, "entry", "entries"),
+        ));
+    }
+    if !outside {
+        item(
+            "This holds against everybody but the holder of the signing key, who could have made a whole \
+             other log. A witness, or the checkpoint remembered from this verification, excludes that from \
+             now on.",
+        );
+    }
+}
+
+fn completeness(out: &mut String, look: &Look, verification: &Verification<'_>) {
+    let accounts = &verification.report.accounts;
+    if accounts.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", bold("Is anything missing?"));
+    let (own, others): (Vec<_>, Vec<_>) = accounts.iter().partition(|account| account.class == "system");
+    let drawn: u64 = others.iter().map(|account| account.drawn).sum();
+    let kept: u64 = others.iter().map(|account| account.kept).sum();
+    let sampled: u64 = others.iter().map(|account| account.sampled_out).sum();
+    let lost: u64 = others.iter().flat_map(|account| account.lost.values()).sum();
+    let gaps = |wanted: bool| -> u64 {
+        let ended = accounts.iter().filter(|account| (account.state != EpochState::Open) == wanted);
+        ended.map(Account::unaccounted).sum()
+    };
+    let mut text =
+        format!("{} drawn: {} kept", words::counted(drawn, "number", "numbers"), words::count(kept));
+    for (number, what) in
+        [(sampled, "sampled out"), (lost, "lost, each with its reason"), (gaps(false), "not sealed yet")]
+    {
+        if number > 0 {
+            let _ = write!(text, ", {} {what}", words::count(number));
+        }
+    }
+    match gaps(true) {
+        0 => text.push_str(", none missing without a word."),
+        missing => {
+            let _ = write!(text, ", {} missing without a word.", words::count(missing));
+        }
+    }
+    prose(out, "  ", look.prose_columns(), &text);
+    table_of(out, look, verification, &others, &own);
+}
+
+/// Accounts in which something is worth a look come first; after some, the rest is summed up.
+fn table_of(
+    out: &mut String,
+    look: &Look,
+    verification: &Verification<'_>,
+    others: &[&Account],
+    own: &[&Account],
+) {
+    let calm = |account: &&&Account| account.lost.is_empty() && account.unaccounted() == 0;
+    let mut shown: Vec<&Account> = others.iter().filter(|account| !calm(account)).copied().collect();
+    shown.extend(own.iter().filter(|account| !calm(account)).copied());
+    shown.extend(others.iter().filter(calm).copied());
+    if verification.all_accounts {
+        shown.extend(own.iter().filter(calm).copied());
+    } else {
+        shown.truncate(ACCOUNTS_SHOWN);
+    }
+    let columns = [
+        Column::left("PRODUCER"),
+        Column::right("EPOCH"),
+        Column::left("CLASS"),
+        Column::right("DRAWN"),
+        Column::right("KEPT"),
+        Column::right("SAMPLED OUT"),
+        Column::right("LOST"),
+        Column::right("MISSING"),
+        Column::right("NOT SEALED"),
+        Column::left("STATE"),
+    ];
+    let names = short_names(&verification.report.accounts);
+    let rows: Vec<Vec<String>> = shown
+        .iter()
+        .map(|account| {
+            let open = account.state == EpochState::Open;
+            let unaccounted = account.unaccounted();
+            let state = match account.state {
+                EpochState::Open => "open",
+                EpochState::Closed => "closed",
+                EpochState::Abandoned => "abandoned",
+            };
+            let cell = |number: u64| if number == 0 { String::new() } else { words::count(number) };
+            vec![
+                names.get(&account.producer).cloned().unwrap_or_default(),
+                account.epoch.to_string(),
+                account.class.clone(),
+                words::count(account.drawn),
+                words::count(account.kept),
+                cell(account.sampled_out),
+                cell(account.lost.values().sum()),
+                cell(if open { 0 } else { unaccounted }),
+                cell(if open { unaccounted } else { 0 }),
+                if open && account.last_mark > 0 {
+                    format!("open, last heard of {}", moment::seconds_utc(account.last_mark))
+                } else {
+                    state.to_owned()
+                },
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    // Columns in which nothing stands would only take room.
+    let used: Vec<bool> =
+        (0..columns.len()).map(|place| place < 5 || rows.iter().any(|row| !row[place].is_empty())).collect();
+    let pick = |row: &Vec<String>| {
+        row.iter().zip(&used).filter(|(_, used)| **used).map(|(cell, _)| cell.clone()).collect()
+    };
+    let picked: Vec<Vec<String>> = rows.iter().map(pick).collect();
+    let columns: Vec<Column> =
+        columns.into_iter().zip(&used).filter(|(_, used)| **used).map(|(column, _)| column).collect();
+    out.push('\n');
+    table::whole(out, look, "  ", &columns, &picked);
+    let rest = others.len().saturating_sub(shown.iter().filter(|account| account.class != "system").count());
+    if rest > 0 {
+        let text = format!(
+            "and {}, of which nothing is missing or lost; -v shows all",
+            words::counted(rest as u64, "more", "more")
+        );
+        let _ = writeln!(out, "  {}", dim(&text));
+    }
+    for account in shown {
+        for (state, number) in &account.lost {
+            let producer = names.get(&account.producer).cloned().unwrap_or_default();
+            let text = format!(
+                "{producer} epoch {} class {}: {} {}",
+                account.epoch,
+                account.class,
+                words::count(*number),
+                state.words()
+            );
+            hanging(out, "  - ", "    ", look.prose_columns(), &text);
+        }
+    }
+}
+
+/// The beginning of each producer's id, as long as it tells them apart.
+fn short_names(accounts: &[Account]) -> BTreeMap<[u8; 16], String> {
+    let mut names: BTreeMap<[u8; 16], String> =
+        accounts.iter().map(|account| (account.producer, hex(&account.producer))).collect();
+    let all: Vec<String> = names.values().cloned().collect();
+    let differ = |length: usize| {
+        let mut starts: Vec<&str> = all.iter().map(|name| &name[..length]).collect();
+        starts.sort_unstable();
+        starts.windows(2).all(|two| two[0] != two[1])
+    };
+    let length = [8, 12, 16].into_iter().find(|length| differ(*length)).unwrap_or(32);
+    names.values_mut().for_each(|name| name.truncate(length));
+    names
+}
+
+fn findings(out: &mut String, look: &Look, report: &Report) {
+    if report.findings.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", bold("Findings"));
+    let mut order: Vec<_> = report.findings.iter().collect();
+    order.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in order {
+        let colour = match finding.severity {
+            Severity::Problem => AnsiColor::Red,
+            Severity::Warning => AnsiColor::Yellow,
+            Severity::Note => AnsiColor::Cyan,
+        };
+        let object = words::shown(look, &finding.object);
+        let _ = writeln!(out, "  {} {}", coloured(colour, finding.severity.name()), bold(&object));
+        let columns = look.prose_columns();
+        prose(out, "    ", columns, &look.plain(&words::printable(&finding.what)));
+        hanging(
+            out,
+            &format!("    {} ", dim("means")),
+            "    ",
+            columns,
+            &look.plain(&words::printable(&finding.means)),
+        );
+    }
+}
+
+/// The same for programs.
+pub fn report_json(verification: &Verification<'_>) -> Json {
+    let report = verification.report;
+    let state = |state: EpochState| match state {
+        EpochState::Open => "open",
+        EpochState::Closed => "closed",
+        EpochState::Abandoned => "abandoned",
+    };
+    let accounts = report.accounts.iter().map(|account| {
+        let lost: serde_json::Map<String, Json> =
+            account.lost.iter().map(|(state, number)| (state.words().to_owned(), (*number).into())).collect();
+        json!({
+            "producer": hex(&account.producer),
+            "epoch": account.epoch,
+            "class": account.class,
+            "drawn": account.drawn,
+            "kept": account.kept,
+            "sampled_out": account.sampled_out,
+            "lost": lost,
+            "gaps": account.gaps.iter().map(|(from, to)| json!([from, to])).collect::<Vec<_>>(),
+            "state": state(account.state),
+            "last_mark": (account.last_mark > 0).then_some(account.last_mark),
+        })
+    });
+    let findings = report.findings.iter().map(|finding| {
+        json!({
+            "severity": finding.severity.name(),
+            "object": finding.object,
+            "what": finding.what,
+            "means": finding.means,
+        })
+    });
+    json!({
+        "clean": report.is_clean(),
+        "problems": report.problems(),
+        "level": verification.level,
+        "trail": report.trail,
+        "origin": report.origin,
+        "log_key": report.log_key,
+        "checkpoint": report.checkpoint.map(|(size, root)| json!({ "size": size, "root": BASE64.encode(root) })),
+        "other_signatures": report.other_signatures,
+        "witnessed": verification.witnesses && report.is_clean(),
+        "continues_earlier": report.continues_earlier,
+        "segments": {
+            "total": report.segments, "disposed": report.disposed, "audited": report.audited, "opened": report.opened,
+        },
+        "records": {
+            "total": report.records, "readable": report.readable, "erased": report.erased, "withheld": report.withheld,
+        },
+        "blobs": report.blobs,
+        "bytes": report.bytes,
+        "accounts": accounts.collect::<Vec<_>>(),
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}
