@@ -65,3 +65,26 @@ pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     Some(bytes)
 }
+
+/// Gives `bytes` to every reader of this crate, for fuzzing: none may panic, and what an entry or a receipt is read as encodes to the same bytes.
+#[doc(hidden)]
+pub fn fuzz_readers(bytes: &[u8]) {
+    if let Ok(entry) = descriptor::Entry::decode(bytes) {
+        assert_eq!(entry.encode(), bytes, "an entry has one encoding");
+    }
+    if let Ok(receipt) = receipt::Receipt::decode(bytes) {
+        assert_eq!(receipt.encode(), bytes, "a receipt has one encoding");
+    }
+    if let Ok(audit) = segment::Audit::decode(bytes) {
+        assert_eq!(audit.encode(), bytes, "an audit section has one encoding");
+        let _ = audit.leaves();
+    }
+    let _ = segment::Layout::parse(bytes);
+    let _ = segment::Head::decode(bytes);
+    let _ = segment::Body::parse(bytes);
+    let mut rest = bytes;
+    while !rest.is_empty() && segment::body::read_entry(&mut rest).is_ok() {}
+    let _ = trailfile::TrailFile::parse(bytes);
+    let _ = blob::open(&[0; 16], &keys::Secret::new([0; 32]), bytes);
+    let _ = receipt::verify_receipt(bytes, &minutebook_tlog::Policy::default());
+}
