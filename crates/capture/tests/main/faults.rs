@@ -75,12 +75,16 @@ fn on_a_full_disk_numbers_are_told_as_lost_once_there_is_room() {
     assert!(producer.status().unwrap().full);
     storage.full.store(false, Ordering::Relaxed);
     wait_for("room", || try_decide(&producer, &shape).is_ok());
-    drop(producer);
-    let seen = read_ended(&spool, 0);
+    let mut reader = spool.reader(0);
+    let mut seen = Seen::default();
+    seen.read(&mut reader);
+    seen.check_complete(&reader.drawn().unwrap());
     let lost: Vec<_> = seen.lost.values().collect();
     assert!(lost.len() >= 11);
     assert!(lost.iter().all(|reason| **reason == LostReason::SpoolFull));
     assert_eq!(seen.of_class("standard").count(), kept + 1);
+    drop(producer);
+    read_ended(&spool, 0);
 }
 
 #[test]
@@ -192,6 +196,12 @@ fn a_producer_opened_on_a_full_disk_says_so() {
     storage.full.store(true, Ordering::Relaxed);
     let options = ProducerOptions { storage: storage as Arc<dyn Storage>, ..spool.small() };
     assert!(matches!(Producer::open(options), Err(CaptureError::Full { .. })));
+    // The id was kept before any epoch bore it.
+    let file = || std::fs::read_to_string(spool.folder().join("producer")).unwrap();
+    let before = file();
+    assert!(before.ends_with("epoch 0\n"), "{before}");
+    drop(Producer::open(spool.small()).unwrap());
+    assert_eq!(file(), before.replace("epoch 0", "epoch 1"));
 }
 
 #[test]

@@ -7,6 +7,9 @@ use minutebook_record::Kind;
 
 use crate::support::{Seen, Spool, class, decide, read_ended, shape, wait_for};
 
+/// Set for a child that uses the producer.
+const USES: &str = "MINUTEBOOK_TEST_USES";
+
 /// Forks with a decision in flight while other threads write; child and grandchild write on.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
@@ -58,6 +61,8 @@ fn forks() {
                 record.i64(1).text("");
                 record.finish().unwrap();
                 drop(kept);
+                // The same thread goes on, as the child's does: none of its randomness may be in both.
+                write(40_000);
                 others.into_iter().for_each(|other| other.join().unwrap());
                 let mut status = 0;
                 // SAFETY: waits for the child above.
@@ -78,11 +83,12 @@ fn children_write_epochs_of_their_own() {
     assert_eq!(spool.epochs().len(), 3);
     let seen: Vec<_> = (0..3).map(|n| read_ended(&spool, n)).collect();
     let count = |n: usize| seen[n].of_class("standard").count();
-    assert_eq!((count(0), count(1), count(2)), (2_000 + 6_000 + 1, 2_000, 2_000));
+    assert_eq!((count(0), count(1), count(2)), (2_000 + 6_000 + 1 + 2_000, 2_000, 2_000));
     assert_eq!(seen[0].lost.values().collect::<Vec<_>>(), [&LostReason::Dropped]);
-    let ids: BTreeSet<_> =
-        seen.iter().flat_map(|seen| seen.records.values().map(|record| record.id)).collect();
-    assert_eq!(ids.len(), seen.iter().map(|seen| seen.records.len()).sum::<usize>(), "an id was used twice");
+    let records = || seen.iter().flat_map(|seen| seen.records.values());
+    let random: BTreeSet<[u8; 10]> =
+        records().map(|record| record.id.as_bytes()[6..].try_into().unwrap()).collect();
+    assert_eq!(random.len(), records().count(), "an id's randomness was used twice");
     let keys: BTreeSet<_> = (0..3).map(|n| spool.reader(n).mark_key()).collect();
     assert_eq!(keys.len(), 3);
     // The key of an epoch seals no frame of another: or one of these had authenticated with the wrong key.
@@ -91,7 +97,7 @@ fn children_write_epochs_of_their_own() {
     assert_eq!(sealed.len(), 3);
 }
 
-/// The child never uses the producer and lives on: it holds the lock of the parent's epoch.
+/// The child lives on; when it never uses the producer it holds the lock of the parent's epoch.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn leaves_a_child_behind() {
@@ -101,6 +107,9 @@ fn leaves_a_child_behind() {
     decide(&producer, &shape, &class("standard"), 1, "");
     // SAFETY: the child waits and ends, nothing else.
     if unsafe { libc::fork() } == 0 {
+        if std::env::var_os(USES).is_some() {
+            decide(&producer, &shape, &class("standard"), 1, "");
+        }
         let mut byte = 0_u8;
         // SAFETY: reads from the pipe that is this process' standard input, which the test closes; then ends.
         unsafe {
@@ -108,7 +117,27 @@ fn leaves_a_child_behind() {
             libc::_exit(0);
         }
     }
+    if std::env::var_os(USES).is_some() {
+        wait_for("the child's epoch", || spool.epochs().len() == 2);
+        wait_for("the child's record", || {
+            let mut seen = Seen::default();
+            seen.read(&mut spool.reader(1));
+            seen.of_class("standard").count() == 1
+        });
+    }
     std::process::exit(0);
+}
+
+#[test]
+fn a_child_that_has_its_own_epoch_lets_go_of_its_parents_lock() {
+    let spool = Spool::new();
+    let mut process = spool.process("fork::leaves_a_child_behind").env(USES, "1").spawn().unwrap();
+    let stdin = process.stdin.take();
+    process.wait().unwrap();
+    assert!(std::fs::File::open(&spool.epochs()[0]).unwrap().try_lock().is_ok());
+    assert_eq!(spool.reader(1).owner().unwrap(), Owner::Alive);
+    drop(stdin);
+    wait_for("the child to end", || spool.reader(1).owner().unwrap() == Owner::Dead);
 }
 
 #[test]

@@ -59,10 +59,10 @@ fn marks_are_signed_over_the_counts_before_them() {
     let spool = Spool::new();
     let producer = Producer::open(spool.options()).unwrap();
     let shape = shape(&producer);
+    decide(&producer, &shape, &class("long"), 0, "");
     for n in 0..3 {
         decide(&producer, &shape, &class("standard"), n, "");
     }
-    decide(&producer, &shape, &class("long"), 0, "");
     producer.heartbeat().unwrap();
     decide(&producer, &shape, &class("standard"), 0, "");
     producer.close().unwrap();

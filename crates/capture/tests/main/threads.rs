@@ -121,6 +121,22 @@ fn a_producer_is_for_all_threads() {
 }
 
 #[test]
+fn the_next_part_is_made_ahead_and_deleted_when_it_was_not_needed() {
+    let spool = Spool::new();
+    let heartbeat = std::time::Duration::from_millis(20);
+    let producer = Producer::open(ProducerOptions { heartbeat, ..spool.small() }).unwrap();
+    let shape = shape(&producer);
+    for n in 0..500 {
+        decide(&producer, &shape, &class("standard"), n, "some text");
+    }
+    wait_for("the next part", || spool.parts().len() == 2);
+    assert_eq!(producer.status().unwrap().parts, 1);
+    drop(producer);
+    assert_eq!(spool.parts().len(), 1);
+    read_ended(&spool, 0);
+}
+
+#[test]
 fn the_producer_says_by_itself_that_it_lives() {
     let spool = Spool::new();
     let heartbeat = std::time::Duration::from_millis(20);
