@@ -1,11 +1,11 @@
 //! A batch: the records of one class that become one segment, between drain and sealing. Edge: holds clear values, in memory only.
 
 use crate::limits;
-use crate::own::Losses;
+use crate::own::{Losses, LostRange};
 use minutebook_capture::ShapeDef;
 use minutebook_record::{ClassName, FieldType, Kind, RecordId};
 use minutebook_verify::Id;
-use minutebook_verify::descriptor::{Gone, Mark};
+use minutebook_verify::descriptor::{Gone, Mark, State};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Incoming {
     pub about: Option<RecordId>,
     /// What the log repeats of it.
     pub mark: Option<Mark>,
+    /// Place of the event in its schema.
+    pub event: Option<usize>,
 }
 
 /// Large content that a record names.
@@ -73,7 +75,6 @@ pub struct Batch {
     pub acts: Vec<Id>,
     producer_index: HashMap<(Id, u64), u16>,
     lookup_index: HashMap<[u8; 32], u32>,
-    ids: HashSet<RecordId>,
     blob_bytes: usize,
 }
 
@@ -94,7 +95,6 @@ impl Batch {
             acts: Vec::new(),
             producer_index: HashMap::new(),
             lookup_index: HashMap::new(),
-            ids: HashSet::new(),
             blob_bytes: 0,
         }
     }
@@ -114,11 +114,6 @@ impl Batch {
             || self.arena.len() >= limits::SEGMENT_BYTES
             || self.blob_bytes >= limits::SEGMENT_BLOB_BYTES
             || self.producers.len() >= limits::SEGMENT_PRODUCERS
-    }
-
-    /// Whether a record with this id is in the batch.
-    pub fn has(&self, id: &RecordId) -> bool {
-        self.ids.contains(id)
     }
 
     /// The index of a producer's epoch.
@@ -149,7 +144,6 @@ impl Batch {
 
     /// Adds a record.
     pub fn push(&mut self, record: Incoming) {
-        self.ids.insert(record.id);
         self.records.push(record);
     }
 
@@ -179,8 +173,10 @@ impl Batch {
         }
     }
 
-    /// Sorts the records by id, as their places in the segment.
+    /// Sorts the records by id, as their places in the segment. Of records with one and the same id the first to arrive stays; the others
+    /// are stated as refused.
     pub fn close(mut self) -> Self {
+        self.refuse_repeated_ids();
         let mut order: Vec<usize> = (0..self.records.len()).collect();
         order.sort_unstable_by_key(|at| self.records[*at].id);
         let mut place_of = vec![0; order.len()];
@@ -191,8 +187,37 @@ impl Batch {
             blob.record = place_of[blob.record];
         }
         self.records.sort_unstable_by_key(|record| record.id);
-        self.ids = HashSet::new();
         self
+    }
+}
+
+impl Batch {
+    fn refuse_repeated_ids(&mut self) {
+        let mut order: Vec<usize> = (0..self.records.len()).collect();
+        order.sort_unstable_by_key(|at| (self.records[*at].id, *at));
+        let repeated = |pair: &&[usize]| self.records[pair[0]].id == self.records[pair[1]].id;
+        let refused: HashSet<usize> = order.windows(2).filter(repeated).map(|pair| pair[1]).collect();
+        if refused.is_empty() {
+            return;
+        }
+        let mut moved_to = Vec::with_capacity(self.records.len());
+        let mut kept = Vec::with_capacity(self.records.len());
+        for (at, record) in std::mem::take(&mut self.records).into_iter().enumerate() {
+            moved_to.push(kept.len());
+            if !refused.contains(&at) {
+                kept.push(record);
+                continue;
+            }
+            let (producer, epoch) = self.producers[usize::from(record.producer)];
+            let (class, from, to) = (self.class.to_string(), record.seq, record.seq);
+            let range = LostRange { producer, epoch, class, from, to };
+            self.losses.entry(State::Refused).or_default().push(range);
+        }
+        self.records = kept;
+        self.blobs.retain(|blob| !refused.contains(&blob.record));
+        for blob in &mut self.blobs {
+            blob.record = moved_to[blob.record];
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! Building a segment: from a batch and its subjects' keys to the bytes of the object and its descriptor. Edge: no I/O; everything random comes
 //! in as values. What is built is checked again after it was written and read back.
 
-use crate::batch::{Batch, Incoming};
+use crate::batch::Batch;
 use crate::own::Losses;
 use crate::subjects::Subject;
 use bytes::Bytes;
 use minutebook_capture::ShapeDef;
-use minutebook_record::fields::Event;
-use minutebook_record::{Committer, Epoch, FieldType, Header, Kind, ProducerId, Schema, Seed, Seq};
+use minutebook_record::{Committer, Epoch, Header, Kind, ProducerId, Schema, Seed, Seq};
 use minutebook_tlog::Hash;
-use minutebook_verify::check::kept_ranges;
+use minutebook_verify::check::{event_time, kept_ranges};
 use minutebook_verify::descriptor::{BlobRef, Descriptor, Range, Ranges};
 use minutebook_verify::keys::{Cipher, Secret, audit_key, blob_key, content_key, segment_key, subjects_key};
 use minutebook_verify::segment::{
@@ -65,7 +64,7 @@ pub fn build(batch: &Batch, sealing: &Sealing) -> Built {
         schemas: head.head.schemas.iter().map(|schema| schema.digest().0).collect(),
         rows: Vec::with_capacity(batch.records.len()),
     };
-    let leaves = commit(batch, sealing, &head, &shapes, &mut audit);
+    let (leaves, times) = commit(batch, sealing, &head, &shapes, &mut audit);
     let (audit_part, content_part) = (audit_key(&sealing.class_epoch.1), content_key(&sealing.class_epoch.1));
     let cipher = Cipher::new(&segment_key(&content_part, &sealing.segment));
     // INVARIANT: making a context fails only without memory.
@@ -107,7 +106,7 @@ pub fn build(batch: &Batch, sealing: &Sealing) -> Built {
     let associated = audit_associated(&sealing.segment);
     let audit_len = section::seal(&cipher, 0, &associated, &audit.encode(), &mut compressor, &mut object);
     Layout::end(&mut object, batch.records.len() as u32, head_len, &blocks, audit_len);
-    describe(batch, sealing, &audit, &leaves, object.into(), &content_part)
+    describe(batch, sealing, &audit, &leaves, times, object.into(), &content_part)
 }
 
 fn describe(
@@ -115,18 +114,11 @@ fn describe(
     sealing: &Sealing,
     audit: &Audit,
     leaves: &[Hash],
+    times: (i64, i64),
     object: Bytes,
     content_part: &Secret,
 ) -> Built {
-    let mut times: Option<(i64, i64)> = None;
-    let mut kinds = 0;
-    let mut event_cache = EventPlaces::default();
-    for record in &batch.records {
-        let time = event_cache.time(batch, record).unwrap_or(record.id.unix_ms() as i64 * 1_000_000);
-        times = Some(times.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        kinds |= 1 << record.kind.number();
-    }
-    let times = times.unwrap_or((0, 0));
+    let kinds = batch.records.iter().fold(0, |kinds, record| kinds | 1 << record.kind.number());
     let mut blobs = Vec::new();
     let mut blob_refs = Vec::new();
     let mut blob_subjects = Vec::new();
@@ -237,11 +229,15 @@ fn commit(
     head: &HeadBuilder,
     shapes: &[usize],
     audit: &mut Audit,
-) -> Vec<Hash> {
+) -> (Vec<Hash>, (i64, i64)) {
     let mut committer = Committer::new();
     let mut fields = Vec::new();
+    let mut times: Option<(i64, i64)> = None;
     for (place, record) in batch.records.iter().enumerate() {
         batch.fields(record, &mut fields);
+        let event = record.event.and_then(|place| event_time(fields[place]));
+        let time = event.unwrap_or(record.id.unix_ms() as i64 * 1_000_000);
+        times = Some(times.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
         let (producer, epoch) = batch.producers[usize::from(record.producer)];
         let header = Header {
             id: record.id,
@@ -268,7 +264,7 @@ fn commit(
             commitment: sealed.commitment.0,
         });
     }
-    sealed.iter().map(|sealed| Hash::new(sealed.leaf.0)).collect()
+    (sealed.iter().map(|sealed| Hash::new(sealed.leaf.0)).collect(), times.unwrap_or((0, 0)))
 }
 
 struct EntryWriter<'a, 'c> {
@@ -305,21 +301,6 @@ impl EntryWriter<'_, '_> {
         if let Some(key) = subjects_key(&keys) {
             body::write_sealed(out, &self.sealing.segment, place, &numbers, &key, &self.body, self.compressor);
         }
-    }
-}
-
-/// Where the event stands in each shape.
-#[derive(Default)]
-struct EventPlaces(HashMap<[u8; 32], Option<usize>>);
-
-impl EventPlaces {
-    fn time(&mut self, batch: &Batch, record: &Incoming) -> Option<i64> {
-        let place = *self.0.entry(record.shape.digest()).or_insert_with(|| {
-            record.shape.schema().fields().iter().position(|field| field.field_type == FieldType::Event)
-        });
-        let mut fields = Vec::new();
-        batch.fields(record, &mut fields);
-        Event::time_of(fields[place?]).ok().flatten()
     }
 }
 

@@ -279,6 +279,7 @@ impl Drainer {
         }
         let mut ends = Vec::new();
         for SystemRecord { producer, epoch, seq, id, record } in records {
+            let event = ShapePlan::new(&record.shape).event;
             if batch.is_full() && !sink(std::mem::replace(&mut batch, Batch::new(class)).close()) {
                 return Ok(());
             }
@@ -299,6 +300,7 @@ impl Drainer {
                 subjects: Vec::new(),
                 about: None,
                 mark: record.mark,
+                event,
             });
         }
         batch.losses = losses;
@@ -502,6 +504,7 @@ impl Intake {
                 subjects: Vec::new(),
                 about: None,
                 mark: None,
+                event: None,
             };
             let mut fields = Vec::new();
             batch.fields(&record, &mut fields);
@@ -541,7 +544,7 @@ impl Intake {
         if batch.is_full() {
             closed.push(std::mem::replace(batch, Batch::new(class)).close());
         }
-        if batch.has(&id) || kind == Kind::Producer {
+        if kind == Kind::Producer {
             return Err(State::Refused);
         }
         let (held, held_ends) = batch.hold(values, ends);
@@ -557,6 +560,7 @@ impl Intake {
             subjects: Vec::new(),
             about: None,
             mark: None,
+            event: plan.event,
         };
         let field = |place: usize| value_at(shape, place, values, ends);
         let mut lookups: Vec<[u8; 32]> = Vec::new();

@@ -135,3 +135,33 @@ async fn blobs_are_stored_beside_and_read_back() {
         assert!(reader.blob(&stored, &blob).await.unwrap() == expected);
     }
 }
+
+struct SameBytes;
+
+impl minutebook_capture::Random for SameBytes {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), minutebook_capture::RandomError> {
+        bytes.fill(7);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_repeat_an_id_are_refused_and_told() {
+    let fixture = Fixture::new().await;
+    let file = fixture.place.trail_file().unwrap();
+    let intake = minutebook_capture::IntakePublicKey::from_bytes(file.intake_key);
+    let mut options = minutebook_capture::ProducerOptions::new(fixture.place.spool(), file.id, intake, "same");
+    options.random = std::sync::Arc::new(SameBytes);
+    let producer = minutebook_capture::Producer::open(options).unwrap();
+    let mut ids: Vec<_> = (0..2_000).map(|_| record(&producer, &Given::default())).collect();
+    producer.close().unwrap();
+    drop(producer);
+    ids.sort();
+    ids.dedup();
+    assert!(ids.len() < 2_000, "without randomness ids of one millisecond are the same");
+    fixture.seal().await;
+    let report = fixture.check().await;
+    let account = report.accounts.iter().find(|account| account.class == "standard").unwrap();
+    let refused = account.lost[&minutebook_verify::descriptor::State::Refused];
+    assert_eq!((account.kept, refused), (ids.len() as u64, 2_000 - ids.len() as u64));
+}
