@@ -62,3 +62,53 @@ impl EventRef<'_> {
         self.links.iter().for_each(|link| cbor::write_bytes(out, link.as_bytes()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use minutebook_record::fields::Event;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_the_event_that_owns_its_parts() {
+        let links = [RecordId::from_parts(5, [7; 10])];
+        let batch = Some(Batch { call: [3; 16], row: 1, rows: 2 });
+        let full = EventRef {
+            time_ns: -5,
+            clock_error_ns: Some(1 << 40),
+            duration_ns: Some(0),
+            status: "ValueError",
+            trace: Some([1; 16]),
+            span: Some([2; 8]),
+            batch,
+            links: &links,
+        };
+        let bare = EventRef {
+            clock_error_ns: None,
+            duration_ns: None,
+            trace: None,
+            span: None,
+            batch: None,
+            links: &[],
+            ..full
+        };
+        for event in [full, bare] {
+            let owned = Event {
+                time_ns: event.time_ns,
+                clock_error_ns: event.clock_error_ns,
+                duration_ns: event.duration_ns,
+                status: event.status.into(),
+                trace: event.trace,
+                span: event.span,
+                batch: event.batch,
+                kept: None,
+                links: event.links.to_vec(),
+            };
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            event.write(&mut a);
+            owned.write(&mut b);
+            assert_eq!(a, b);
+            assert_eq!(Event::decode(&a).unwrap(), Some(owned));
+        }
+    }
+}

@@ -2,7 +2,6 @@
 //! the lock here is for the change from part to part.
 
 use std::mem::ManuallyDrop;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,8 +24,9 @@ use crate::live_epoch::{LiveEpoch, SYSTEM};
 use crate::live_part::{LivePart, Reserved};
 use crate::lost::{LostRange, LostRanges};
 use crate::mark::{self, MarkShapes};
-use crate::part_file::{FRAMES_AT, FileName, PartHeader};
+use crate::part_file::FRAMES_AT;
 use crate::producer::Settings;
+use crate::room::{full_or, make_part};
 use crate::sys::{self, ProcessIdentity};
 use crate::writer_shape::{ShapeInner, SharedShapes};
 
@@ -510,43 +510,4 @@ impl Drop for Run {
         // SAFETY: not used again.
         unsafe { ManuallyDrop::drop(&mut self.cipher) };
     }
-}
-
-fn make_part(
-    settings: &Settings,
-    folder: &std::path::Path,
-    producer: ProducerId,
-    epoch: Epoch,
-    part: u32,
-) -> Result<Arc<LivePart>, CaptureError> {
-    let full = CaptureError::Full { spill_bytes: settings.spill_bytes };
-    let used = spilled(folder).map_err(CaptureError::io("reading the producer's folder"))?;
-    if used + settings.part_bytes > settings.spill_bytes {
-        return Err(full);
-    }
-    let header = PartHeader { trail: settings.trail, producer, epoch, part, capacity: settings.part_bytes };
-    LivePart::create(folder, &header, settings.backing, &*settings.storage)
-        .map(Arc::new)
-        .map_err(|e| full_or(settings, e, "making a part"))
-}
-
-fn full_or(settings: &Settings, source: std::io::Error, doing: &'static str) -> CaptureError {
-    if sys::is_full(&source) {
-        CaptureError::Full { spill_bytes: settings.spill_bytes }
-    } else {
-        CaptureError::Io { doing, source }
-    }
-}
-
-/// Bytes on disk of all parts in the folder, holes not counted.
-fn spilled(folder: &std::path::Path) -> std::io::Result<u64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if let Some(FileName::Part(..)) = entry.file_name().to_str().and_then(FileName::parse) {
-            // A part that was drained and deleted meanwhile takes no room.
-            bytes += entry.metadata().map_or(0, |metadata| metadata.blocks() * 512);
-        }
-    }
-    Ok(bytes)
 }
