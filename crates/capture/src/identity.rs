@@ -57,9 +57,20 @@ impl FolderLock {
     }
 }
 
-/// Makes a folder that only its owner reads, with those above it.
+/// Makes a folder that only its owner reads, with those above it. Its name is durable on return, also when a process made it that died
+/// before it could flush: without the name, a power loss takes the flushed files in it along.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent
+        && !parent.is_dir()
+    {
+        make_folder(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        other => other?,
+    }
+    sys::sync_folder(parent.unwrap_or(Path::new(".")))
 }
 
 /// Creates a file that only its owner reads; it must not be there.
