@@ -141,6 +141,12 @@ impl Catalog {
             sqlx::migrate::MigrateError::Execute(source) => Error::catalog(path, source),
             other => Error::CatalogUnusable { path: path.to_owned(), what: other.to_string() },
         })?;
+        // A commit whose flush failed, in a process that is gone, can be read from the log file and is not on the disk: what is read there is
+        // written anew, to the database, and flushed before anything rests on it.
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .fetch_all(&catalog.pool)
+            .await
+            .map_err(|error| Error::catalog(path, error))?;
         Ok(catalog)
     }
 

@@ -6,24 +6,31 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Makes `folder` and its missing parents for the owner alone, each made durable in its parent.
-pub fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+/// Makes `folder` and its missing parents for the owner alone, each made durable in its parent. One that is there is made durable too: who
+/// made it may have died before. Says whether it was made.
+pub fn make_folder(folder: &Path) -> io::Result<bool> {
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
         make_folder(parent)?;
     }
-    match fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+    let made = match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => false,
+        other => other.map(|()| true)?,
+    };
+    match sync_parent(folder) {
+        // Somebody else made the folder for us, in one that we may not read: its name is their business.
+        Err(error) if !made && error.kind() == io::ErrorKind::PermissionDenied => {}
         other => other?,
     }
-    sync_parent(folder)
+    Ok(made)
 }
 
-/// Puts `bytes` at `target`, replacing what is there; `staging` is a folder of the same file system. Durable on return.
+/// Puts `bytes` at `target`, replacing what is there; `staging` is a folder of the same file system. Durable on return. The caller holds a lock
+/// or gives a name that nobody else uses: a temporary file of that name was left by a crash.
 pub fn replace(staging: &Path, unique: &str, target: &Path, bytes: &[&[u8]]) -> io::Result<()> {
     let temporary = staging.join(unique);
+    if temporary.exists() {
+        fs::remove_file(&temporary)?;
+    }
     let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, target));
     if written.is_err() {
         // The temporary file may hold half of the content; the error that counts is the first one.
@@ -52,8 +59,12 @@ pub fn remove(path: &Path) -> io::Result<()> {
 
 /// Makes the names in the folder of `path` durable.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    sync_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in `folder` durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Whether others than the owner may read or write `path`.

@@ -66,6 +66,9 @@ impl Engine {
             return Err(their_key("intake key"));
         }
         let lock = take_lock(place, &environment)?;
+        // Read before the lock was there: a rotation of another engine may have ended meanwhile.
+        let keys = KeyFolder::open(&key_path, file.id)?;
+        keys.settle()?;
         let folder = FlushingFolder::new(place.folder.clone())?;
         folder.sweep().map_err(|e| Error::io("sweep temporary files in", &place.folder, e))?;
         let objects = Objects::new(Arc::new(folder));
@@ -211,7 +214,7 @@ impl Engine {
     }
 }
 
-fn take_lock(place: &Place, environment: &Environment) -> Result<Lock> {
+pub(crate) fn take_lock(place: &Place, environment: &Environment) -> Result<Lock> {
     let path = place.lock();
     let lock = Lock::try_take(&path).map_err(|e| Error::io("lock", &path, e))?;
     let Some(mut lock) = lock else {

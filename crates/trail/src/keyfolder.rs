@@ -23,6 +23,8 @@ pub const BUCKETS: u16 = 4_096;
 const FORMAT: &str = "minutebook/keys/1";
 const KEYS_FILE: &str = "keys.toml";
 const BUCKETS_FILE: &str = "buckets";
+/// What is added to a file's name while it is written.
+const TEMPORARY: &str = ".new";
 const SLOT: u64 = 128;
 const HALF: usize = 64;
 
@@ -165,7 +167,7 @@ impl KeyFolder {
         // INVARIANT: strings and tables of strings always serialise.
         let text = Zeroizing::new(toml::to_string(&file).expect("a table of strings"));
         let target = self.path.join(KEYS_FILE);
-        durable::replace(&self.path, "keys.toml.new", &target, &[text.as_bytes()])
+        durable::replace(&self.path, &format!("{KEYS_FILE}{TEMPORARY}"), &target, &[text.as_bytes()])
             .map_err(|e| Error::io("write the keys", &target, e))
     }
 
@@ -205,6 +207,19 @@ impl KeyFolder {
         Ok((0..).zip(slots).map(|(bucket, slot)| (bucket, keys(slot))).filter(|(_, keys)| !keys.is_empty()).collect())
     }
 
+    /// Takes the folder over from a process that may have died in the middle of a change: what is named there is durable afterwards, and half
+    /// written files are gone. Only for who holds the trail's lock.
+    pub fn settle(&self) -> Result<()> {
+        let settle = || {
+            for file in [KEYS_FILE, BUCKETS_FILE] {
+                durable::remove(&self.path.join(format!("{file}{TEMPORARY}")))?;
+            }
+            durable::make_folder(&self.path)?;
+            durable::sync_folder(&self.path)
+        };
+        settle().map_err(|e| Error::io("flush the key folder", &self.path, e))
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -220,6 +235,10 @@ fn secret(text: &str) -> Option<Secret> {
 struct Half {
     generation: u32,
     key: Secret,
+}
+
+fn temporary() -> String {
+    format!("{BUCKETS_FILE}{TEMPORARY}")
 }
 
 /// The 4,096 bucket keys, in memory and in their file.
@@ -243,9 +262,14 @@ impl Buckets {
         let io = |e| Error::io("open the bucket keys", &path, e);
         let len = u64::from(BUCKETS) * SLOT;
         if !path.exists() {
-            durable::replace(&folder.path, "buckets.new", &path, &[&vec![0; len as usize]]).map_err(io)?;
+            durable::replace(&folder.path, &temporary(), &path, &[&vec![0; len as usize]]).map_err(io)?;
         }
         let file = OpenOptions::new().read(true).write(true).mode(0o600).open(&path).map_err(io)?;
+        let mut bytes = vec![0; len as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(io)?;
+        // A key that was written and never flushed, or whose flush failed, would be taken for durable. In place, so that no copy of a key is
+        // left that an erasure does not reach.
+        file.write_all_at(&bytes, 0).and_then(|()| file.sync_data()).map_err(io)?;
         let slots = Self::read(folder, &file, &path)?;
         Ok(Self { file, path, trail: folder.trail, wrapping: Cipher::new(&folder.current().key), slots })
     }
@@ -338,7 +362,7 @@ impl Buckets {
                 }
             }
         }
-        durable::replace(&folder.path, "buckets.new", &self.path, &[&bytes])
+        durable::replace(&folder.path, &temporary(), &self.path, &[&bytes])
             .map_err(|e| Error::io("write the bucket keys", &self.path, e))?;
         // The old file goes on existing for who has it open: continue on the new one.
         self.file = OpenOptions::new()

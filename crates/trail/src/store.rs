@@ -12,38 +12,69 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The folder for files that are being written, beside those that are there.
 pub const STAGING: &str = "tmp";
 
 /// A folder whose writes are durable when they return. Overwrites whole objects atomically; creates when told to create only.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FlushingFolder {
     inner: LocalFileSystem,
-    root: PathBuf,
-    counter: Arc<AtomicU64>,
+    folders: Arc<Folders>,
 }
+
+/// Numbers temporary files, for all engines of the process: a write that goes on after its engine failed must not meet that of the next one.
+static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 
 impl FlushingFolder {
     /// Objects below `root`, which is there already.
     pub fn new(root: PathBuf) -> Result<Self> {
         let inner = LocalFileSystem::new_with_prefix(&root)?;
-        Ok(Self { inner, root, counter: Arc::default() })
+        Ok(Self { inner, folders: Arc::new(Folders { root, settled: Mutex::default() }) })
     }
 
     /// Removes what an interrupted write left behind. Only for who holds the trail's lock.
     pub fn sweep(&self) -> std::io::Result<()> {
-        let staging = self.root.join(STAGING);
-        if !staging.is_dir() {
-            return durable::make_folder(&staging);
-        }
+        let staging = self.folders.root.join(STAGING);
+        durable::make_folder(&staging)?;
         for entry in std::fs::read_dir(&staging)? {
             let path = entry?.path();
             if path.is_file() {
                 std::fs::remove_file(path)?;
+            }
+        }
+        ["segments", "blobs", "log"].iter().try_for_each(|below| self.folders.settle(&self.folders.root.join(below)))
+    }
+}
+
+/// Folders whose names are durable, as far as this process goes.
+#[derive(Debug)]
+struct Folders {
+    root: PathBuf,
+    settled: Mutex<HashSet<PathBuf>>,
+}
+
+impl Folders {
+    /// Makes `folder`, below the root, with those above it, and everything durable that is named there. Once for each folder: an earlier process
+    /// may have died between a change of names and its flush, and what is there would be taken for durable.
+    fn settle(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let below = folder.strip_prefix(&self.root).map_err(std::io::Error::other)?;
+        let mut at = self.root.clone();
+        if settled.insert(at.clone()) {
+            durable::sync_folder(&at)?;
+        }
+        for step in below {
+            at.push(step);
+            if !settled.contains(&at) {
+                if !durable::make_folder(&at)? {
+                    durable::sync_folder(&at)?;
+                }
+                settled.insert(at.clone());
             }
         }
         Ok(())
@@ -52,7 +83,7 @@ impl FlushingFolder {
 
 impl std::fmt::Display for FlushingFolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "folder {}", self.root.display())
+        write!(f, "folder {}", self.folders.root.display())
     }
 }
 
@@ -79,8 +110,8 @@ async fn blocking<T: Send + 'static>(
 impl ObjectStore for FlushingFolder {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let target = self.inner.path_to_filesystem(path)?;
-        let staging = self.root.join(STAGING);
-        let unique = format!("{}-{}", std::process::id(), self.counter.fetch_add(1, Ordering::Relaxed));
+        let folders = Arc::clone(&self.folders);
+        let unique = format!("{}-{}", std::process::id(), TEMPORARY.fetch_add(1, Ordering::Relaxed));
         let create_only = match options.mode {
             PutMode::Create => true,
             PutMode::Overwrite => false,
@@ -93,13 +124,13 @@ impl ObjectStore for FlushingFolder {
         };
         blocking(path, move || {
             if let Some(parent) = target.parent() {
-                durable::make_folder(parent)?;
+                folders.settle(parent)?;
             }
             if create_only && target.exists() {
                 return Err(std::io::ErrorKind::AlreadyExists.into());
             }
             let parts: Vec<&[u8]> = payload.iter().map(|part| part.as_ref()).collect();
-            durable::replace(&staging, &unique, &target, &parts)
+            durable::replace(&folders.root.join(STAGING), &unique, &target, &parts)
         })
         .await?;
         Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
@@ -114,14 +145,21 @@ impl ObjectStore for FlushingFolder {
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let inner = self.inner.clone();
+        let store = self.clone();
         paths
             .then(move |path| {
-                let inner = inner.clone();
+                let store = store.clone();
                 async move {
                     let path = path?;
-                    let target = inner.path_to_filesystem(&path)?;
-                    blocking(&path, move || durable::remove(&target)).await?;
+                    let target = store.inner.path_to_filesystem(&path)?;
+                    let remove = move || {
+                        // One that is gone already may be so for this boot only.
+                        if let Some(parent) = target.parent().filter(|parent| parent.is_dir()) {
+                            store.folders.settle(parent)?;
+                        }
+                        durable::remove(&target)
+                    };
+                    blocking(&path, remove).await?;
                     Ok(path)
                 }
             })
@@ -162,7 +200,8 @@ impl Objects {
     /// [`Error::AlreadyExists`] when another object has that name.
     pub async fn put_same(&self, name: &str, bytes: Bytes) -> Result<()> {
         match self.get(name).await? {
-            Some(there) if there == bytes => Ok(()),
+            // Written again: it may be from before a crash that came before its flush.
+            Some(there) if there == bytes => self.put(name, bytes).await,
             Some(_) => Err(Error::AlreadyExists {
                 path: name.to_owned(),
                 source: "an object of that name has other content".into(),
