@@ -121,7 +121,8 @@ impl Publisher {
             writes.push((tile, bytes.into()));
         }
         let puts = writes.iter().map(|(tile, bytes)| put_tile(objects, *tile, bytes.clone()));
-        futures::future::try_join_all(puts).await?;
+        // To the end of each, also when one fails: nothing goes on behind the back of the engine that is opened next.
+        futures::future::join_all(puts).await.into_iter().collect::<Result<()>>()?;
         self.sign(objects).await?;
         // A partial tile may go once the full one is there (C2SP tlog-tiles, "Partial Tiles").
         for tile in std::mem::replace(&mut self.partial, partial) {

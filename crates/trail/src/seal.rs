@@ -120,6 +120,30 @@ impl Engine {
         });
         let mut report = SealReport::default();
         let mut jobs: FuturesOrdered<Job> = FuturesOrdered::new();
+        let placed = self.place_all(&mut batches, &mut jobs, &mut report).await;
+        // After a failure too everything comes to its end here: an object that is written later would be swept by no one.
+        drop(batches);
+        while jobs.next().await.is_some() {}
+        let (drainer, drained, drain_ns) = draining.await.map_err(|e| Error::Stopped(e.to_string()))?;
+        placed?;
+        report.drained = drained?;
+        report.stages.drain_ns += drain_ns;
+        let drainer = blocking(move || {
+            let mut drainer = drainer;
+            drainer.free().map(|()| drainer)
+        })
+        .await?;
+        self.drainer = Some(drainer);
+        Ok(report)
+    }
+
+    /// Starts a job for each batch, and places what the jobs wrote, in the order of the batches.
+    async fn place_all(
+        &mut self,
+        batches: &mut mpsc::Receiver<Batch>,
+        jobs: &mut FuturesOrdered<Job>,
+        report: &mut SealReport,
+    ) -> Result<()> {
         let mut open = true;
         while open || !jobs.is_empty() {
             tokio::select! {
@@ -135,20 +159,11 @@ impl Engine {
                     while let Some(Some(written)) = futures::FutureExt::now_or_never(jobs.next()) {
                         group.push(written?);
                     }
-                    self.place_group(group, &mut report).await?;
+                    self.place_group(group, report).await?;
                 }
             }
         }
-        let (drainer, drained, drain_ns) = draining.await.map_err(|e| Error::Stopped(e.to_string()))?;
-        report.drained = drained?;
-        report.stages.drain_ns += drain_ns;
-        let drainer = blocking(move || {
-            let mut drainer = drainer;
-            drainer.free().map(|()| drainer)
-        })
-        .await?;
-        self.drainer = Some(drainer);
-        Ok(report)
+        Ok(())
     }
 
     /// Records of what the engine did, and its own opening.
