@@ -2,6 +2,7 @@
 
 use crate::catalog::{CATALOG_FILE, Catalog};
 use crate::durable;
+use crate::engine::take_lock;
 use crate::environment::{Environment, draw};
 use crate::error::{Error, Result};
 use crate::keyfolder::KeyFolder;
@@ -13,7 +14,7 @@ use minutebook_tlog::{KeyName, Signer, leaf_hash};
 use minutebook_verify::descriptor::Entry;
 use minutebook_verify::keys::{Cipher, Secret};
 use minutebook_verify::trailfile::{TRAIL_FILE, TrailFile};
-use minutebook_verify::{Id, hex};
+use minutebook_verify::{Id, hex, unhex};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -106,24 +107,44 @@ pub(crate) fn signer(name: &str, seed: &Secret) -> Result<Signer> {
 /// # Errors
 /// When the folder holds something else, or cannot be written. Nothing that was there is touched.
 pub async fn init(place: &Place, options: &InitOptions, environment: &Environment) -> Result<TrailFile> {
+    let exists = || Error::TrailExists { folder: place.folder.clone() };
     if place.folder.join(TRAIL_FILE).exists() {
-        return Err(Error::TrailExists { folder: place.folder.clone() });
+        return Err(exists());
     }
     refuse_foreign(&place.folder)?;
     let random = environment.random.as_ref();
-    let id: Id = draw(random)?;
-    let name = options.name.clone().unwrap_or_else(|| format!("minutebook.invalid/{}", hex(&id)));
-    if name.contains(['"', '\\', '\n']) || name.contains("://") {
-        return Err(Error::Request(format!("the name `{name}` is not a URL without its scheme, such as `trail.example/credit`")));
+    if let Some(name) = &options.name {
+        if name.contains(['"', '\\', '\n']) || name.contains("://") {
+            return Err(Error::Request(format!("the name `{name}` is not a URL without its scheme, such as `trail.example/credit`")));
+        }
+        signer(name, &Secret::new([0; 32]))?;
     }
-    signer(&name, &Secret::new([0; 32]))?;
-    let key_folder = place.key_folder(&id)?;
     let folder_made = |e| Error::io("make the folder", &place.folder, e);
     durable::make_folder(&place.folder).map_err(folder_made)?;
-    for below in ["spool", "segments", "blobs", "log", crate::store::STAGING] {
+    let _lock = take_lock(place, environment)?;
+    if place.folder.join(TRAIL_FILE).exists() {
+        return Err(exists());
+    }
+    let staging = place.folder.join(crate::store::STAGING);
+    durable::make_folder(&staging).map_err(folder_made)?;
+    let begun = begun(place)?;
+    let id: Id = match begun {
+        Some(id) => id,
+        None => begin(place, draw(random)?)?,
+    };
+    for below in ["spool", "segments", "blobs", "log"] {
         durable::make_folder(&place.folder.join(below)).map_err(folder_made)?;
     }
-    let keys = KeyFolder::create(&key_folder, id, random)?;
+    let name = options.name.clone().unwrap_or_else(|| format!("minutebook.invalid/{}", hex(&id)));
+    let key_folder = place.key_folder(&id)?;
+    let keys = match KeyFolder::open(&key_folder, id) {
+        // Those of the attempt that is taken up again.
+        Ok(keys) if begun.is_some() => {
+            keys.settle()?;
+            keys
+        }
+        _ => KeyFolder::create(&key_folder, id, random)?,
+    };
     let file = TrailFile {
         id,
         created: environment.rfc3339(),
@@ -150,26 +171,86 @@ pub async fn init(place: &Place, options: &InitOptions, environment: &Environmen
     // Last, so that a trail is there whole or not at all.
     durable::replace(&place.folder.join(crate::store::STAGING), "trail", &place.folder.join(TRAIL_FILE), &[text.as_bytes()])
         .map_err(|e| Error::io("write", &place.folder.join(TRAIL_FILE), e))?;
+    // The trail is there; what is left of its making, the engine sweeps.
+    let _ = durable::remove(&staging.join(BEGUN));
     Ok(file)
 }
 
-/// Names that an interrupted `init` may have left, and nothing else.
+/// In the folder for files that are being written: the id of a trail that is being made.
+const BEGUN: &str = "init";
+
+/// The same while it is being written itself.
+const BEGUN_TEMPORARY: &str = "init.new";
+
+/// What `init` makes in the folder beside `trail.toml`.
+const MADE: [&str; 10] = [
+    "spool",
+    "segments",
+    "blobs",
+    "log",
+    "tmp",
+    "lock",
+    "catalog.db",
+    "catalog.db-wal",
+    "catalog.db-shm",
+    "catalog.db-journal",
+];
+
+/// The entries of a folder, none when it is not there.
+fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let failed = |e| Error::io("read the folder", folder, e);
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Refuses a folder with anything that an interrupted `init` does not leave. Before an attempt has left its mark it leaves empty folders only.
 fn refuse_foreign(folder: &Path) -> Result<()> {
-    const OURS: [&str; 8] =
-        ["spool", "segments", "blobs", "log", "tmp", "catalog.db", "catalog.db-wal", "catalog.db-shm"];
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::io("read the folder", folder, error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(|e| Error::io("read the folder", folder, e))?;
-        if !OURS.iter().any(|name| entry.file_name() == *name) {
+    let staging = folder.join(crate::store::STAGING);
+    let begun = staging.join(BEGUN).is_file();
+    for name in names(folder)? {
+        let path = folder.join(&name);
+        let ours = MADE.iter().any(|made| name == *made);
+        let bare = name == "lock" || path == staging || (path.is_dir() && names(&path)?.is_empty());
+        if !ours || !(begun || bare) {
             return Err(Error::FolderInUse { folder: folder.to_owned() });
         }
     }
-    for file in ["catalog.db", "catalog.db-wal", "catalog.db-shm", "log/checkpoint"] {
-        durable::remove(&folder.join(file)).map_err(|e| Error::io("remove what an interrupted init left", folder, e))?;
+    if !begun && names(&staging)?.iter().any(|name| name != BEGUN_TEMPORARY) {
+        return Err(Error::FolderInUse { folder: folder.to_owned() });
     }
     Ok(())
+}
+
+/// The id of the trail whose making was interrupted here. All of it but its keys is removed, to be made anew.
+fn begun(place: &Place) -> Result<Option<Id>> {
+    let staging = place.folder.join(crate::store::STAGING);
+    let text = match std::fs::read_to_string(staging.join(BEGUN)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", &staging.join(BEGUN), error)),
+    };
+    let failed = |e| Error::io("remove what an interrupted init left", &place.folder, e);
+    for name in MADE.iter().filter(|name| name.starts_with(CATALOG_FILE)) {
+        durable::remove(&place.folder.join(name)).map_err(failed)?;
+    }
+    for name in names(&staging)?.iter().filter(|name| *name != BEGUN) {
+        durable::remove(&staging.join(name)).map_err(failed)?;
+    }
+    // An entry that was published says when that attempt was, and is not the one that will be published now.
+    let log = place.folder.join("log");
+    if log.is_dir() {
+        std::fs::remove_dir_all(&log).and_then(|()| durable::sync_folder(&place.folder)).map_err(failed)?;
+    }
+    Ok(unhex(text.trim()))
+}
+
+/// Leaves the mark that a trail is being made here. Durable on return.
+fn begin(place: &Place, id: Id) -> Result<Id> {
+    let staging = place.folder.join(crate::store::STAGING);
+    let mark = staging.join(BEGUN);
+    durable::replace(&staging, BEGUN_TEMPORARY, &mark, &[hex(&id).as_bytes()]).map_err(|e| Error::io("write", &mark, e))?;
+    Ok(id)
 }
