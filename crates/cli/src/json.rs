@@ -21,5 +21,6 @@ pub use problem::Problem;
 pub use tree::{Members, Tree};
 
 pub(crate) use print::float;
+pub(crate) use instant::{date_tree, instant_tree};
 pub(crate) use print::{attribution_rows, decimal, elements, feature_name, value};
 pub(crate) use tree::float_name;

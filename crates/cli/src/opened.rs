@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use minutebook_record::{Header, Schema};
+use minutebook_trail::StoredRecord;
 
 /// A record with as much of its content as the reader may see.
 #[derive(Debug, Clone)]
@@ -54,6 +55,22 @@ impl Opened {
             Content::Readable(values) => values.get(place)?.as_deref(),
             Content::Erased | Content::NoKey => None,
         }
+    }
+}
+
+impl From<StoredRecord> for Opened {
+    fn from(record: StoredRecord) -> Self {
+        let content = match record.content {
+            minutebook_trail::Content::Readable { values, .. } => {
+                Content::Readable(values.into_iter().map(Some).collect())
+            }
+            minutebook_trail::Content::Erased => Content::Erased,
+            minutebook_trail::Content::NoKey => Content::NoKey,
+        };
+        let at = record.sealed;
+        let (log_index, log_size) = (at.log_index, at.log_size);
+        let seal = Some(Seal { segment: at.segment, place: at.place, log_index, log_size });
+        Self { header: record.header, schema: record.schema, content, seal }
     }
 }
 

@@ -36,6 +36,11 @@ impl Draft {
         starts.zip(&self.ends).map(|(start, end)| &self.values[start..*end])
     }
 
+    /// Bytes of the values.
+    pub fn bytes(&self) -> usize {
+        self.values.len()
+    }
+
     /// The encoded value of every field, constants among them, in the order of the schema.
     pub fn all_values(&self) -> Vec<Vec<u8>> {
         let mut all = vec![Vec::new(); self.shape.schema().len()];

@@ -143,3 +143,21 @@ pub(crate) fn to_duration(span: Seconds) -> Option<SignedDuration> {
 fn write_numbers(at: Seconds) -> Json {
     json!({ "seconds": super::print::integer(at.seconds().into()), "nanoseconds": at.nanoseconds() })
 }
+
+/// What `{"$timestamp": …}` or `{"$datetime": …}` holds for a time.
+pub(crate) fn instant_tree(name: &str, at: Seconds) -> Tree<'static> {
+    tree(if name == "$datetime" { write_datetime(at) } else { write_timestamp(at) })
+}
+
+/// What `{"$date": …}` holds for a day.
+pub(crate) fn date_tree(days: i32) -> Tree<'static> {
+    tree(write_date(days))
+}
+
+fn tree(json: Json) -> Tree<'static> {
+    match json {
+        Json::String(text) => Tree::Text(text.into()),
+        // Times that text cannot say are small objects of numbers.
+        other => Tree::parse(other.to_string().as_bytes()).map_or(Tree::Null, Tree::into_owned),
+    }
+}

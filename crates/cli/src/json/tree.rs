@@ -65,6 +65,22 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Tree<'static> {
+        match self {
+            Self::Null => Tree::Null,
+            Self::Bool(value) => Tree::Bool(value),
+            Self::Integer(value) => Tree::Integer(value),
+            Self::Float(value) => Tree::Float(value),
+            Self::Text(text) => Tree::Text(Cow::Owned(text.into_owned())),
+            Self::Array(items) => Tree::Array(items.into_iter().map(Tree::into_owned).collect()),
+            Self::Object(members) => {
+                let owned = |(name, value): (Cow<'_, str>, Tree<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
+                Tree::Object(members.into_iter().map(owned).collect())
+            }
+        }
+    }
+
     /// Whether there is a float that may have been written as an integer: one too large for 64 bits, or `-0`.
     fn has_doubtful_number(&self) -> bool {
         match self {

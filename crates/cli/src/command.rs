@@ -1,0 +1,128 @@
+//! The commands, a file each, and the program around them: parsing, logging, the runtime, the exit code.
+
+mod doctor;
+mod erase;
+mod import;
+mod init;
+mod key;
+mod list;
+mod receipt;
+mod record;
+mod seal;
+mod show;
+mod tail;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Exit, Failure, Result};
+use crate::options::Options;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  fine
+  1  `verify` or `doctor` found problems
+  2  the command line or the input is wrong
+  3  the trail cannot be used: locked, wrong or missing key, newer format, contradictions
+  4  a disk, a store or the catalog failed
+
+Environment: MINUTEBOOK_TRAIL, MINUTEBOOK_KEYS, NO_COLOR; see docs/cli.md.";
+
+/// A tamper-evident audit trail for decisions of models.
+#[derive(Debug, Parser)]
+#[command(name = "minutebook", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Record(record::Record),
+    Import(Box<import::Import>),
+    List(list::List),
+    Tail(tail::Tail),
+    Show(show::Show),
+    Receipt(receipt::Receipt),
+    Verify(verify::Verify),
+    Seal(seal::Seal),
+    Erase(erase::Erase),
+    #[command(subcommand)]
+    Key(key::Key),
+    Doctor(doctor::Doctor),
+}
+
+/// Runs the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are no errors, and go to standard output.
+            let exit = if error.use_stderr() { Exit::Input } else { Exit::Fine };
+            let _ = error.print();
+            return ExitCode::from(exit as u8);
+        }
+    };
+    let exit = match run(line) {
+        Ok(()) => Exit::Fine,
+        Err(failure) => {
+            let text = failure.to_string();
+            if !text.is_empty() {
+                use std::io::Write;
+                let _ = writeln!(anstream::stderr(), "{text}");
+            }
+            failure.exit()
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(line: CommandLine) -> Result {
+    start_logging(&line.options);
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Told {
+        exit: Exit::Io,
+        what: format!("cannot start: {error}"),
+        to_do: None,
+    })?;
+    let options = &line.options;
+    let result = match line.command {
+        Command::Init(command) => command.run(options, &runtime),
+        Command::Record(command) => command.run(options, &runtime),
+        Command::Import(command) => command.run(options, &runtime),
+        Command::List(command) => command.run(options, &runtime),
+        Command::Tail(command) => command.run(options, &runtime),
+        Command::Show(command) => command.run(options, &runtime),
+        Command::Receipt(command) => command.run(options, &runtime),
+        Command::Verify(command) => command.run(options, &runtime),
+        Command::Seal(command) => command.run(options, &runtime),
+        Command::Erase(command) => command.run(options, &runtime),
+        Command::Key(command) => command.run(options, &runtime),
+        Command::Doctor(command) => command.run(options, &runtime),
+    };
+    // A thread that waits for standard input must not keep the program.
+    runtime.shutdown_background();
+    result
+}
+
+/// Logs go to standard error: warnings, with -v what is done, with -vv everything of ours.
+fn start_logging(options: &Options) {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "warn,minutebook=info,minutebook_trail=info,minutebook_cli=info",
+        (false, _) => "warn,minutebook=debug,minutebook_trail=debug,minutebook_cli=debug",
+    };
+    // The second call in a process, as in tests, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(anstream::stderr)
+        .with_target(false)
+        .compact()
+        .try_init();
+}

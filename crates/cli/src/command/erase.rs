@@ -1,0 +1,126 @@
+//! `minutebook erase`: destroys the keys of a subject.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Args;
+use minutebook_record::RecordId;
+use minutebook_trail::{Certificate, Engine, Environment, Whom};
+use minutebook_verify::hex;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use super::show::parse_id;
+use crate::failure::{Failure, Result};
+use crate::options::Options;
+
+/// Erase a subject: destroy its keys, so that no record about it can be read any more.
+///
+/// The records stay in their places, and that they were there can still be proved. It cannot be undone. An `erasure` record says that
+/// it was done, on what ground and by whom; it does not name the subject.
+#[derive(Debug, Args)]
+#[command(display_order = 10)]
+pub(super) struct Erase {
+    /// The subject as it stands in records; `-` reads it from standard input, which keeps it out of the shell's history.
+    #[arg(required_unless_present = "orphans_of")]
+    subject: Option<String>,
+    /// Erase what links to this decision, which is not in the trail.
+    #[arg(long, value_name = "ID", value_parser = parse_id, conflicts_with = "subject")]
+    orphans_of: Option<RecordId>,
+    /// On what ground, such as "GDPR Art. 17, request 2026-118". It is recorded; name no person.
+    #[arg(long, value_name = "TEXT")]
+    ground: String,
+    /// Who orders it [default: the user of this process].
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Erase {
+    pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        let by = self.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".into());
+        let from_input = self.subject.as_deref() == Some("-");
+        let subject = match &self.subject {
+            Some(_) if from_input => read_subject()?,
+            Some(subject) => subject.clone(),
+            None => String::new(),
+        };
+        let whom = match self.orphans_of {
+            Some(decision) => Whom::OrphansOf(decision),
+            None => Whom::Subject(&subject),
+        };
+        if !self.yes {
+            confirm(from_input)?;
+        }
+        let certificate = runtime.block_on(async {
+            let mut engine = Engine::open(&options.place(), Environment::default()).await?;
+            let certificate = engine.erase(whom, &self.ground, &by).await?;
+            engine.close().await;
+            Ok::<_, Failure>(certificate)
+        })?;
+        tell(options, &certificate)
+    }
+}
+
+fn read_subject() -> Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(|error| Failure::Told {
+        exit: crate::failure::Exit::Io,
+        what: format!("cannot read the subject from standard input: {error}"),
+        to_do: None,
+    })?;
+    let subject = line.trim_end_matches(['\r', '\n']);
+    if subject.is_empty() {
+        return Err(Failure::input("standard input names no subject", "write it as one line"));
+    }
+    Ok(subject.to_owned())
+}
+
+/// Asks, where somebody is there to answer.
+fn confirm(input_is_taken: bool) -> Result {
+    let refused = || Failure::input("erasing cannot be undone, and nobody is there to ask", "add --yes if it is meant");
+    if input_is_taken || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(refused());
+    }
+    let _ = write!(anstream::stderr(), "Destroy the keys of this subject? It cannot be undone. Type `erase` to go on: ");
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(|_| refused())?;
+    if answer.trim() == "erase" {
+        Ok(())
+    } else {
+        Err(Failure::input("not confirmed: nothing was erased", "run the command again to go on"))
+    }
+}
+
+fn tell(options: &Options, certificate: &Certificate) -> Result {
+    let mut out = options.terminal().out();
+    if options.json {
+        out.json(&json!({
+            "trail": hex(&certificate.trail),
+            "subject": certificate.subject,
+            "blobs": certificate.blobs,
+            "at": certificate.at,
+            "ground": certificate.ground,
+            "by": certificate.by,
+            "log_size": certificate.log_size,
+        }))?;
+        return out.flush();
+    }
+    out.line("Certificate of erasure")?;
+    out.line("")?;
+    for (name, value) in [
+        ("trail", hex(&certificate.trail)),
+        ("subject", format!("number {}", certificate.subject)),
+        ("at", certificate.at.clone()),
+        ("ground", crate::page::printable(&certificate.ground).into_owned()),
+        ("by", crate::page::printable(&certificate.by).into_owned()),
+        ("recorded", format!("in the log of {} entries", certificate.log_size)),
+    ] {
+        out.line(&format!("{name:<9} {value}"))?;
+    }
+    out.line("")?;
+    out.line("The keys of this subject were destroyed, and its neighbours' wrapped anew. That no copy of a key is left")?;
+    out.line("elsewhere, such as in a backup of the key folder, is a statement of who runs the trail; it cannot be proved.")?;
+    out.flush()
+}

@@ -1,0 +1,163 @@
+//! `minutebook key`: what the trail's keys are, an auditor's copy, new ones.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use minutebook_trail::{Engine, Environment, Reader};
+use minutebook_verify::hex;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::auditkeys;
+use crate::failure::{Failure, Result};
+use crate::options::Options;
+
+/// Show, export and rotate keys.
+#[derive(Debug, Subcommand)]
+#[command(display_order = 11)]
+pub(super) enum Key {
+    Show(Show),
+    Export(Export),
+    Rotate(Rotate),
+}
+
+/// Show the trail's public keys, and which others there are.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Print a tlog-policy that believes this trail's log: what `verify FILE --policy` needs.
+    #[arg(long)]
+    policy: bool,
+}
+
+/// Write keys for an auditor, who can then verify the numbers and places of all records but read none of them.
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The audit keys, one for each retention class and month.
+    #[arg(long, required = true)]
+    audit: bool,
+    /// The content keys too, with which records can be read that are about no subject.
+    #[arg(long)]
+    content: bool,
+    /// Where to write them; the file must not be there [default: standard output, unless it is a terminal].
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Replace a key. Back the key folder up afterwards.
+#[derive(Debug, Args)]
+#[group(required = true)]
+pub(super) struct Rotate {
+    /// The key that wraps all others. No stored object changes.
+    #[arg(long)]
+    key_encryption: bool,
+}
+
+impl Key {
+    pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        match self {
+            Self::Show(show) => show.run(options, runtime),
+            Self::Export(export) => export.run(options, runtime),
+            Self::Rotate(rotate) => rotate.run(options, runtime),
+        }
+    }
+}
+
+impl Show {
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        let mut out = options.terminal().out();
+        let place = options.place();
+        let (reader, epochs) = runtime.block_on(async {
+            let reader = Reader::open(&place).await?;
+            let epochs = reader.class_epoch_keys().await?;
+            Ok::<_, Failure>((reader, epochs))
+        })?;
+        if self.policy {
+            out.text(&reader.policy())?;
+            return out.flush();
+        }
+        let file = reader.trail();
+        let folder = reader.keys().folder();
+        let wrapping: Vec<&str> = folder.key_encryption.iter().map(|key| key.id.as_str()).collect();
+        if options.json {
+            let epochs = epochs.iter().map(|key| json!({ "id": hex(&key.id), "class": key.class, "month": key.month }));
+            out.json(&json!({
+                "trail": hex(&file.id),
+                "name": file.name,
+                "created": file.created,
+                "log_key": file.log_key,
+                "acknowledgement_key": file.acknowledgement_key,
+                "earlier_log_keys": file.succession.iter().map(|step| &step.old).collect::<Vec<_>>(),
+                "folder": folder.path(),
+                "key_encryption": wrapping,
+                "class_epochs": epochs.collect::<Vec<_>>(),
+            }))?;
+            return out.flush();
+        }
+        let mut lines = vec![
+            ("trail", hex(&file.id)),
+            ("log", file.name.clone()),
+            ("created", file.created.clone()),
+            ("signs checkpoints", file.log_key.clone()),
+            ("signs acknowledgements", file.acknowledgement_key.clone()),
+        ];
+        lines.extend(file.succession.iter().map(|step| ("signed earlier", format!("{} until {}", step.old, step.at))));
+        lines.push(("key folder", folder.path().display().to_string()));
+        lines.extend(wrapping.iter().map(|id| ("wraps the others", (*id).to_owned())));
+        lines.extend(epochs.iter().map(|key| ("class and month", format!("{} {} {}", key.class, key.month, hex(&key.id)))));
+        for (name, value) in lines {
+            out.line(&format!("{name:<23} {value}"))?;
+        }
+        out.flush()
+    }
+}
+
+impl Export {
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        if self.output.is_none() && std::io::stdout().is_terminal() {
+            return Err(Failure::input("keys are not shown on a terminal", "name a file with --output"));
+        }
+        let (id, keys) = runtime.block_on(async {
+            let reader = Reader::open(&options.place()).await?;
+            Ok::<_, Failure>((reader.trail().id, reader.class_epoch_keys().await?))
+        })?;
+        let text = auditkeys::render(&id, &keys, self.content)?;
+        match &self.output {
+            Some(path) => {
+                auditkeys::write(path, &text)?;
+                options.terminal().say(&format!("wrote {} keys to `{}`", keys.len(), path.display()));
+                Ok(())
+            }
+            None => {
+                let mut out = options.terminal().out();
+                out.text(&text)?;
+                out.flush()
+            }
+        }
+    }
+}
+
+impl Rotate {
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        let rotated = runtime.block_on(async {
+            let mut engine = Engine::open(&options.place(), Environment::default()).await?;
+            let mut rotated = Vec::new();
+            if self.key_encryption {
+                rotated.push(("key_encryption", engine.rotate_key_encryption().await?));
+            }
+            engine.close().await;
+            Ok::<_, Failure>(rotated)
+        })?;
+        let mut out = options.terminal().out();
+        for (which, key) in rotated {
+            if options.json {
+                out.json(&json!({ "rotated": which, "new": key }))?;
+            } else {
+                out.line(&format!("{} key rotated, the new one is {key}", which.replace('_', "-")))?;
+            }
+        }
+        out.flush()?;
+        options.terminal().say("Back the key folder up now: the copy that you have does not open what comes next.");
+        Ok(())
+    }
+}
