@@ -55,20 +55,14 @@ impl Engine {
     /// Each obstacle its own: [`Error::Locked`], keys missing or of another trail, a newer format, a catalog older than the log. Nothing is
     /// damaged then.
     pub async fn open(place: &Place, environment: Environment) -> Result<Self> {
-        let file = place.trail_file()?;
-        let key_path = place.key_folder(&file.id)?;
-        let keys = KeyFolder::open(&key_path, file.id)?;
-        let their_key = |what| Error::KeysDoNotMatch { what, folder: key_path.clone() };
-        if signer(&file.name, &keys.signing)?.verifier_key().to_string() != file.log_key {
-            return Err(their_key("signing key"));
-        }
-        if IntakePrivateKey::from_bytes(*keys.intake.expose()).public().to_bytes() != file.intake_key {
-            return Err(their_key("intake key"));
-        }
+        // Without the right keys nothing is touched, not even the lock.
+        read_keys(place)?;
         let lock = take_lock(place, &environment)?;
-        // Read before the lock was there: a rotation of another engine may have ended meanwhile.
-        let keys = KeyFolder::open(&key_path, file.id)?;
+        // Again with the lock held: an engine that has just ended may have rotated them.
+        let (file, keys) = read_keys(place)?;
         keys.settle()?;
+        let signer = signer(&file.name, keys.signs_for(&file)?)?;
+        let their_key = |what| Error::KeysDoNotMatch { what, folder: keys.path().to_owned() };
         let folder = FlushingFolder::new(place.folder.clone())?;
         folder.sweep().map_err(|e| Error::io("sweep temporary files in", &place.folder, e))?;
         let objects = Objects::new(Arc::new(folder));
@@ -84,7 +78,7 @@ impl Engine {
         let lookup_key = keys.unwrap(Purpose::Lookup, &wrapped).ok_or(their_key("key-encryption key"))?;
         let own_producer = catalog.meta("own_producer").await?.and_then(|id| Id::try_from(id).ok());
         let own_producer = own_producer.ok_or_else(|| missing("producer of its own"))?;
-        let publisher = Publisher::open(&objects, &file, &keys).await?;
+        let publisher = Publisher::open(&objects, &file, signer).await?;
         let subjects = Subjects::open(file.id, &catalog, keys.buckets()?).await?;
         let lookup = LookupKey::new(&lookup_key);
         let log_size = catalog.log_size().await?;
@@ -123,6 +117,7 @@ impl Engine {
             }
         }
         self.catalog.forget_intents().await?;
+        self.finish_signing_rotation().await?;
         self.publish_pending().await?;
         for row in self.catalog.class_epochs().await? {
             let key = self.keys.unwrap(Purpose::ClassEpoch(&row.id), &row.wrapped);
@@ -212,6 +207,17 @@ impl Engine {
         }
         result
     }
+}
+
+/// What the trail is, and the keys that fit it.
+fn read_keys(place: &Place) -> Result<(TrailFile, KeyFolder)> {
+    let file = place.trail_file()?;
+    let keys = KeyFolder::open(&place.key_folder(&file.id)?, file.id)?;
+    keys.signs_for(&file)?;
+    if IntakePrivateKey::from_bytes(*keys.intake.expose()).public().to_bytes() != file.intake_key {
+        return Err(Error::KeysDoNotMatch { what: "intake key", folder: keys.path().to_owned() });
+    }
+    Ok((file, keys))
 }
 
 pub(crate) fn take_lock(place: &Place, environment: &Environment) -> Result<Lock> {

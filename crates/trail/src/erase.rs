@@ -63,7 +63,7 @@ impl Engine {
         self.seal().await?;
         let lookup = match whom {
             Whom::Subject(subject) => self.lookup.lookup(subject.as_bytes()),
-            Whom::OrphansOf(decision) => self.lookup.lookup(format!("\0decision:{decision}").as_bytes()),
+            Whom::OrphansOf(decision) => self.lookup.orphans_of(&decision),
         };
         let row = self.catalog.subjects(&[lookup]).await?.pop().ok_or(Error::NoSubject)?;
         let result = self.erase_row(row, ground, by).await;
@@ -116,9 +116,10 @@ impl Engine {
     /// Step 3 and the blobs, for every erasure that has no record yet, and for buckets that a crash left with two keys.
     pub(crate) async fn finish_erasures(&mut self) -> Result<()> {
         for bucket in self.subjects.buckets.in_transition() {
-            // Without a row nothing was ever wrapped under the bucket's keys: the first one stays.
-            let generation = self.catalog.bucket_generation(bucket).await?.unwrap_or(1);
-            self.subjects.buckets.keep_only(bucket, generation)?;
+            match self.catalog.bucket_generation(bucket).await? {
+                Some(generation) => self.subjects.buckets.keep_only(bucket, generation)?,
+                None => self.subjects.buckets.clear(bucket)?,
+            }
         }
         for act in self.catalog.acts().await? {
             if act.kind == "erasure" {
@@ -142,11 +143,6 @@ impl Engine {
             }
         }
         Ok(records)
-    }
-
-    /// The lookup hashes of the subjects of a sealed record.
-    pub(crate) async fn subjects_of_record(&self, id: &RecordId) -> Result<Option<Vec<[u8; 32]>>> {
-        crate::reader::Reader::open(&self.place).await?.subjects_of(id).await
     }
 
     /// What the drain remembers of decisions' subjects must not give an erased one back to a later record.

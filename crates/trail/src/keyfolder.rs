@@ -1,32 +1,33 @@
 //! The key folder (`docs/formats/keys.md`): the private keys, the key-encryption keys and the bucket keys of one trail, outside of it.
 //! Edge: what they wrap lies in the catalog.
 
+mod buckets;
+
+pub use buckets::{BUCKETS, Buckets};
+
 use crate::durable;
-use crate::error::{Error, Result};
 use crate::environment::draw;
+use crate::error::{Error, Result};
+use crate::place::signer;
 use crate::wrap::{self, Purpose};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Random;
 use minutebook_verify::keys::{Cipher, Secret};
+use minutebook_verify::trailfile::TrailFile;
 use minutebook_verify::{Id, hex};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
-
-/// How many buckets subjects' keys are spread over: an erasure wraps anew what is in one of them.
-pub const BUCKETS: u16 = 4_096;
 
 const FORMAT: &str = "minutebook/keys/1";
 const KEYS_FILE: &str = "keys.toml";
 const BUCKETS_FILE: &str = "buckets";
 /// What is added to a file's name while it is written.
 const TEMPORARY: &str = ".new";
-const SLOT: u64 = 128;
-const HALF: usize = 64;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -34,6 +35,8 @@ struct KeysFile {
     format: String,
     trail: String,
     signing: Seed,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_signing: Option<Seed>,
     acknowledgement: Seed,
     intake: Private,
     key_encryption: Vec<KeyEncryption>,
@@ -74,6 +77,8 @@ pub struct KeyFolder {
     trail: Id,
     /// Ed25519 seed of the checkpoints.
     pub signing: Secret,
+    /// The seed that takes its place: there while a rotation is under way.
+    pub next_signing: Option<Secret>,
     /// Ed25519 seed of acknowledgements.
     pub acknowledgement: Secret,
     /// X25519 private key of the spools.
@@ -96,6 +101,7 @@ impl KeyFolder {
             path: path.to_owned(),
             trail,
             signing: fresh()?,
+            next_signing: None,
             acknowledgement: fresh()?,
             intake: fresh()?,
             key_encryption: vec![Self::fresh_key(random)?],
@@ -111,19 +117,8 @@ impl KeyFolder {
     /// When it is not there, is another trail's, is open to others, or is malformed: each its own error.
     pub fn open(path: &Path, trail: Id) -> Result<Self> {
         let file = path.join(KEYS_FILE);
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::KeysMissing { folder: path.to_owned() });
-            }
-            Err(error) => return Err(Error::io("read the keys", &file, error)),
-        };
-        if durable::is_open_to_others(&file).map_err(|e| Error::io("look at the keys", &file, e))? {
-            return Err(Error::KeysOpenToOthers { file });
-        }
-        // The parser's own message would quote the line, and the line may be a secret.
-        let parsed: KeysFile =
-            toml::from_str(&text).map_err(|_| Error::KeysMalformed { file: file.clone(), what: "not the expected TOML" })?;
+        // The second look is for a file that was replaced, and wiped, while it was being read.
+        let parsed = Self::parse(path, &file).or_else(|_| Self::parse(path, &file))?;
         let malformed = |what| Error::KeysMalformed { file: file.clone(), what };
         if parsed.format != FORMAT {
             return Err(Error::Newer { what: "the key file", found: parsed.format, path: file });
@@ -143,19 +138,48 @@ impl KeyFolder {
             path: path.to_owned(),
             trail,
             signing: secret(&parsed.signing.seed).ok_or(malformed("the signing seed"))?,
+            next_signing: match &parsed.next_signing {
+                Some(next) => Some(secret(&next.seed).ok_or(malformed("the next signing seed"))?),
+                None => None,
+            },
             acknowledgement: secret(&parsed.acknowledgement.seed).ok_or(malformed("the acknowledgement seed"))?,
             intake: secret(&parsed.intake.private).ok_or(malformed("the intake key"))?,
             key_encryption,
         })
     }
 
-    /// Writes `keys.toml` anew. Durable on return.
+    fn parse(path: &Path, file: &Path) -> Result<KeysFile> {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::KeysMissing { folder: path.to_owned() });
+            }
+            Err(error) => return Err(Error::io("read the keys", file, error)),
+        };
+        if durable::is_open_to_others(file).map_err(|e| Error::io("look at the keys", file, e))? {
+            return Err(Error::KeysOpenToOthers { file: file.to_owned() });
+        }
+        // The parser's own message would quote the line, and the line may be a secret.
+        toml::from_str(&text)
+            .map_err(|_| Error::KeysMalformed { file: file.to_owned(), what: "not the expected TOML" })
+    }
+
+    /// Reads the same folder again.
+    ///
+    /// # Errors
+    /// As [`KeyFolder::open`].
+    pub fn reopen(&self) -> Result<Self> {
+        Self::open(&self.path, self.trail)
+    }
+
+    /// Writes `keys.toml` anew and wipes what was there. Durable on return.
     pub fn save(&self) -> Result<()> {
         let encode = |secret: &Secret| Zeroizing::new(BASE64.encode(secret.expose()));
         let file = KeysFile {
             format: FORMAT.into(),
             trail: hex(&self.trail),
             signing: Seed { seed: encode(&self.signing) },
+            next_signing: self.next_signing.as_ref().map(|next| Seed { seed: encode(next) }),
             acknowledgement: Seed { seed: encode(&self.acknowledgement) },
             intake: Private { private: encode(&self.intake) },
             key_encryption: self
@@ -167,8 +191,23 @@ impl KeyFolder {
         // INVARIANT: strings and tables of strings always serialise.
         let text = Zeroizing::new(toml::to_string(&file).expect("a table of strings"));
         let target = self.path.join(KEYS_FILE);
-        durable::replace(&self.path, &format!("{KEYS_FILE}{TEMPORARY}"), &target, &[text.as_bytes()])
-            .map_err(|e| Error::io("write the keys", &target, e))
+        let old = open_to_wipe(&target)?;
+        durable::replace(&self.path, &staged(KEYS_FILE), &target, &[text.as_bytes()])
+            .map_err(|e| Error::io("write the keys", &target, e))?;
+        wipe(old, &target)
+    }
+
+    /// The seed of the signing key that a `trail.toml` names: the present one, or while a rotation is under way the next.
+    ///
+    /// # Errors
+    /// When it is neither: these are not that trail's keys.
+    pub fn signs_for(&self, file: &TrailFile) -> Result<&Secret> {
+        for seed in [Some(&self.signing), self.next_signing.as_ref()].into_iter().flatten() {
+            if signer(&file.name, seed)?.verifier_key().to_string() == file.log_key {
+                return Ok(seed);
+            }
+        }
+        Err(Error::KeysDoNotMatch { what: "signing key", folder: self.path.clone() })
     }
 
     /// The key-encryption key that new wraps use.
@@ -195,29 +234,23 @@ impl KeyFolder {
         Buckets::open(self)
     }
 
-    /// All bucket keys that there are, for reading only.
+    /// All bucket keys that there are, for reading only. Beside an engine that is writing one of them, that one may be missing.
     pub fn bucket_keys(&self) -> Result<HashMap<u16, Vec<Secret>>> {
-        let path = self.path.join(BUCKETS_FILE);
-        if !path.exists() {
-            return Ok(HashMap::new());
-        }
-        let file = File::open(&path).map_err(|e| Error::io("open the bucket keys", &path, e))?;
-        let slots = Buckets::read(self, &file, &path)?;
-        let keys = |slot: [Option<Half>; 2]| slot.into_iter().flatten().map(|half| half.key).collect::<Vec<_>>();
-        Ok((0..).zip(slots).map(|(bucket, slot)| (bucket, keys(slot))).filter(|(_, keys)| !keys.is_empty()).collect())
+        buckets::keys(self)
     }
 
     /// Takes the folder over from a process that may have died in the middle of a change: what is named there is durable afterwards, and half
     /// written files are gone. Only for who holds the trail's lock.
     pub fn settle(&self) -> Result<()> {
-        let settle = || {
-            for file in [KEYS_FILE, BUCKETS_FILE] {
-                durable::remove(&self.path.join(format!("{file}{TEMPORARY}")))?;
-            }
-            durable::make_folder(&self.path)?;
-            durable::sync_folder(&self.path)
-        };
-        settle().map_err(|e| Error::io("flush the key folder", &self.path, e))
+        for file in [KEYS_FILE, BUCKETS_FILE] {
+            // It may hold keys that are to be destroyed.
+            let path = self.path.join(staged(file));
+            let old = open_to_wipe(&path)?;
+            durable::remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+            wipe(old, &path)?;
+        }
+        let flushed = durable::make_folder(&self.path).and_then(|_| durable::sync_folder(&self.path));
+        flushed.map_err(|e| Error::io("flush the key folder", &self.path, e))
     }
 
     /// The folder.
@@ -231,171 +264,30 @@ fn secret(text: &str) -> Option<Secret> {
     Some(Secret::new(<[u8; 32]>::try_from(bytes.as_slice()).ok()?))
 }
 
-#[derive(Clone)]
-struct Half {
-    generation: u32,
-    key: Secret,
+/// The name of a file while it is written.
+fn staged(file: &str) -> String {
+    format!("{file}{TEMPORARY}")
 }
 
-fn temporary() -> String {
-    format!("{BUCKETS_FILE}{TEMPORARY}")
-}
-
-/// The 4,096 bucket keys, in memory and in their file.
-pub struct Buckets {
-    file: File,
-    path: PathBuf,
-    trail: Id,
-    wrapping: Cipher,
-    slots: Vec<[Option<Half>; 2]>,
-}
-
-impl std::fmt::Debug for Buckets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Buckets").field("path", &self.path).finish_non_exhaustive()
+/// A handle on a file that is about to be replaced or removed, when it is there.
+fn open_to_wipe(path: &Path) -> Result<Option<File>> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("open", path, error)),
     }
 }
 
-impl Buckets {
-    fn open(folder: &KeyFolder) -> Result<Self> {
-        let path = folder.path.join(BUCKETS_FILE);
-        let io = |e| Error::io("open the bucket keys", &path, e);
-        let len = u64::from(BUCKETS) * SLOT;
-        if !path.exists() {
-            durable::replace(&folder.path, &temporary(), &path, &[&vec![0; len as usize]]).map_err(io)?;
+/// Overwrites a file that has no name any more, so that its blocks are given back without the keys. One that has another name is somebody's
+/// copy, and left alone.
+fn wipe(file: Option<File>, path: &Path) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let wiped = file.metadata().and_then(|metadata| {
+        if metadata.nlink() > 0 {
+            return Ok(());
         }
-        let file = OpenOptions::new().read(true).write(true).mode(0o600).open(&path).map_err(io)?;
-        let mut bytes = vec![0; len as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(io)?;
-        // A key that was written and never flushed, or whose flush failed, would be taken for durable. In place, so that no copy of a key is
-        // left that an erasure does not reach.
-        file.write_all_at(&bytes, 0).and_then(|()| file.sync_data()).map_err(io)?;
-        let slots = Self::read(folder, &file, &path)?;
-        Ok(Self { file, path, trail: folder.trail, wrapping: Cipher::new(&folder.current().key), slots })
-    }
-
-    fn read(folder: &KeyFolder, file: &File, path: &Path) -> Result<Vec<[Option<Half>; 2]>> {
-        let mut bytes = vec![0; usize::from(BUCKETS) * SLOT as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(|e| Error::io("read the bucket keys", path, e))?;
-        let mut slots = vec![[const { None }; 2]; usize::from(BUCKETS)];
-        for (at, half) in bytes.as_chunks::<HALF>().0.iter().enumerate() {
-            let generation = u32::from_le_bytes([half[0], half[1], half[2], half[3]]);
-            if generation == 0 {
-                continue;
-            }
-            let bucket = (at / 2) as u16;
-            let key = folder.unwrap(Purpose::Bucket { bucket, generation }, &half[4..]).ok_or_else(|| {
-                Error::KeysMalformed { file: path.to_owned(), what: "a bucket key that the key-encryption key does not open" }
-            })?;
-            slots[at / 2][at % 2] = Some(Half { generation, key });
-        }
-        Ok(slots)
-    }
-
-    /// The key of a bucket and its generation, when there is one.
-    pub fn key(&self, bucket: u16) -> Option<(u32, &Secret)> {
-        self.slots[usize::from(bucket)].iter().flatten().map(|half| (half.generation, &half.key)).next()
-    }
-
-    /// The key of a bucket in one generation.
-    pub fn key_of(&self, bucket: u16, generation: u32) -> Option<&Secret> {
-        let halves = self.slots[usize::from(bucket)].iter().flatten();
-        halves.filter(|half| half.generation == generation).map(|half| &half.key).next()
-    }
-
-    /// Makes keys of generation 1 for those of `buckets` that have none. Durable on return.
-    pub fn ensure(&mut self, buckets: &[u16], random: &dyn Random) -> Result<()> {
-        let mut wrote = false;
-        for &bucket in buckets {
-            if self.key(bucket).is_none() {
-                self.write_half(bucket, 0, 1, random)?;
-                wrote = true;
-            }
-        }
-        if wrote { self.flush() } else { Ok(()) }
-    }
-
-    /// Writes a fresh key of the next generation beside the present one. Durable on return. Gives the generation.
-    pub fn prepare_next(&mut self, bucket: u16, random: &dyn Random) -> Result<u32> {
-        let slot = &self.slots[usize::from(bucket)];
-        let last = slot.iter().flatten().map(|half| half.generation).max().unwrap_or(0);
-        let free = slot.iter().position(Option::is_none).ok_or(Error::BucketInTransition { bucket })?;
-        self.write_half(bucket, free, last + 1, random)?;
-        self.flush()?;
-        Ok(last + 1)
-    }
-
-    /// Destroys every key of the bucket but the one of `generation`. Durable on return.
-    ///
-    /// # Errors
-    /// When there is no key of that generation: the catalog and the key folder are of different times. Nothing is destroyed then.
-    pub fn keep_only(&mut self, bucket: u16, generation: u32) -> Result<()> {
-        if self.key_of(bucket, generation).is_none() {
-            return Err(Error::BucketGeneration { bucket, generation });
-        }
-        let mut wrote = false;
-        for half in 0..2 {
-            let slot = &mut self.slots[usize::from(bucket)][half];
-            if slot.as_ref().is_some_and(|half| half.generation != generation) {
-                *slot = None;
-                self.write_at(bucket, half, &[0; HALF])?;
-                wrote = true;
-            }
-        }
-        if wrote { self.flush() } else { Ok(()) }
-    }
-
-    /// Buckets with two keys: an erasure was interrupted.
-    pub fn in_transition(&self) -> Vec<u16> {
-        (0..BUCKETS).filter(|&bucket| self.slots[usize::from(bucket)].iter().all(Option::is_some)).collect()
-    }
-
-    /// Wraps all keys anew under `folder`'s current key-encryption key and replaces the file. Durable on return.
-    pub fn rewrap(&mut self, folder: &KeyFolder, random: &dyn Random) -> Result<()> {
-        self.wrapping = Cipher::new(&folder.current().key);
-        let mut bytes = vec![0; usize::from(BUCKETS) * SLOT as usize];
-        for (bucket, slot) in self.slots.iter().enumerate() {
-            for (at, half) in slot.iter().enumerate() {
-                if let Some(half) = half {
-                    let from = bucket * SLOT as usize + at * HALF;
-                    bytes[from..from + HALF].copy_from_slice(&self.encode(bucket as u16, half, random)?);
-                }
-            }
-        }
-        durable::replace(&folder.path, &temporary(), &self.path, &[&bytes])
-            .map_err(|e| Error::io("write the bucket keys", &self.path, e))?;
-        // The old file goes on existing for who has it open: continue on the new one.
-        self.file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&self.path)
-            .map_err(|e| Error::io("open the bucket keys", &self.path, e))?;
-        Ok(())
-    }
-
-    fn write_half(&mut self, bucket: u16, half: usize, generation: u32, random: &dyn Random) -> Result<()> {
-        let fresh = Half { generation, key: Secret::new(draw(random)?) };
-        let bytes = self.encode(bucket, &fresh, random)?;
-        self.write_at(bucket, half, &bytes)?;
-        self.slots[usize::from(bucket)][half] = Some(fresh);
-        Ok(())
-    }
-
-    fn encode(&self, bucket: u16, half: &Half, random: &dyn Random) -> Result<[u8; HALF]> {
-        let purpose = Purpose::Bucket { bucket, generation: half.generation };
-        let wrapped = wrap::wrap(&self.wrapping, &self.trail, purpose, &half.key, random)?;
-        let mut bytes = [0; HALF];
-        bytes[..4].copy_from_slice(&half.generation.to_le_bytes());
-        bytes[4..].copy_from_slice(&wrapped);
-        Ok(bytes)
-    }
-
-    fn write_at(&self, bucket: u16, half: usize, bytes: &[u8; HALF]) -> Result<()> {
-        let at = u64::from(bucket) * SLOT + (half * HALF) as u64;
-        self.file.write_all_at(bytes, at).map_err(|e| Error::io("write the bucket keys", &self.path, e))
-    }
-
-    fn flush(&self) -> Result<()> {
-        self.file.sync_data().map_err(|e| Error::io("flush the bucket keys", &self.path, e))
-    }
+        file.write_all_at(&vec![0; metadata.len() as usize], 0)?;
+        file.sync_data()
+    });
+    wiped.map_err(|e| Error::io("wipe what was replaced of", path, e))
 }

@@ -1,6 +1,7 @@
 //! The engine of a Minutebook trail: lock, catalog, keys and erasure, sealing, sequencing, recovery; and reading beside it. Edge: no HTTP, no
 //! people's roles; the only holder of the signing key.
 
+mod acknowledgement;
 mod batch;
 mod build;
 mod catalog;
@@ -13,6 +14,7 @@ mod error;
 mod folder_source;
 mod keyfolder;
 pub mod limits;
+mod linked;
 mod own;
 mod place;
 mod publish;
@@ -22,8 +24,10 @@ mod seal;
 mod stage;
 mod store;
 mod subjects;
+mod trail_keys;
 mod wrap;
 
+pub use acknowledgement::SignedAcknowledgement;
 pub use catalog::CATALOG_FILE;
 pub use drain::{DrainReport, SYSTEM};
 pub use engine::Engine;
@@ -33,7 +37,8 @@ pub use error::{Error, Remedy, Result};
 pub use folder_source::FolderSource;
 pub use keyfolder::KeyFolder;
 pub use place::{InitOptions, Place, init};
-pub use reader::{ClassEpochKey, Content, Filter, Reader, SealedAt, StoredRecord, TrailKeys};
+pub use reader::{ClassEpochKey, Content, Filter, Reader, SealedAt, StoredRecord};
 pub use seal::SealReport;
 pub use stage::StageTimes;
 pub use store::{FlushingFolder, Objects};
+pub use trail_keys::TrailKeys;

@@ -23,3 +23,6 @@ pub const RECENT_SUBJECTS: usize = 50_000;
 
 /// Ranges of one loss statement in a descriptor: 32 KiB hold them.
 pub const LOST_RANGES_PER_SEGMENT: usize = 400;
+
+/// Records that a listing holds while it merges segments that overlap in time, in bytes: some ten segments.
+pub const LISTING_BYTES: usize = 64 << 20;

@@ -1,6 +1,6 @@
 //! Where a trail and its keys lie, and making a new one. Edge: what goes on in a trail that is there is the engine's business.
 
-use crate::catalog::{CATALOG_FILE, Catalog};
+use crate::catalog::{CATALOG_FILE, Catalog, TRAIL_DIGEST};
 use crate::durable;
 use crate::engine::take_lock;
 use crate::environment::{Environment, draw};
@@ -54,6 +54,13 @@ impl Place {
             Err(error) => return Err(Error::io("read", &path, error)),
         };
         TrailFile::parse(&bytes).map_err(|source| Error::TrailFile { path, source })
+    }
+
+    /// Replaces `trail.toml`. Durable on return.
+    pub(crate) fn write_trail_file(&self, file: &TrailFile) -> Result<()> {
+        let target = self.folder.join(TRAIL_FILE);
+        durable::replace(&self.folder.join(crate::store::STAGING), "trail", &target, &[file.render().as_bytes()])
+            .map_err(|e| Error::io("write", &target, e))
     }
 
     /// The key folder of a trail.
@@ -163,14 +170,15 @@ pub async fn init(place: &Place, options: &InitOptions, environment: &Environmen
     catalog.set_meta("lookup_key", &wrap::wrap(&wrapping, &id, Purpose::Lookup, &lookup, random)?).await?;
     catalog.set_meta("own_producer", &draw::<16>(random)?).await?;
     catalog.set_meta("log_size", &1u64.to_be_bytes()).await?;
-    let entry = Entry::Trail { id, digest: minutebook_sha256::digest(text.as_bytes()) }.encode();
+    let digest = minutebook_sha256::digest(text.as_bytes());
+    catalog.set_meta(TRAIL_DIGEST, &digest).await?;
+    let entry = Entry::Trail { id, digest }.encode();
     let objects = Objects::new(Arc::new(FlushingFolder::new(place.folder.clone())?));
-    let mut publisher = Publisher::empty(&file, &keys)?;
+    let mut publisher = Publisher::empty(signer(&file.name, &keys.signing)?);
     publisher.publish(&objects, &[(0, entry.clone(), leaf_hash(&entry))]).await?;
     catalog.close().await;
     // Last, so that a trail is there whole or not at all.
-    durable::replace(&place.folder.join(crate::store::STAGING), "trail", &place.folder.join(TRAIL_FILE), &[text.as_bytes()])
-        .map_err(|e| Error::io("write", &place.folder.join(TRAIL_FILE), e))?;
+    place.write_trail_file(&file)?;
     // The trail is there; what is left of its making, the engine sweeps.
     let _ = durable::remove(&staging.join(BEGUN));
     Ok(file)

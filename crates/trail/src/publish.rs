@@ -2,12 +2,10 @@
 //! writes them out, and is the same code for new entries and after a crash.
 
 use crate::error::{Error, Result};
-use crate::keyfolder::KeyFolder;
-use crate::place::signer;
 use crate::store::Objects;
 use bytes::Bytes;
 use minutebook_tlog::{
-    Checkpoint, Edge, Hash, KeyName, LeafIndex, Signer, Tile, TileReader, TreeHead, VerifierKey, decode_bundle,
+    Checkpoint, Edge, Hash, KeyName, LeafIndex, Signer, Tile, TileReader, TreeHead, decode_bundle,
     encode_bundle,
 };
 use minutebook_verify::log::LOG;
@@ -34,26 +32,29 @@ pub struct Publisher {
 
 impl Publisher {
     /// A log that has nothing yet.
-    pub fn empty(file: &TrailFile, keys: &KeyFolder) -> Result<Self> {
-        let signer = signer(&file.name, &keys.signing)?;
+    pub fn empty(signer: Signer) -> Self {
         let edge = Edge::new();
         let root = edge.root();
-        Ok(Self { origin: signer.verifier_key().name().clone(), signer, edge, bundle: Vec::new(), partial: Vec::new(), root })
+        Self { origin: signer.verifier_key().name().clone(), signer, edge, bundle: Vec::new(), partial: Vec::new(), root }
     }
 
     /// Takes the log up as it was published.
     ///
     /// # Errors
     /// When the checkpoint is missing or not ours, or the tiles of its right edge do not give its root.
-    pub async fn open(objects: &Objects, file: &TrailFile, keys: &KeyFolder) -> Result<Self> {
+    pub async fn open(objects: &Objects, file: &TrailFile, signer: Signer) -> Result<Self> {
         let disagrees = |what: String| Error::LogDisagrees { what };
         let bytes = objects.get(CHECKPOINT).await?.ok_or_else(|| disagrees("the checkpoint is missing".into()))?;
-        let key: VerifierKey = file.log_key.parse().map_err(|e| disagrees(format!("`log-key` in trail.toml: {e}")))?;
-        let (checkpoint, _) =
-            Checkpoint::open(&bytes, &key).map_err(|e| disagrees(format!("the published checkpoint: {e}")))?;
-        let mut publisher = Self::empty(file, keys)?;
+        let opened = file.open_checkpoint(&bytes);
+        let (checkpoint, _) = opened.map_err(|e| disagrees(format!("the published checkpoint: {e}")))?;
+        let mut publisher = Self::empty(signer);
         publisher.read_edge(objects, *checkpoint.head()).await?;
         Ok(publisher)
+    }
+
+    /// Signs with another key from now on.
+    pub fn sign_with(&mut self, signer: Signer) {
+        self.signer = signer;
     }
 
     async fn read_edge(&mut self, objects: &Objects, head: TreeHead) -> Result<()> {
@@ -133,8 +134,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Signs and publishes a checkpoint of the present size, such as after a rotation of the signing key.
-    pub async fn sign(&mut self, objects: &Objects) -> Result<()> {
+    /// Signs and publishes a checkpoint of the present size.
+    async fn sign(&mut self, objects: &Objects) -> Result<()> {
         let head = self.edge.head();
         let signed = Checkpoint::new(&self.origin, head).and_then(|checkpoint| checkpoint.sign(&self.signer));
         let note = signed.map_err(|error| Error::LogDisagrees { what: error.to_string() })?;

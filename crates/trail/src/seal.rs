@@ -227,28 +227,6 @@ impl Engine {
         Ok(Box::pin(async move { handle.await.unwrap_or_else(|e| Err(Error::Stopped(e.to_string()))) }))
     }
 
-    /// Gives records that are about a decision the subjects of that decision.
-    async fn link(&mut self, batch: &mut Batch) -> Result<()> {
-        let mut own: HashMap<RecordId, Vec<u32>> = HashMap::new();
-        if batch.records.iter().any(|record| record.about.is_some()) {
-            own = batch.records.iter().map(|record| (record.id, record.subjects.clone())).collect();
-        }
-        for at in 0..batch.records.len() {
-            let Some(about) = batch.records[at].about else { continue };
-            if let Some(subjects) = own.get(&about) {
-                batch.records[at].subjects = subjects.clone();
-                continue;
-            }
-            let lookups = match self.subjects_of_record(&about).await? {
-                Some(lookups) => lookups,
-                // The decision is not here (yet): a person of its own, so that the record can be erased by the decision's id.
-                None => vec![self.lookup.lookup(format!("\0decision:{about}").as_bytes())],
-            };
-            batch.records[at].subjects = lookups.into_iter().map(|lookup| batch.lookup(lookup)).collect();
-        }
-        Ok(())
-    }
-
     /// Step 4 for a group of segments, then steps 5 and 6.
     async fn place_group(&mut self, group: Vec<Written>, report: &mut SealReport) -> Result<()> {
         let mut placement = Placement { published: self.publisher.size(), ..Placement::default() };

@@ -7,6 +7,7 @@ use crate::keyfolder::{BUCKETS, Buckets};
 use crate::wrap::{self, Purpose};
 use aws_lc_rs::hmac;
 use minutebook_capture::Random;
+use minutebook_record::RecordId;
 use minutebook_verify::Id;
 use minutebook_verify::keys::{Cipher, Secret};
 use std::collections::HashMap;
@@ -38,6 +39,11 @@ impl LookupKey {
         let mut lookup = [0; 32];
         lookup.copy_from_slice(hmac::sign(&self.0, subject).as_ref());
         lookup
+    }
+
+    /// Whom records are about that link to a decision which says no more, or never said, whom it is about.
+    pub fn orphans_of(&self, decision: &RecordId) -> [u8; 32] {
+        self.lookup(format!("\0decision:{decision}").as_bytes())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Edge: no files, no network, no catalog, no clock. Bytes come from a [`Source`], keys from [`keys::Keys`]; what this crate computes anybody can
 //! compute again. It knows nothing of the code that writes.
 
+pub mod acknowledgement;
 pub mod blob;
 pub mod check;
 pub mod coverage;
@@ -16,6 +17,7 @@ pub mod receipt;
 pub mod report;
 pub mod section;
 pub mod segment;
+pub mod succession;
 pub mod trailfile;
 pub mod verify;
 

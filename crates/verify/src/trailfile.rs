@@ -135,10 +135,3 @@ impl TrailFile {
         if file.render() == text { Ok(file) } else { Err(TrailFileError::Edited) }
     }
 }
-
-impl Succession {
-    /// The bytes that both keys sign.
-    pub fn signed_bytes(&self) -> Vec<u8> {
-        format!("minutebook/succession/1\n{}\n{}\n{}\n", self.old, self.new, self.at).into_bytes()
-    }
-}

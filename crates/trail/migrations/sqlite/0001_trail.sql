@@ -5,7 +5,7 @@ CREATE TABLE meta (
     value BLOB NOT NULL
 );
 
--- Segments that have a place in the log. id_span is n when first and last id are less than 2^n ms apart.
+-- Segments that have a place in the log. id_span is n when first and last id are less than 2^n ms apart; none without records.
 CREATE TABLE segment (
     id           BLOB PRIMARY KEY NOT NULL,
     log_index    BIGINT NOT NULL,
@@ -15,13 +15,31 @@ CREATE TABLE segment (
     kinds        BIGINT NOT NULL,
     id_first     BLOB NOT NULL,
     id_last      BLOB NOT NULL,
-    id_span      BIGINT NOT NULL,
+    id_span      BIGINT,
     time_first   BIGINT NOT NULL,
     time_last    BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX segment_by_index ON segment (log_index);
 CREATE INDEX segment_by_id ON segment (id_span, id_first);
-CREATE INDEX segment_by_time ON segment (time_last);
+
+-- When the events of a segment were, for finding segments by time: a row for all its records (kind 0) and one for each kind that it has.
+-- span is n when first and last event are less than 2^n ns apart. Follows from `segment`.
+CREATE TABLE timeline (
+    kind       BIGINT NOT NULL,
+    span       BIGINT NOT NULL,
+    time_first BIGINT NOT NULL,
+    time_last  BIGINT NOT NULL,
+    log_index  BIGINT NOT NULL,
+    PRIMARY KEY (kind, span, time_last, log_index)
+) WITHOUT ROWID;
+CREATE INDEX timeline_by_first ON timeline (kind, span, time_first, log_index);
+
+-- Which spans occur: some dozens of rows. axis is -1 for ids, else the kind of `timeline`.
+CREATE TABLE span (
+    axis BIGINT NOT NULL,
+    span BIGINT NOT NULL,
+    PRIMARY KEY (axis, span)
+);
 
 -- Segments that are being written; what is left of them is removed on opening.
 CREATE TABLE intent (
@@ -78,6 +96,7 @@ CREATE TABLE blob (
     id      BLOB NOT NULL,
     PRIMARY KEY (subject, id)
 );
+CREATE INDEX blob_by_id ON blob (id);
 
 -- Acts of the engine that are done and have no record yet, such as an erasure.
 CREATE TABLE act (

@@ -1,0 +1,93 @@
+//! Which numbers the catalog has accounted for. Edge: rows and their encoding; what follows from them is for the drain to say.
+
+use super::Catalog;
+use crate::error::Result;
+use minutebook_verify::coverage::RangeSet;
+use minutebook_verify::descriptor::{Range, State};
+use minutebook_verify::{Id, leb};
+use sqlx::sqlite::SqliteRow;
+
+/// The account of one (producer, epoch, class) as the catalog keeps it.
+#[derive(Debug, Clone)]
+pub struct CoverageRow {
+    /// Whose numbers.
+    pub producer: Id,
+    /// Of which run.
+    pub epoch: u64,
+    /// In which class.
+    pub class: String,
+    /// What is placed.
+    pub ranges: RangeSet,
+}
+
+impl Catalog {
+    /// What is placed of one epoch, by class.
+    pub async fn coverage(&self, producer: &Id, epoch: u64) -> Result<Vec<(String, RangeSet)>> {
+        let rows = sqlx::query("SELECT class, ranges FROM coverage WHERE producer = $1 AND epoch = $2")
+            .bind(producer.to_vec())
+            .bind(epoch as i64)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        let row = |row: &SqliteRow| Ok((self.get(row, "class")?, self.ranges(&self.get::<Vec<u8>>(row, "ranges")?)?));
+        rows.iter().map(row).collect()
+    }
+
+    /// All of it, for `doctor`.
+    pub async fn all_coverage(&self) -> Result<Vec<CoverageRow>> {
+        let rows = sqlx::query("SELECT producer, epoch, class, ranges FROM coverage ORDER BY producer, epoch, class")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        let row = |row: &SqliteRow| {
+            Ok(CoverageRow {
+                producer: self.id(row, "producer")?,
+                epoch: self.get::<i64>(row, "epoch")? as u64,
+                class: self.get(row, "class")?,
+                ranges: self.ranges(&self.get::<Vec<u8>>(row, "ranges")?)?,
+            })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// Whether an epoch's account was closed.
+    pub async fn epoch_ended(&self, producer: &Id, epoch: u64) -> Result<bool> {
+        let ended: Option<i64> = sqlx::query_scalar("SELECT ended FROM epoch WHERE producer = $1 AND epoch = $2")
+            .bind(producer.to_vec())
+            .bind(epoch as i64)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        Ok(ended == Some(1))
+    }
+
+    fn ranges(&self, bytes: &[u8]) -> Result<RangeSet> {
+        decode_ranges(bytes).ok_or_else(|| self.malformed("a coverage row"))
+    }
+}
+
+pub(super) fn encode_ranges(set: &RangeSet) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut before = 0;
+    for range in set.ranges() {
+        out.push(range.state as u8);
+        leb::write_unsigned(&mut out, range.from - before);
+        leb::write_unsigned(&mut out, range.to - range.from);
+        before = range.to;
+    }
+    out
+}
+
+fn decode_ranges(mut bytes: &[u8]) -> Option<RangeSet> {
+    let mut set = RangeSet::default();
+    let mut before = 0u64;
+    while let Some((&state, rest)) = bytes.split_first() {
+        bytes = rest;
+        let state = State::from_number(u64::from(state))?;
+        let from = before.checked_add(leb::read_unsigned(&mut bytes)?)?;
+        let to = from.checked_add(leb::read_unsigned(&mut bytes)?)?;
+        set.insert(Range { state, from, to }).ok()?;
+        before = to;
+    }
+    Some(set)
+}

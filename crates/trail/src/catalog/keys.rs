@@ -1,0 +1,216 @@
+//! Wrapped keys in the catalog: class-epochs, buckets, subjects, and the transactions that destroy or rewrap them. Edge: opens none of them.
+
+use super::{ActRow, Catalog, ROWS_PER_STATEMENT, add_act, set_meta};
+use crate::error::Result;
+use minutebook_verify::Id;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
+
+/// A subject's row.
+#[derive(Debug, Clone)]
+pub struct SubjectRow {
+    /// Keyed hash of the subject.
+    pub lookup: [u8; 32],
+    /// Opaque number.
+    pub number: u64,
+    /// Which bucket key wraps its key.
+    pub bucket: u16,
+    /// The wrapped key.
+    pub wrapped: Vec<u8>,
+}
+
+/// A class-epoch key's row.
+#[derive(Debug, Clone)]
+pub struct ClassEpochRow {
+    /// The key's id.
+    pub id: Id,
+    /// Retention class.
+    pub class: String,
+    /// `2026-11`.
+    pub month: String,
+    /// The wrapped key.
+    pub wrapped: Vec<u8>,
+}
+
+/// The name of the counter of erasures.
+const ERASURES: &str = "erasures";
+
+impl Catalog {
+    /// All class-epoch keys: dozens.
+    pub async fn class_epochs(&self) -> Result<Vec<ClassEpochRow>> {
+        let rows = sqlx::query("SELECT id, class, month, wrapped FROM class_epoch ORDER BY class, month")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        let row = |row: &SqliteRow| {
+            Ok(ClassEpochRow {
+                id: self.id(row, "id")?,
+                class: self.get(row, "class")?,
+                month: self.get(row, "month")?,
+                wrapped: self.get(row, "wrapped")?,
+            })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// Adds a class-epoch key. Durable on return.
+    pub async fn add_class_epoch(&self, row: &ClassEpochRow) -> Result<()> {
+        sqlx::query("INSERT INTO class_epoch (id, class, month, wrapped) VALUES ($1, $2, $3, $4)")
+            .bind(row.id.to_vec())
+            .bind(&row.class)
+            .bind(&row.month)
+            .bind(&row.wrapped)
+            .execute(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        Ok(())
+    }
+
+    /// The rows of those of `lookups` that are known.
+    pub async fn subjects(&self, lookups: &[[u8; 32]]) -> Result<Vec<SubjectRow>> {
+        let mut found = Vec::new();
+        for chunk in lookups.chunks(ROWS_PER_STATEMENT) {
+            let mut select =
+                QueryBuilder::<Sqlite>::new("SELECT lookup, number, bucket, wrapped FROM subject WHERE lookup IN (");
+            let mut list = select.separated(", ");
+            for lookup in chunk {
+                list.push_bind(lookup.to_vec());
+            }
+            select.push(")");
+            found.extend(self.subject_rows(&mut select).await?);
+        }
+        Ok(found)
+    }
+
+    /// The rows of those of `numbers` that are known.
+    pub async fn subjects_by_number(&self, numbers: &[u64]) -> Result<Vec<SubjectRow>> {
+        let mut found = Vec::new();
+        for chunk in numbers.chunks(ROWS_PER_STATEMENT) {
+            let mut select =
+                QueryBuilder::<Sqlite>::new("SELECT lookup, number, bucket, wrapped FROM subject WHERE number IN (");
+            let mut list = select.separated(", ");
+            for number in chunk {
+                list.push_bind(*number as i64);
+            }
+            select.push(")");
+            found.extend(self.subject_rows(&mut select).await?);
+        }
+        Ok(found)
+    }
+
+    /// The rows of one bucket.
+    pub async fn subjects_in_bucket(&self, bucket: u16) -> Result<Vec<SubjectRow>> {
+        let mut select =
+            QueryBuilder::<Sqlite>::new("SELECT lookup, number, bucket, wrapped FROM subject WHERE bucket = ");
+        select.push_bind(i64::from(bucket));
+        self.subject_rows(&mut select).await
+    }
+
+    async fn subject_rows(&self, select: &mut QueryBuilder<Sqlite>) -> Result<Vec<SubjectRow>> {
+        let rows = select.build().fetch_all(&self.pool).await.map_err(self.fault())?;
+        let row = |row: &SqliteRow| {
+            Ok(SubjectRow {
+                lookup: self.fixed(row, "lookup")?,
+                number: self.get::<i64>(row, "number")? as u64,
+                bucket: self.get::<i64>(row, "bucket")? as u16,
+                wrapped: self.get(row, "wrapped")?,
+            })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// The highest subject number that was given out.
+    pub async fn last_subject_number(&self) -> Result<u64> {
+        let placed: Option<i64> = sqlx::query_scalar("SELECT MAX(number) FROM subject")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        // An erased subject's number is never given out again: erasure leaves the highest one here.
+        let erased = self.meta("last_subject").await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        Ok((placed.unwrap_or(0) as u64).max(erased.map_or(0, u64::from_be_bytes)))
+    }
+
+    /// The generation of a bucket's key, when subjects were ever put into it.
+    pub async fn bucket_generation(&self, bucket: u16) -> Result<Option<u32>> {
+        let generation: Option<i64> = sqlx::query_scalar("SELECT generation FROM bucket WHERE bucket = $1")
+            .bind(i64::from(bucket))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        Ok(generation.map(|generation| generation as u32))
+    }
+
+    /// Blobs about a subject.
+    pub async fn blobs_of(&self, subject: u64) -> Result<Vec<Id>> {
+        let rows = sqlx::query("SELECT id FROM blob WHERE subject = $1 ORDER BY id")
+            .bind(subject as i64)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        rows.iter().map(|row| self.id(row, "id")).collect()
+    }
+
+    /// How many subjects were erased: a reader that keeps keys at hand looks whether it still may.
+    pub async fn erasures(&self) -> Result<u64> {
+        let count = self.meta(ERASURES).await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        Ok(count.map_or(0, u64::from_be_bytes))
+    }
+
+    /// Step 2 of an erasure: the subject's row goes, its neighbours are wrapped anew, the bucket's generation advances, and the act is noted.
+    pub async fn erase_subject(
+        &self,
+        subject: &SubjectRow,
+        others: &[SubjectRow],
+        generation: u32,
+        act: &ActRow,
+    ) -> Result<()> {
+        let (last, erasures) = (self.last_subject_number().await?, self.erasures().await?);
+        let mut transaction = self.pool.begin().await.map_err(self.fault())?;
+        let work = async {
+            sqlx::query("DELETE FROM subject WHERE lookup = $1")
+                .bind(subject.lookup.to_vec())
+                .execute(&mut *transaction)
+                .await?;
+            // A blob about several persons goes with the first: nobody can open it any more.
+            sqlx::query("DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE subject = $1)")
+                .bind(subject.number as i64)
+                .execute(&mut *transaction)
+                .await?;
+            for other in others {
+                sqlx::query("UPDATE subject SET wrapped = $1 WHERE lookup = $2")
+                    .bind(&other.wrapped)
+                    .bind(other.lookup.to_vec())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            sqlx::query("UPDATE bucket SET generation = $1 WHERE bucket = $2")
+                .bind(i64::from(generation))
+                .bind(i64::from(subject.bucket))
+                .execute(&mut *transaction)
+                .await?;
+            add_act(&mut transaction, act).await?;
+            set_meta(&mut transaction, ERASURES, &(erasures + 1).to_be_bytes()).await?;
+            set_meta(&mut transaction, "last_subject", &last.to_be_bytes()).await
+        };
+        work.await.map_err(self.fault())?;
+        transaction.commit().await.map_err(self.fault())
+    }
+
+    /// Wraps class-epoch keys and the lookup key anew, and notes the act, in one transaction.
+    pub async fn rewrap(&self, class_epochs: &[ClassEpochRow], lookup: &[u8], act: &ActRow) -> Result<()> {
+        let mut transaction = self.pool.begin().await.map_err(self.fault())?;
+        let work = async {
+            for row in class_epochs {
+                sqlx::query("UPDATE class_epoch SET wrapped = $1 WHERE id = $2")
+                    .bind(&row.wrapped)
+                    .bind(row.id.to_vec())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            add_act(&mut transaction, act).await?;
+            set_meta(&mut transaction, "lookup_key", lookup).await
+        };
+        work.await.map_err(self.fault())?;
+        transaction.commit().await.map_err(self.fault())
+    }
+}

@@ -1,0 +1,167 @@
+//! The placing transaction: all that becomes true when segments get their places in the log. Edge: writes rows; what they say was decided before.
+
+use super::coverage::{CoverageRow, encode_ranges};
+use super::keys::SubjectRow;
+use super::segments::{IDS, SegmentRow, id_span, timeline_rows};
+use super::{ActRow, Catalog, ROWS_PER_STATEMENT, TRAIL_DIGEST, add_act, set_meta};
+use crate::error::Result;
+use minutebook_verify::Id;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use std::collections::BTreeSet;
+
+/// All that one placing transaction writes.
+#[derive(Debug, Default)]
+pub struct Placement {
+    /// New segments.
+    pub segments: Vec<SegmentRow>,
+    /// The log's new entries, ascending without a gap.
+    pub entries: Vec<(u64, Vec<u8>)>,
+    /// Subjects seen for the first time.
+    pub subjects: Vec<SubjectRow>,
+    /// Blobs and whom they are about.
+    pub blobs: Vec<(u64, Id)>,
+    /// Whole new content of coverage rows.
+    pub coverage: Vec<CoverageRow>,
+    /// Epochs whose account is closed.
+    pub ended: Vec<(Id, u64)>,
+    /// Acts that have their record now.
+    pub acts: Vec<Id>,
+    /// Acts that are done with this and need a record.
+    pub new_acts: Vec<ActRow>,
+    /// SHA-256 of the `trail.toml` that an entry names.
+    pub trail_digest: Option<[u8; 32]>,
+    /// The log's size with the new entries.
+    pub log_size: u64,
+    /// The log's size up to which it was published before: entries below are not needed any more.
+    pub published: u64,
+}
+
+impl Catalog {
+    /// The placing transaction. All or nothing; durable on return.
+    pub async fn place(&self, placement: &Placement) -> Result<()> {
+        let mut transaction = self.pool.begin().await.map_err(self.fault())?;
+        self.place_in(&mut transaction, placement).await.map_err(self.fault())?;
+        transaction.commit().await.map_err(self.fault())
+    }
+
+    async fn place_in(&self, connection: &mut SqliteConnection, placement: &Placement) -> sqlx::Result<()> {
+        let mut spans: BTreeSet<(i64, i64)> = BTreeSet::new();
+        for segment in &placement.segments {
+            sqlx::query("DELETE FROM intent WHERE id = $1")
+                .bind(segment.id.to_vec())
+                .execute(&mut *connection)
+                .await?;
+            let id_span = (segment.records > 0).then(|| i64::from(id_span(&segment.ids)));
+            sqlx::query(
+                "INSERT INTO segment (id, log_index, class, class_epoch, records, kinds, id_first, id_last, id_span, \
+                 time_first, time_last) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            )
+            .bind(segment.id.to_vec())
+            .bind(segment.log_index as i64)
+            .bind(&segment.class)
+            .bind(segment.class_epoch.to_vec())
+            .bind(segment.records as i64)
+            .bind(i64::from(segment.kinds))
+            .bind(segment.ids.0.to_vec())
+            .bind(segment.ids.1.to_vec())
+            .bind(id_span)
+            .bind(segment.times.0)
+            .bind(segment.times.1)
+            .execute(&mut *connection)
+            .await?;
+            spans.extend(id_span.map(|span| (IDS, span)));
+            for (index, kind, span, first, last) in timeline_rows(segment) {
+                sqlx::query(
+                    "INSERT INTO timeline (kind, span, time_first, time_last, log_index) VALUES ($1, $2, $3, $4, $5)",
+                )
+                .bind(kind)
+                .bind(span)
+                .bind(first)
+                .bind(last)
+                .bind(index)
+                .execute(&mut *connection)
+                .await?;
+                spans.insert((kind, span));
+            }
+        }
+        for (axis, span) in spans {
+            sqlx::query("INSERT INTO span (axis, span) VALUES ($1, $2) ON CONFLICT (axis, span) DO NOTHING")
+                .bind(axis)
+                .bind(span)
+                .execute(&mut *connection)
+                .await?;
+        }
+        for (index, entry) in &placement.entries {
+            sqlx::query("INSERT INTO pending_entry (log_index, entry) VALUES ($1, $2)")
+                .bind(*index as i64)
+                .bind(entry)
+                .execute(&mut *connection)
+                .await?;
+        }
+        for chunk in placement.subjects.chunks(ROWS_PER_STATEMENT) {
+            let mut insert =
+                QueryBuilder::<Sqlite>::new("INSERT INTO subject (lookup, number, bucket, wrapped) ");
+            insert.push_values(chunk, |mut row, subject| {
+                row.push_bind(subject.lookup.to_vec())
+                    .push_bind(subject.number as i64)
+                    .push_bind(i64::from(subject.bucket))
+                    .push_bind(subject.wrapped.clone());
+            });
+            insert.build().execute(&mut *connection).await?;
+        }
+        let mut buckets: Vec<u16> = placement.subjects.iter().map(|subject| subject.bucket).collect();
+        buckets.sort_unstable();
+        buckets.dedup();
+        for chunk in buckets.chunks(ROWS_PER_STATEMENT) {
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO bucket (bucket, generation) ");
+            insert.push_values(chunk, |mut row, bucket| {
+                row.push_bind(i64::from(*bucket)).push_bind(1i64);
+            });
+            insert.push(" ON CONFLICT (bucket) DO NOTHING");
+            insert.build().execute(&mut *connection).await?;
+        }
+        for (subject, blob) in &placement.blobs {
+            sqlx::query("INSERT INTO blob (subject, id) VALUES ($1, $2)")
+                .bind(*subject as i64)
+                .bind(blob.to_vec())
+                .execute(&mut *connection)
+                .await?;
+        }
+        for row in &placement.coverage {
+            sqlx::query(
+                "INSERT INTO coverage (producer, epoch, class, ranges) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (producer, epoch, class) DO UPDATE SET ranges = excluded.ranges",
+            )
+            .bind(row.producer.to_vec())
+            .bind(row.epoch as i64)
+            .bind(&row.class)
+            .bind(encode_ranges(&row.ranges))
+            .execute(&mut *connection)
+            .await?;
+        }
+        for (producer, epoch) in &placement.ended {
+            sqlx::query(
+                "INSERT INTO epoch (producer, epoch, ended) VALUES ($1, $2, 1) \
+                 ON CONFLICT (producer, epoch) DO UPDATE SET ended = 1",
+            )
+            .bind(producer.to_vec())
+            .bind(*epoch as i64)
+            .execute(&mut *connection)
+            .await?;
+        }
+        for act in &placement.acts {
+            sqlx::query("DELETE FROM act WHERE id = $1").bind(act.to_vec()).execute(&mut *connection).await?;
+        }
+        for act in &placement.new_acts {
+            add_act(connection, act).await?;
+        }
+        if let Some(digest) = &placement.trail_digest {
+            set_meta(connection, TRAIL_DIGEST, digest).await?;
+        }
+        sqlx::query("DELETE FROM pending_entry WHERE log_index < $1")
+            .bind(placement.published as i64)
+            .execute(&mut *connection)
+            .await?;
+        set_meta(connection, "log_size", &placement.log_size.to_be_bytes()).await
+    }
+}
