@@ -1,15 +1,15 @@
 //! One stored segment against its descriptor, as deep as the keys reach: the same check serves the verifier and the engine's reading
 //! back. Edge: one segment at a time; what segments add up to is for `coverage` and `verify`.
 
-use crate::descriptor::{BlobRef, Descriptor, Range, Ranges, State};
+use crate::descriptor::{Descriptor, Id, Range, Ranges, State};
 use crate::keys::{Cipher, Keys, Secret, SubjectKey, segment_key, subjects_key};
+use crate::said::{Said, erased_subjects};
 use crate::section;
 use crate::segment::{
     Audit, Body, Entry, Head, Layout, SectionName, SegmentError, audit_associated, block_associated, body,
     head_associated,
 };
-use minutebook_record::cbor::Reader;
-use minutebook_record::{Committer, FieldType, Kind, Schema, Seed};
+use minutebook_record::{Committer, Kind, Seed};
 use minutebook_tlog::Hash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,8 @@ pub enum Level {
     /// With the content key: every field's commitment.
     Content,
 }
+
+pub use crate::said::{NamedBlob, blob_id, event_time};
 
 /// Something wrong with a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Outcome {
     pub erased_subjects: BTreeSet<u64>,
     /// Subjects that erasure records in this segment name.
     pub erasures: BTreeSet<u64>,
+    /// Blobs that readable records name.
+    pub blobs: BTreeMap<Id, NamedBlob>,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -260,12 +264,6 @@ fn kept_only(all: &[Ranges]) -> Vec<Ranges> {
         .collect()
 }
 
-/// What the readable records of a segment say of the descriptor's other items.
-struct Content {
-    times: Option<(i64, i64)>,
-    blobs: BTreeSet<[u8; 16]>,
-}
-
 #[expect(clippy::too_many_arguments, reason = "the parts of one segment, each opened once")]
 fn check_content(
     object: &[u8],
@@ -284,23 +282,29 @@ fn check_content(
     if digests != audit.schemas {
         return Err(SegmentError::Content(SectionName::Head, "its schemas are not those of the leaves"));
     }
-    let mut seen = Content { times: None, blobs: BTreeSet::new() };
+    let mut said = Said::default();
     for block in 0..layout.blocks.len() {
         let content = open_block(object, layout, block, leaves, &cipher, scratch)?;
-        check_block(&content, layout, block, &head, audit, leaves, keys, scratch, outcome, &mut seen)?;
+        check_block(
+            &content,
+            layout,
+            block,
+            &head,
+            audit,
+            leaves,
+            keys,
+            content_key,
+            scratch,
+            outcome,
+            &mut said,
+        )?;
         scratch.content = content;
     }
     let complete = outcome.erased == 0 && outcome.withheld == 0;
-    let (earliest, latest) = seen.times.unwrap_or((descriptor.earliest, descriptor.latest));
-    let within = earliest >= descriptor.earliest && latest <= descriptor.latest;
-    let exact = (earliest, latest) == (descriptor.earliest, descriptor.latest);
-    if !within || (complete && !exact) {
-        outcome.fault("its records are of another time than the log says", CONTRADICTION);
+    for contradiction in said.contradictions(descriptor, complete) {
+        outcome.fault(contradiction, CONTRADICTION);
     }
-    let listed: BTreeSet<[u8; 16]> = descriptor.blobs.iter().map(|BlobRef { id, .. }| *id).collect();
-    if !seen.blobs.is_subset(&listed) || (complete && seen.blobs != listed) {
-        outcome.fault("its records name other blobs than the log says", CONTRADICTION);
-    }
+    outcome.blobs = said.blobs;
     Ok(())
 }
 
@@ -313,9 +317,10 @@ fn check_block(
     audit: &Audit,
     leaves: &[Hash],
     keys: &dyn Keys,
+    content_key: &Secret,
     scratch: &mut Scratch,
     outcome: &mut Outcome,
-    seen: &mut Content,
+    said: &mut Said,
 ) -> Result<(), SegmentError> {
     let places = layout.places(block);
     let mut rest = content;
@@ -330,20 +335,20 @@ fn check_block(
     let mut opened = Vec::with_capacity(entries.len());
     for (place, entry) in places.zip(&entries) {
         let body = match entry {
-            Entry::Clear(body) => std::borrow::Cow::Borrowed(*body),
+            Entry::Clear(body) => (std::borrow::Cow::Borrowed(*body), content_key.clone()),
             Entry::Sealed { subjects, sealed } => match combine(subjects, &known, outcome) {
                 None => continue,
                 Some(key) => {
                     let body =
                         body::open_sealed(&layout.segment, place, &key, sealed, &mut scratch.decompressor);
-                    std::borrow::Cow::Owned(body.map_err(|what| SegmentError::Body(place, what))?)
+                    (std::borrow::Cow::Owned(body.map_err(|what| SegmentError::Body(place, what))?), key)
                 }
             },
         };
         opened.push((place, body));
     }
     let mut fields = Vec::new();
-    for (place, bytes) in &opened {
+    for (place, (bytes, owner)) in &opened {
         let wrong = |what| SegmentError::Body(*place, what);
         let body = Body::parse(bytes).map_err(wrong)?;
         let schema = head.fields(body.shape, body.values, &mut fields).map_err(wrong)?;
@@ -351,7 +356,7 @@ fn check_block(
         if schema.digest().0 != audit.schemas[usize::from(row.schema)] {
             return Err(wrong("has another schema than its leaf"));
         }
-        look(schema, &fields, row.id.unix_ms(), seen);
+        said.take(&audit.header(*place as usize), schema, &fields, owner);
         if row.kind == Kind::Erasure {
             outcome.erasures.extend(erased_subjects(schema, &fields));
         }
@@ -407,49 +412,4 @@ fn combine(subjects: &[u64], known: &BTreeMap<u64, SubjectKey>, outcome: &mut Ou
         return subjects_key(&all);
     }
     None
-}
-
-/// Takes in the event time and the blobs of one record.
-fn look(schema: &Schema, fields: &[&[u8]], id_ms: u64, seen: &mut Content) {
-    let mut time = None;
-    for (field, value) in schema.fields().iter().zip(fields) {
-        match field.field_type {
-            FieldType::Event => time = event_time(value),
-            FieldType::Blob => seen.blobs.extend(blob_id(value)),
-            _ => {}
-        }
-    }
-    let seconds = time.map_or((id_ms / 1_000) as i64, |ns| ns.div_euclid(1_000_000_000));
-    seen.times = Some(match seen.times {
-        None => (seconds, seconds),
-        Some((first, last)) => (first.min(seconds), last.max(seconds)),
-    });
-}
-
-/// The start of the event, ns since 1970, of an encoded `event`; `None` for null.
-pub fn event_time(value: &[u8]) -> Option<i64> {
-    let mut reader = Reader::new(value);
-    reader.array().ok()?;
-    reader.signed().ok()
-}
-
-/// The id in an encoded `blob`; `None` for null.
-pub fn blob_id(value: &[u8]) -> Option<[u8; 16]> {
-    let mut reader = Reader::new(value);
-    reader.tag().ok()?;
-    reader.array().ok()?;
-    reader.text().ok()?;
-    reader.text().ok()?;
-    reader.unsigned().ok()?;
-    reader.bytes_of().ok()
-}
-
-/// The subject numbers that an `erasure` record names.
-fn erased_subjects(schema: &Schema, fields: &[&[u8]]) -> Vec<u64> {
-    let read = |value: &[u8]| {
-        let mut reader = Reader::new(value);
-        let count = reader.array().ok()?;
-        (0..count).map(|_| reader.unsigned().ok()).collect::<Option<Vec<u64>>>()
-    };
-    schema.find_parts(&["erasure", "subjects"]).and_then(|place| read(fields[place])).unwrap_or_default()
 }

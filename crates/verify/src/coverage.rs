@@ -38,6 +38,17 @@ pub enum Fault {
         /// Last of the gap.
         to: u64,
     },
+    /// A number beyond those that the epoch's closing mark counts.
+    AfterEnd {
+        /// Whose.
+        producer: Id,
+        /// Of which run.
+        epoch: u64,
+        /// In which class.
+        class: String,
+        /// The highest such number.
+        number: u64,
+    },
     /// A mark whose signature is not that of the epoch's key, or that has no opening to check it by.
     BadMark {
         /// Whose.
@@ -112,6 +123,11 @@ impl Coverage {
     /// Nothing yet, of this trail.
     pub fn new(trail: Id) -> Self {
         Self { trail, epochs: BTreeMap::new() }
+    }
+
+    /// Of which trail the marks have to be signed.
+    pub fn set_trail(&mut self, trail: Id) {
+        self.trail = trail;
     }
 
     /// Adds a descriptor's ranges and marks; gives the overlaps that this one makes.
@@ -195,9 +211,14 @@ impl Epoch {
                 *known = (*known).max(own);
             }
         }
+        let closed = self.marks.iter().any(|mark| matches!(mark.what, MarkKind::Closed(_)));
         for (class, ranges) in &self.classes {
             let known = drawn.entry(class).or_default();
-            *known = (*known).max(ranges.last().map_or(0, |range| range.to));
+            let last = ranges.last().map_or(0, |range| range.to);
+            if closed && last > *known {
+                faults.push(Fault::AfterEnd { producer, epoch: number, class: class.clone(), number: last });
+            }
+            *known = (*known).max(last);
         }
         let last_mark = self.marks.iter().map(|mark| mark.time).max().unwrap_or(0);
         for (class, drawn) in drawn {

@@ -9,12 +9,15 @@ pub mod check;
 pub mod coverage;
 mod cursor;
 pub mod descriptor;
+mod foreign;
 pub mod keys;
 pub mod leb;
 pub mod limits;
 pub mod log;
+mod pinned;
 pub mod receipt;
 pub mod report;
+mod said;
 pub mod section;
 pub mod segment;
 pub mod succession;
@@ -23,8 +26,9 @@ pub mod verify;
 
 pub use cursor::EntryError;
 pub use descriptor::Id;
+pub use pinned::Pinned;
 pub use report::{Finding, Report, Severity};
-pub use verify::{Options, Pinned, verify};
+pub use verify::{Options, verify};
 
 /// Where a trail's bytes come from. Names are those of `docs/formats/trail.md`, with `/` between folders.
 pub trait Source: Sync {

@@ -23,3 +23,7 @@ pub const TRAIL_TOML_BYTES_MAX: usize = 64 << 10;
 
 /// Content of one chunk of a blob, in bytes: what is held in memory while a blob is written or read.
 pub const BLOB_CHUNK_BYTES: usize = 1 << 20;
+
+/// Parts of the log that are missing one behind the other until the rest is taken for missing too: a checkpoint that lies about its size
+/// does not keep a verifier busy for ever.
+pub const LOG_PARTS_MISSING_MAX: u32 = 16;

@@ -2,11 +2,12 @@
 //! `verify` to read.
 
 use crate::Source;
+use crate::limits::LOG_PARTS_MISSING_MAX;
 use crate::report::Report;
 use minutebook_tlog::{
     Edge, Hash, LeafIndex, Tile, TileKind, TreeHead, decode_bundle, leaf_hash, tile_hashes,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// The folder of the log in a trail.
@@ -17,57 +18,95 @@ const CHANGED: &str =
     "the log was changed after it was published; its signed checkpoint still tells what it was";
 const MISSING: &str = "a part of the log is gone: the entries in it cannot be proved until it is restored";
 
-/// Checks all bundles and tiles of the tree; gives each entry that is proved to `entry`, in order, and notes the names that belong there.
+/// What the check of a log leaves behind: which parts are right, for what else is stored beside them.
+pub struct CheckedLog {
+    head: TreeHead,
+    /// Objects that are missing or changed.
+    wrong: BTreeSet<String>,
+    /// The tiles above level 0 as they follow from the leaves, by level and number.
+    upper: BTreeMap<(u8, u64), Vec<u8>>,
+    /// How many entries were not given, since they are not there or not what the tree has.
+    pub unread: u64,
+}
+
+/// Where a stored tile stands to the tree of the checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The tree has it.
+    Current,
+    /// It is of an earlier, smaller tree.
+    Earlier(Tile),
+    /// It is of a larger tree, of at least so many entries.
+    Beyond(u64),
+    /// Its name is no tile's.
+    NoTile,
+}
+
+/// One bundle that entries are given from once it is known which of the hashes are the tree's.
+struct Deferred {
+    bundle: Tile,
+    of_entries: Vec<Hash>,
+    in_tile: Vec<Hash>,
+}
+
+/// Checks all bundles and tiles of the tree; gives each entry that is proved to `entry`, in order.
 pub fn check_log(
     source: &dyn Source,
     head: TreeHead,
     report: &mut Report,
-    names: &mut BTreeSet<String>,
     entry: &mut dyn FnMut(u64, &[u8], &mut Report),
-) {
+) -> CheckedLog {
     let size = head.size.get();
     // Leaf hashes as the bundles and as the level-0 tiles have them: where the two differ, the root tells which is right.
     let mut by_bundle = Derived::default();
     let mut by_tile = Derived::default();
     let mut differing = Vec::new();
+    let mut deferred: Vec<Deferred> = Vec::new();
+    let mut log = CheckedLog { head, wrong: BTreeSet::new(), upper: BTreeMap::new(), unread: 0 };
+    let mut gone_in_a_row = 0;
     for index in 0..size.div_ceil(WIDTH) {
         let first = index * WIDTH;
         let Some(bundle) = Tile::of_entry(LeafIndex::new(first), head.size) else { break };
         let Ok(tile) = Tile::hashes(0, index, bundle.width()) else { break };
-        let stored = read(source, bundle, report, names);
+        let stored = log.read(source, bundle, report);
         let entries = stored.as_deref().and_then(|bytes| match decode_bundle(bytes, bundle.width()) {
             Ok(entries) => Some(entries),
-            Err(error) => {
-                report.problem(format!("{LOG}{bundle}"), error.to_string(), CHANGED);
-                None
-            }
+            Err(error) => log.accuse(bundle, error.to_string(), CHANGED, report),
         });
-        let hashes = read(source, tile, report, names).and_then(|bytes| {
-            match tile_hashes::<std::convert::Infallible>(tile, &bytes) {
-                Ok(hashes) => Some(hashes),
-                Err(error) => {
-                    report.problem(format!("{LOG}{tile}"), error.to_string(), CHANGED);
-                    None
-                }
-            }
+        let bytes = log.read(source, tile, report);
+        gone_in_a_row = if stored.is_none() && bytes.is_none() { gone_in_a_row + 1 } else { 0 };
+        let hashes = bytes.and_then(|bytes| match tile_hashes::<std::convert::Infallible>(tile, &bytes) {
+            Ok(hashes) => Some(hashes),
+            Err(error) => log.accuse(tile, error.to_string(), CHANGED, report),
         });
         let of_entries: Option<Vec<Hash>> =
             entries.as_ref().map(|entries| entries.iter().map(|entry| leaf_hash(entry)).collect());
         let unknown = || vec![Hash::new([0; 32]); usize::from(bundle.width())];
         let left = of_entries.clone().or_else(|| hashes.clone()).unwrap_or_else(unknown);
         let right = hashes.or(of_entries).unwrap_or_else(unknown);
-        if left != right {
-            differing.push((bundle, tile));
-        } else if let Some(entries) = entries {
-            for (at, bytes) in entries.iter().enumerate() {
-                entry(first + at as u64, bytes, report);
+        by_bundle.push(&left);
+        by_tile.push(&right);
+        match entries {
+            None => log.unread += u64::from(bundle.width()),
+            Some(entries) if left == right && deferred.is_empty() => {
+                for (at, bytes) in entries.iter().enumerate() {
+                    entry(first + at as u64, bytes, report);
+                }
+            }
+            Some(_) => {
+                if left != right {
+                    differing.push((bundle, tile));
+                }
+                deferred.push(Deferred { bundle, of_entries: left, in_tile: right });
             }
         }
-        by_bundle.push(&left, source);
-        by_tile.push(&right, source);
+        if gone_in_a_row == LOG_PARTS_MISSING_MAX {
+            let what = format!("{bundle} and everything behind it is missing");
+            report.problem(format!("{LOG}{bundle}"), what, MISSING);
+            log.unread += size - first - u64::from(bundle.width());
+            break;
+        }
     }
-    by_bundle.finish(source);
-    by_tile.finish(source);
     let bundles_right = by_bundle.edge.root() == head.root;
     let tiles_right = by_tile.edge.root() == head.root;
     for (bundle, tile) in differing {
@@ -79,7 +118,7 @@ pub fn check_log(
                 "its entries and the hashes beside them differ, and neither gives the checkpoint's root",
             ),
         };
-        report.problem(format!("{LOG}{object}"), what, CHANGED);
+        log.accuse::<()>(object, what.into(), CHANGED, report);
     }
     if !bundles_right && !tiles_right {
         report.problem(
@@ -88,77 +127,155 @@ pub fn check_log(
             "entries were changed, or removed and put anew, after the checkpoint was signed",
         );
     }
-    let derived = if bundles_right { by_bundle } else { by_tile };
-    names.extend(derived.tiles.iter().map(|tile| format!("{LOG}{tile}")));
-    for (tile, missing) in derived.wrong {
-        let what = if missing { "it is missing" } else { "a hash in it is not that of the tiles below" };
-        report.problem(format!("{LOG}{tile}"), what, if missing { MISSING } else { CHANGED });
+    for Deferred { bundle, of_entries, in_tile } in deferred {
+        let proved = |at: usize, hash: Hash| match (bundles_right, tiles_right) {
+            (true, _) => hash == of_entries[at],
+            (false, true) => hash == in_tile[at],
+            (false, false) => hash == of_entries[at] && hash == in_tile[at],
+        };
+        let stored = source.read(&format!("{LOG}{bundle}")).ok().flatten().unwrap_or_default();
+        let entries = decode_bundle(&stored, bundle.width()).unwrap_or_default();
+        let mut given = 0;
+        for (at, bytes) in entries.iter().enumerate() {
+            if proved(at, leaf_hash(bytes)) {
+                entry(bundle.index() * WIDTH + at as u64, bytes, report);
+                given += 1;
+            }
+        }
+        log.unread += u64::from(bundle.width()) - given;
     }
+    let derived = if bundles_right { by_bundle } else { by_tile };
+    log.check_upper(derived, source, report);
+    log
 }
 
-/// The tiles above level 0, as they follow from leaf hashes, and what is stored otherwise.
+/// The tiles above level 0, as they follow from leaf hashes.
 #[derive(Default)]
 struct Derived {
     edge: Edge,
-    tiles: Vec<Tile>,
-    wrong: Vec<(Tile, bool)>,
+    tiles: Vec<(Tile, Vec<u8>)>,
 }
 
 impl Derived {
-    fn push(&mut self, leaves: &[Hash], source: &dyn Source) {
+    fn push(&mut self, leaves: &[Hash]) {
         for leaf in leaves {
             // Sizes come from a checkpoint that was parsed, so the tree has room.
             let Ok(full) = self.edge.push(*leaf) else { return };
-            for (tile, bytes) in full {
-                self.compare(tile, &bytes, source);
-            }
-        }
-    }
-
-    fn finish(&mut self, source: &dyn Source) {
-        for (tile, bytes) in self.edge.partial_tiles() {
-            self.compare(tile, &bytes, source);
-        }
-    }
-
-    fn compare(&mut self, tile: Tile, bytes: &[u8], source: &dyn Source) {
-        if tile.kind() == (TileKind::Hashes { level: 0 }) {
-            return;
-        }
-        self.tiles.push(tile);
-        match source.read(&format!("{LOG}{tile}")) {
-            Ok(Some(stored)) if stored == bytes => {}
-            Ok(Some(_)) => self.wrong.push((tile, false)),
-            _ => match tile.is_partial().then(|| source.read(&format!("{LOG}{}", tile.full()))) {
-                Some(Ok(Some(stored))) if stored.starts_with(bytes) => {}
-                _ => self.wrong.push((tile, true)),
-            },
+            self.tiles.extend(full.into_iter().filter(|(tile, _)| is_upper(*tile)));
         }
     }
 }
 
-fn read(
-    source: &dyn Source,
-    tile: Tile,
-    report: &mut Report,
-    names: &mut BTreeSet<String>,
-) -> Option<Vec<u8>> {
-    let name = format!("{LOG}{tile}");
-    names.insert(name.clone());
-    match source.read(&name) {
-        Ok(Some(bytes)) => return Some(bytes),
-        Ok(None) if tile.is_partial() => {
-            // The log has grown since the checkpoint was read, and the partial tile was superseded.
-            let full = format!("{LOG}{}", tile.full());
-            if let Ok(Some(bytes)) = source.read(&full) {
-                return prefix(tile, bytes);
-            }
-            report.problem(name, "it is missing", MISSING);
-        }
-        Ok(None) => report.problem(name, "it is missing", MISSING),
-        Err(error) => report.problem(name, format!("it cannot be read: {error}"), MISSING),
+fn is_upper(tile: Tile) -> bool {
+    matches!(tile.kind(), TileKind::Hashes { level: 1.. })
+}
+
+fn level_of(tile: Tile) -> u8 {
+    match tile.kind() {
+        TileKind::Entries => 0,
+        TileKind::Hashes { level } => level,
     }
-    None
+}
+
+impl CheckedLog {
+    /// Reports an object and remembers it; gives `None`, for whoever has to do without it.
+    fn accuse<T>(&mut self, tile: Tile, what: String, means: &str, report: &mut Report) -> Option<T> {
+        let name = format!("{LOG}{tile}");
+        self.wrong.insert(name.clone());
+        report.problem(name, what, means);
+        None
+    }
+
+    fn read(&mut self, source: &dyn Source, tile: Tile, report: &mut Report) -> Option<Vec<u8>> {
+        match source.read(&format!("{LOG}{tile}")) {
+            Ok(Some(bytes)) => Some(bytes),
+            Ok(None) if tile.is_partial() => {
+                // The log has grown since the checkpoint was read, and the partial tile was superseded.
+                if let Ok(Some(bytes)) = source.read(&format!("{LOG}{}", tile.full())) {
+                    return prefix(tile, bytes);
+                }
+                self.accuse(tile, "it is missing".into(), MISSING, report)
+            }
+            Ok(None) => self.accuse(tile, "it is missing".into(), MISSING, report),
+            Err(error) => self.accuse(tile, format!("it cannot be read: {error}"), MISSING, report),
+        }
+    }
+
+    fn check_upper(&mut self, derived: Derived, source: &dyn Source, report: &mut Report) {
+        let partial = derived.edge.partial_tiles().into_iter().filter(|(tile, _)| is_upper(*tile));
+        let Derived { mut tiles, .. } = derived;
+        tiles.extend(partial);
+        for (tile, bytes) in tiles {
+            match self.read(source, tile, report) {
+                Some(stored) if stored != bytes => {
+                    let what = "a hash in it is not that of the tiles below";
+                    self.accuse::<()>(tile, what.into(), CHANGED, report);
+                }
+                _ => {}
+            }
+            self.upper.insert((level_of(tile), tile.index()), bytes);
+        }
+    }
+
+    /// Where an object of this name stands.
+    pub fn standing(&self, name: &str) -> Standing {
+        let Some(tile) = name.strip_prefix(LOG).and_then(|path| Tile::from_str(path).ok()) else {
+            return Standing::NoTile;
+        };
+        let bits = 8 * u32::from(level_of(tile));
+        let there = self.head.size.get().checked_shr(bits).unwrap_or(0);
+        let end = tile.index().saturating_mul(WIDTH).saturating_add(tile.width().into());
+        match there.saturating_sub(tile.index().saturating_mul(WIDTH)).min(WIDTH) {
+            width if width == u64::from(tile.width()) => Standing::Current,
+            width if width > u64::from(tile.width()) => Standing::Earlier(tile),
+            _ => {
+                Standing::Beyond(end.checked_shl(bits).filter(|size| size >> bits == end).unwrap_or(u64::MAX))
+            }
+        }
+    }
+
+    /// Whether a partial tile of an earlier tree is the beginning of what the present tree has there. `None` when it cannot be told, since
+    /// that is damaged itself.
+    pub fn continues(&self, source: &dyn Source, earlier: Tile) -> Option<bool> {
+        let width = usize::from(earlier.width());
+        let expected = self.hashes(source, level_of(earlier), earlier.index())?;
+        let expected = expected.get(..width)?;
+        let Ok(Some(stored)) = source.read(&format!("{LOG}{earlier}")) else { return Some(false) };
+        Some(match earlier.kind() {
+            TileKind::Hashes { .. } => stored.len() == width * Hash::BYTES && split(&stored) == expected,
+            TileKind::Entries => decode_bundle(&stored, earlier.width()).is_ok_and(|entries| {
+                entries.iter().map(|entry| leaf_hash(entry)).eq(expected.iter().copied())
+            }),
+        })
+    }
+
+    /// The tree that was checked.
+    pub fn head(&self) -> TreeHead {
+        self.head
+    }
+
+    /// The hashes that the tree has in a tile: of leaves from the tile or the bundle, whichever is right. `None` when neither is.
+    pub fn hashes(&self, source: &dyn Source, level: u8, index: u64) -> Option<Vec<Hash>> {
+        if level > 0 {
+            return self.upper.get(&(level, index)).map(|bytes| split(bytes));
+        }
+        let bundle = Tile::of_entry(LeafIndex::new(index.checked_mul(WIDTH)?), self.head.size)?;
+        let tile = Tile::hashes(0, index, bundle.width()).ok()?;
+        let right = |tile: Tile| {
+            let name = format!("{LOG}{tile}");
+            if self.wrong.contains(&name) { None } else { source.read(&name).ok()? }
+        };
+        if let Some(bytes) = right(tile) {
+            return Some(split(&bytes));
+        }
+        let entries = right(bundle)?;
+        let entries = decode_bundle(&entries, bundle.width()).ok()?;
+        Some(entries.iter().map(|entry| leaf_hash(entry)).collect())
+    }
+}
+
+fn split(bytes: &[u8]) -> Vec<Hash> {
+    bytes.as_chunks::<{ Hash::BYTES }>().0.iter().copied().map(Hash::new).collect()
 }
 
 fn prefix(tile: Tile, mut full: Vec<u8>) -> Option<Vec<u8>> {
@@ -172,39 +289,4 @@ fn prefix(tile: Tile, mut full: Vec<u8>) -> Option<Vec<u8>> {
     };
     full.truncate(length);
     Some(full)
-}
-
-/// A partial tile of an earlier checkpoint that was left lying: fine when it is the beginning of what is there now.
-pub fn is_earlier_partial(source: &dyn Source, name: &str, head: TreeHead) -> bool {
-    let Some(tile) = name.strip_prefix(LOG).and_then(|path| Tile::from_str(path).ok()) else {
-        return false;
-    };
-    if !tile.is_partial() {
-        return false;
-    }
-    let level = match tile.kind() {
-        TileKind::Entries => 0,
-        TileKind::Hashes { level } => u32::from(level),
-    };
-    let first = tile.index() * WIDTH;
-    let there = head.size.get().checked_shr(8 * level).unwrap_or(0);
-    let width = there.saturating_sub(first).min(WIDTH) as u16;
-    if width <= tile.width() {
-        return false;
-    }
-    let wider = match tile.kind() {
-        TileKind::Entries => Tile::entries(tile.index(), width),
-        TileKind::Hashes { level } => Tile::hashes(level, tile.index(), width),
-    };
-    let Ok(wider) = wider else { return false };
-    match (source.read(name), source.read(&format!("{LOG}{wider}"))) {
-        (Ok(Some(part)), Ok(Some(whole))) => {
-            whole.starts_with(&part)
-                && match tile.kind() {
-                    TileKind::Entries => decode_bundle(&part, tile.width()).is_ok(),
-                    TileKind::Hashes { .. } => part.len() == usize::from(tile.width()) * Hash::BYTES,
-                }
-        }
-        _ => false,
-    }
 }

@@ -1,35 +1,23 @@
 //! The whole verification: trail file, checkpoint, log, segments, blobs, completeness, and what does not belong. Edge: works through a
 //! [`Source`]; remembers nothing, so what was seen earlier is handed in.
 
-use crate::check::{Level, Outcome, Scratch, check_segment};
+use crate::check::{Level, NamedBlob, Outcome, Scratch, check_segment};
 use crate::coverage::{Coverage, Fault as CoverageFault};
 use crate::descriptor::{Descriptor, Entry, Gone, Id};
-use crate::keys::Keys;
-use crate::log::{LOG, check_log, is_earlier_partial};
+use crate::foreign::check_names;
+use crate::keys::{Keys, SubjectKey};
+use crate::log::{CheckedLog, LOG, check_log};
+use crate::pinned::{Pinned, check_pinned, check_succession};
 use crate::report::{Report, Severity};
-use crate::trailfile::{Succession, TRAIL_FILE, TrailFile};
+use crate::trailfile::{TRAIL_FILE, TrailFile};
 use crate::{Source, hex};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use minutebook_tlog::{Checkpoint, Hash, Policy, TileReader, TiledTree, TreeHead, TreeSize, VerifierKey};
-use std::borrow::Cow;
+use minutebook_tlog::{Checkpoint, Policy, SignedNote, TreeHead, VerifierKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The name of the published checkpoint.
 pub const CHECKPOINT: &str = "log/checkpoint";
-
-/// A checkpoint of this trail that was seen before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pinned {
-    /// The verifier key that signed it.
-    pub log_key: String,
-    /// The log's size then.
-    pub size: u64,
-    /// The log's root then.
-    pub root: [u8; 32],
-}
 
 /// How to verify.
 pub struct Options<'a> {
@@ -53,10 +41,12 @@ struct Gathered {
     descriptors: Vec<(u64, Descriptor)>,
     trail_digest: Option<[u8; 32]>,
     gone: BTreeMap<Gone, u64>,
+    /// An entry names another trail.
+    other_trail: Option<u64>,
 }
 
-/// Re-derives a trail from its stored bytes. Reads every object once; memory is bounded by the number of segments (some hundred bytes
-/// each) and one object for each thread.
+/// Re-derives a trail from its stored bytes. Reads every object once, and once more where the log is damaged; memory is bounded by the number
+/// of segments (some hundred bytes each) and one object for each thread.
 pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
     let mut report = Report::default();
     // First the names, then the checkpoint: what is added meanwhile is not taken for foreign.
@@ -64,29 +54,57 @@ pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
     let mut names: BTreeSet<String> = BTreeSet::from([TRAIL_FILE.to_owned(), CHECKPOINT.to_owned()]);
     let Some((file, digest)) = read_trail_file(source, &mut report) else { return report };
     let Some(head) = read_checkpoint(source, &file, options, &mut report) else { return report };
-    check_pinned(source, &file, options.pinned.as_ref(), head, &mut report);
-    let gathered = read_log(source, &file, head, &mut report, &mut names);
-    match gathered.trail_digest {
-        Some(said) if said == digest => {}
-        Some(_) => report.problem(
-            TRAIL_FILE,
-            "it is not the file whose digest stands in the log",
-            "the trail's identity or public keys were edited; do not trust what it says until the right file is restored",
-        ),
-        None => report.problem(
-            LOG,
-            "no entry of the log says what the trail is",
-            "the first entry of the log is missing or was replaced",
-        ),
+    let (gathered, log) = read_log(source, &file, head, &mut report);
+    check_identity(&file, digest, &gathered, &log, &mut report);
+    check_succession(&file, &mut report);
+    if let Some(pinned) = &options.pinned {
+        check_pinned(source, &file, pinned, &log, &mut report);
     }
     for gone in gathered.gone.keys() {
         check_gone(source, *gone, &mut report);
     }
     names.extend(gathered.descriptors.iter().map(|(_, descriptor)| segment_name(&descriptor.segment)));
-    check_segments(source, &gathered, options, &mut report);
-    check_blobs(source, &gathered, &mut report, &mut names);
-    check_names(source, listed, &names, options, head, &mut report);
+    let named = check_segments(source, &gathered, &log, options, &mut report);
+    check_blobs(source, &gathered, &log, &named, &mut report, &mut names);
+    check_names(source, listed, &names, options, &log, &mut report);
     report
+}
+
+/// What the log says of the trail's identity against `trail.toml`.
+fn check_identity(
+    file: &TrailFile,
+    digest: [u8; 32],
+    gathered: &Gathered,
+    log: &CheckedLog,
+    report: &mut Report,
+) {
+    const RESTORE: &str = "do not trust what it says until the right file is restored";
+    match (gathered.trail_digest, gathered.other_trail) {
+        (Some(said), None) if said == digest => {}
+        (Some(said), Some(index)) if said == digest => report.problem(
+            format!("log entry {index}"),
+            "it names another trail",
+            "whoever wrote the log put an entry of another trail's into it",
+        ),
+        (Some(_), Some(_)) => report.problem(
+            TRAIL_FILE,
+            format!("its id {} is not the one that the log names", hex(&file.id)),
+            &format!("another trail's file was put here, or the id was edited; {RESTORE}"),
+        ),
+        (Some(_), None) => report.problem(
+            TRAIL_FILE,
+            "it is not the file whose digest stands in the log",
+            &format!(
+                "the trail's identity or public keys were edited, or an older file was put back; {RESTORE}"
+            ),
+        ),
+        (None, _) if log.unread == 0 => report.problem(
+            LOG,
+            "no entry of the log says what the trail is",
+            "the first entry of the log is missing or was replaced",
+        ),
+        (None, _) => {}
+    }
 }
 
 /// The object name of a segment.
@@ -145,30 +163,30 @@ fn read_checkpoint(
             return None;
         }
     };
-    let Ok(key) = file.log_key.parse::<VerifierKey>() else {
-        report.problem(TRAIL_FILE, "`log-key` is not a verifier key", MEANS);
-        return None;
+    let key = match file.log_key.parse::<VerifierKey>() {
+        Ok(key) if key.name().as_str() == file.name => key,
+        Ok(_) => {
+            report.problem(
+                TRAIL_FILE,
+                "`name` is not the name of `log-key`",
+                "the file was edited: restore it",
+            );
+            return None;
+        }
+        Err(error) => {
+            let what = format!("`log-key` is not a verifier key: {error}");
+            report.problem(TRAIL_FILE, what, "the file was edited: restore it");
+            return None;
+        }
     };
     let (checkpoint, note) = match Checkpoint::open(&bytes, &key) {
         Ok(opened) => opened,
         Err(error) => {
-            let what = format!("{error}");
-            report.problem(
-                CHECKPOINT,
-                what,
-                "it was changed, or is not signed by the key that trail.toml names",
-            );
-            return None;
+            let means = "it was changed, or is not signed by the key that trail.toml names";
+            report.problem(CHECKPOINT, error.to_string(), means);
+            return unsigned_head(source, &bytes);
         }
     };
-    if checkpoint.origin() != file.name {
-        report.problem(
-            CHECKPOINT,
-            "its origin is another log's",
-            "a checkpoint of another trail was put here",
-        );
-        return None;
-    }
     // Signed notes are written in one form only; bytes that say the same differently were edited.
     if note.to_string().as_bytes() != bytes {
         report.problem(CHECKPOINT, "it is not written the way it was signed", "it was edited");
@@ -182,10 +200,13 @@ fn read_checkpoint(
                 report.problem(CHECKPOINT, refusal.to_string(), means);
             }
         }
-        None if note.signatures().len() == 1 && options.pinned.is_none() => report.add(
+        None if options.pinned.is_none() => report.add(
             Severity::Warning,
             CHECKPOINT,
-            "nothing outside vouches for this checkpoint",
+            match report.other_signatures {
+                0 => "nothing outside vouches for this checkpoint".to_owned(),
+                count => format!("no policy says whose the {count} other signatures on this checkpoint are"),
+            },
             "everybody but the holder of the signing key is excluded; a witness, or a checkpoint that you kept from earlier, excludes the key holder too",
         ),
         None => {}
@@ -193,104 +214,14 @@ fn read_checkpoint(
     Some(*checkpoint.head())
 }
 
-fn check_pinned(
-    source: &dyn Source,
-    file: &TrailFile,
-    pinned: Option<&Pinned>,
-    head: TreeHead,
-    report: &mut Report,
-) {
-    let Some(pinned) = pinned else { return };
-    if !is_successor(file, &pinned.log_key) {
-        report.problem(
-            TRAIL_FILE,
-            "its signing key is neither the one seen earlier nor named as its successor by it",
-            "this is another trail under the same id, or its identity was replaced",
-        );
-        return;
-    }
-    if head.size.get() < pinned.size {
-        report.problem(
-            CHECKPOINT,
-            format!("the log has {} entries; an earlier look found {}", head.size, pinned.size),
-            "the trail was rolled back to an older state: what was added since then is gone",
-        );
-        return;
-    }
-    if pinned.size == 0 {
-        return;
-    }
-    let earlier = TreeSize::new(pinned.size).map_err(|error| error.to_string()).and_then(|size| {
-        let reader = Reader { source, head };
-        // The earlier root from the tiles of today: equal when today's log continues the earlier one.
-        TiledTree::new(&reader, size).root().map_err(|error| error.to_string())
-    });
-    match earlier {
-        Ok(root) if *root.as_bytes() == pinned.root => report.continues_earlier = true,
-        Ok(_) => report.problem(
-            CHECKPOINT,
-            format!("the first {} entries are not those that an earlier look found", pinned.size),
-            "the log was rewritten by somebody who holds its signing key, or replaced by a fork of it",
-        ),
-        Err(error) => report.problem(
-            CHECKPOINT,
-            format!("it cannot be told whether it continues the earlier one: {error}"),
-            "tiles are missing or changed; see the other findings",
-        ),
-    }
-}
-
-/// Whether the present key is `pinned`, or the chain of rotations leads from it to the present key.
-fn is_successor(file: &TrailFile, pinned: &str) -> bool {
-    let mut key = pinned.to_owned();
-    for step in &file.succession {
-        if step.old == key && succession_is_signed(step) {
-            key.clone_from(&step.new);
-        }
-    }
-    key == file.log_key
-}
-
-fn succession_is_signed(step: &Succession) -> bool {
-    let signed = step.signed_bytes();
-    let good = |key: &str, signature: &str| {
-        let (Ok(key), Ok(signature)) = (key.parse::<VerifierKey>(), BASE64.decode(signature)) else {
-            return false;
-        };
-        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, key.public_key())
-            .verify(&signed, &signature)
-            .is_ok()
-    };
-    good(&step.old, &step.old_signature) && good(&step.new, &step.new_signature)
-}
-
-/// Tiles of the log as a tree of any size up to the present one needs them.
-struct Reader<'a> {
-    source: &'a dyn Source,
-    head: TreeHead,
-}
-
-impl TileReader for Reader<'_> {
-    type Error = String;
-
-    fn read_tile(&self, tile: minutebook_tlog::Tile) -> Result<Cow<'_, [u8]>, String> {
-        let level = match tile.kind() {
-            minutebook_tlog::TileKind::Hashes { level } => u32::from(level),
-            minutebook_tlog::TileKind::Entries => 0,
-        };
-        let there = self.head.size.get().checked_shr(8 * level).unwrap_or(0) - tile.index() * 256;
-        let width = there.min(256) as u16;
-        let stored =
-            minutebook_tlog::Tile::hashes(level as u8, tile.index(), width).map_err(|e| e.to_string())?;
-        let name = format!("{LOG}{stored}");
-        let mut bytes = match self.source.read(&name) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(format!("`{name}` is missing")),
-            Err(error) => return Err(format!("`{name}`: {error}")),
-        };
-        bytes.truncate(usize::from(tile.width()) * Hash::BYTES);
-        Ok(Cow::Owned(bytes))
-    }
+/// What a checkpoint says whose signature is wrong, when the stored log is exactly that: then it can still be told what else is wrong, such
+/// as that it was trail.toml that was replaced.
+fn unsigned_head(source: &dyn Source, bytes: &[u8]) -> Option<TreeHead> {
+    let note = SignedNote::parse(bytes).ok()?;
+    let head = *Checkpoint::parse(note.text()).ok()?.head();
+    let mut aside = Report::default();
+    check_log(source, head, &mut aside, &mut |_, _, _| {});
+    aside.is_clean().then_some(head)
 }
 
 fn read_log(
@@ -298,16 +229,19 @@ fn read_log(
     file: &TrailFile,
     head: TreeHead,
     report: &mut Report,
-    names: &mut BTreeSet<String>,
-) -> Gathered {
+) -> (Gathered, CheckedLog) {
     let mut gathered = Gathered::default();
     let mut coverage = Coverage::new(file.id);
+    let mut overlaps = Vec::new();
     let mut segments = BTreeSet::new();
-    check_log(source, head, report, names, &mut |index, bytes, report| match Entry::decode(bytes) {
+    let log = check_log(source, head, report, &mut |index, bytes, report| match Entry::decode(bytes) {
         Ok(Entry::Trail { id, digest }) => {
             if id != file.id {
-                let means = "a log of another trail stands in this folder";
-                report.problem(format!("log entry {index}"), "it names another trail", means);
+                gathered.other_trail.get_or_insert(index);
+            }
+            if index == 0 {
+                // What producers signed is for the trail that the log is of, whatever was made of trail.toml since.
+                coverage.set_trail(id);
             }
             gathered.trail_digest = Some(digest);
         }
@@ -316,9 +250,7 @@ fn read_log(
                 let means = "whoever wrote the log made a false statement";
                 report.problem(format!("log entry {index}"), "its segment is in the log already", means);
             }
-            for fault in coverage.add(&descriptor) {
-                add_coverage_fault(report, &fault);
-            }
+            overlaps.extend(coverage.add(&descriptor));
             for gone in &descriptor.gone {
                 gathered.gone.insert(*gone, index);
             }
@@ -331,13 +263,23 @@ fn read_log(
         ),
     });
     let (accounts, faults) = coverage.settle();
-    for fault in &faults {
-        add_coverage_fault(report, fault);
+    if log.unread == 0 {
+        overlaps.iter().chain(&faults).for_each(|fault| add_coverage_fault(report, fault));
+    } else {
+        // What seems to be missing may stand in the entries that cannot be read.
+        let overlaps = overlaps.iter().filter(|fault| matches!(fault, CoverageFault::Overlap { .. }));
+        overlaps.for_each(|fault| add_coverage_fault(report, fault));
+        report.add(
+            Severity::Warning,
+            LOG,
+            format!("{} entries cannot be read", log.unread),
+            "which numbers they account for, which segments and blobs they name and what they say was destroyed is not known: the rest was checked as far as that goes",
+        );
     }
     report.records = gathered.descriptors.iter().map(|(_, descriptor)| descriptor.records).sum();
     report.segments = gathered.descriptors.len() as u64;
     report.accounts = accounts;
-    gathered
+    (gathered, log)
 }
 
 fn add_coverage_fault(report: &mut Report, fault: &CoverageFault) {
@@ -363,6 +305,13 @@ fn add_coverage_fault(report: &mut Report, fault: &CoverageFault) {
             format!("epoch {} left no trace", show_range(*from, *to)),
             "a whole run of the producer is missing from the trail",
         ),
+        CoverageFault::AfterEnd { producer, epoch: number, class, number: seq } => report.problem(
+            epoch(producer, *number),
+            format!(
+                "number {seq} of class {class} is in the log, and the producer closed the epoch before it"
+            ),
+            "somebody added records in the producer's name, or changed what it said at its end",
+        ),
         CoverageFault::BadMark { producer, epoch: number, mark, why } => report.problem(
             epoch(producer, *number),
             format!("its mark `{mark}` is not to be trusted: {why}"),
@@ -387,7 +336,13 @@ fn check_gone(source: &dyn Source, gone: Gone, report: &mut Report) {
     }
 }
 
-fn check_segments(source: &dyn Source, gathered: &Gathered, options: &Options<'_>, report: &mut Report) {
+fn check_segments(
+    source: &dyn Source,
+    gathered: &Gathered,
+    log: &CheckedLog,
+    options: &Options<'_>,
+    report: &mut Report,
+) -> BTreeMap<Id, NamedBlob> {
     let todo: Vec<&Descriptor> = gathered
         .descriptors
         .iter()
@@ -419,6 +374,7 @@ fn check_segments(source: &dyn Source, gathered: &Gathered, options: &Options<'_
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(at, _)| *at);
     let mut erased_subjects = BTreeSet::new();
+    let mut named = BTreeMap::new();
     for (at, outcome) in results {
         let descriptor = todo[at];
         let name = segment_name(&descriptor.segment);
@@ -432,6 +388,7 @@ fn check_segments(source: &dyn Source, gathered: &Gathered, options: &Options<'_
                 report.withheld += outcome.withheld;
                 report.erasures.extend(&outcome.erasures);
                 erased_subjects.extend(outcome.erased_subjects);
+                named.extend(outcome.blobs);
                 for fault in outcome.faults {
                     report.problem(name.clone(), fault.what, fault.means);
                 }
@@ -441,16 +398,34 @@ fn check_segments(source: &dyn Source, gathered: &Gathered, options: &Options<'_
                     "{} records of class {} cannot be shown until it is restored; the log still proves that they were there",
                     descriptor.records, descriptor.class
                 );
-                report.problem(name, what, &means);
+                report.add(absence(log), name, what, &means);
             }
         }
     }
-    let unexplained: Vec<u64> = erased_subjects.difference(&report.erasures).copied().collect();
-    if !unexplained.is_empty() {
+    let whole = log.unread == 0 && report.opened == todo.len() as u64;
+    check_erasures(&erased_subjects, whole, options, report);
+    named
+}
+
+/// Keys that are gone against the erasures that are recorded, both ways.
+fn check_erasures(gone: &BTreeSet<u64>, whole: bool, options: &Options<'_>, report: &mut Report) {
+    let unexplained = gone.difference(&report.erasures).count();
+    let what = format!("the keys of {unexplained} subjects are gone, and no erasure is recorded for them");
+    if unexplained > 0 && whole {
+        let means = "keys were deleted outside of an erasure, or the catalog is an older copy: their records cannot be read";
+        report.problem("catalog", what, means);
+    } else if unexplained > 0 {
+        let means = "their erasure may be recorded in what cannot be read: see the other findings";
+        report.add(Severity::Warning, "catalog", what, means);
+    }
+    let erased: Vec<u64> = report.erasures.iter().copied().collect();
+    let keys = options.keys.subjects(&erased);
+    let kept = keys.iter().filter(|key| matches!(key, SubjectKey::Known(_))).count();
+    if kept > 0 {
         report.problem(
             "catalog",
-            format!("the keys of {} subjects are gone, and no erasure is recorded for them", unexplained.len()),
-            "keys were deleted outside of an erasure, or the catalog is an older copy: their records cannot be read",
+            format!("the keys of {kept} subjects that are recorded as erased are still there"),
+            "the erasure was not done, or a copy of catalog and keys from before it was put back: what was to be forgotten can be read",
         );
     }
 }
@@ -466,7 +441,19 @@ fn side_by_side(threads: usize, work: &(dyn Fn() + Sync)) {
     });
 }
 
-fn check_blobs(source: &dyn Source, gathered: &Gathered, report: &mut Report, names: &mut BTreeSet<String>) {
+/// How bad it is that something is not there: an entry that cannot be read may say that it was destroyed.
+fn absence(log: &CheckedLog) -> Severity {
+    if log.unread == 0 { Severity::Problem } else { Severity::Warning }
+}
+
+fn check_blobs(
+    source: &dyn Source,
+    gathered: &Gathered,
+    log: &CheckedLog,
+    named: &BTreeMap<Id, NamedBlob>,
+    report: &mut Report,
+    names: &mut BTreeSet<String>,
+) {
     for blob in gathered.descriptors.iter().flat_map(|(_, descriptor)| &descriptor.blobs) {
         if gathered.gone.contains_key(&Gone::Blob(blob.id)) {
             continue;
@@ -480,6 +467,10 @@ fn check_blobs(source: &dyn Source, gathered: &Gathered, report: &mut Report, na
             {
                 report.blobs += 1;
                 report.bytes += blob.length;
+                if named.get(&blob.id).is_some_and(|named| !named.is_in(&blob.id, &object)) {
+                    let means = "whoever wrote it, or holds the keys, put another content in its place";
+                    report.problem(name, "its content is not the one that the record names", means);
+                }
             }
             Ok(Some(_)) => {
                 let means = "somebody or something changed what was stored; the log still says what it was";
@@ -487,55 +478,12 @@ fn check_blobs(source: &dyn Source, gathered: &Gathered, report: &mut Report, na
             }
             Ok(None) => {
                 let means = "one large value of a record cannot be shown until it is restored";
-                report.problem(name, "it is missing", means);
+                report.add(absence(log), name, "it is missing", means);
             }
             Err(error) => {
                 let means = "one large value of a record cannot be shown until it can be read";
                 report.problem(name, format!("it cannot be read: {error}"), means);
             }
-        }
-    }
-}
-
-/// Names below these are not evidence: they have their own checks, or none.
-const NOT_EVIDENCE: [&str; 7] =
-    ["spool/", "tmp/", "index/", "catalog.db", "catalog.db-wal", "catalog.db-shm", "lock"];
-
-fn check_names(
-    source: &dyn Source,
-    listed: std::io::Result<Vec<String>>,
-    names: &BTreeSet<String>,
-    options: &Options<'_>,
-    head: TreeHead,
-    report: &mut Report,
-) {
-    let mut listed = match listed {
-        Ok(listed) => listed,
-        Err(error) => {
-            let means = "objects that do not belong to the trail would not be found";
-            report.add(
-                Severity::Warning,
-                "",
-                format!("the trail's objects cannot be listed: {error}"),
-                means,
-            );
-            return;
-        }
-    };
-    listed.sort();
-    for name in listed {
-        let known = names.contains(&name)
-            || options.in_progress.contains(&name)
-            || NOT_EVIDENCE
-                .iter()
-                .any(|prefix| if prefix.ends_with('/') { name.starts_with(prefix) } else { name == *prefix })
-            || is_earlier_partial(source, &name, head);
-        if !known {
-            report.problem(
-                name,
-                "it does not belong to the trail",
-                "nothing in the log names it: somebody put it there, or an interrupted write left it (then the engine removes it at its next start)",
-            );
         }
     }
 }
