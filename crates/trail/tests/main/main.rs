@@ -2,3 +2,4 @@
 
 mod fixture;
 mod round_trip;
+mod tamper;
