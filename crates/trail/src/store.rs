@@ -33,6 +33,8 @@ static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 impl FlushingFolder {
     /// Objects below `root`, which is there already.
     pub fn new(root: PathBuf) -> Result<Self> {
+        // The store behind makes its root absolute, and folders are compared with what it gives.
+        let root = root.canonicalize().map_err(|error| generic(&Path::from("."), error))?;
         let inner = LocalFileSystem::new_with_prefix(&root)?;
         Ok(Self { inner, folders: Arc::new(Folders { root, settled: Mutex::default() }) })
     }

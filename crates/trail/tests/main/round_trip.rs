@@ -165,3 +165,19 @@ async fn records_that_repeat_an_id_are_refused_and_told() {
     let refused = account.lost[&minutebook_verify::descriptor::State::Refused];
     assert_eq!((account.kept, refused), (ids.len() as u64, 2_000 - ids.len() as u64));
 }
+
+/// `init` in a relative folder failed with "prefix not found": the store's root was compared with an absolute one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_may_be_named_by_a_relative_path() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let relative = std::path::Path::new(folder.path().file_name().unwrap());
+    let place = minutebook_trail::Place::new(relative.join("trail")).with_keys(relative.join("keys"));
+    let environment = minutebook_trail::Environment::default();
+    minutebook_trail::init(&place, &minutebook_trail::InitOptions::default(), &environment).await.unwrap();
+    let producer = crate::fixture::producer(&place, "web");
+    let id = record(&producer, &Given::default());
+    let mut engine = minutebook_trail::Engine::open(&place, environment).await.unwrap();
+    engine.seal().await.unwrap();
+    let reader = minutebook_trail::Reader::open(&place).await.unwrap();
+    assert_eq!(reader.get(&id).await.unwrap().header.id, id);
+}
