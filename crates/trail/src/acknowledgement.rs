@@ -36,7 +36,9 @@ impl Engine {
         if level >= AcknowledgedLevel::Sealed
             && let Some((id, _)) = records.iter().find(|(_, digest)| digest.is_none())
         {
-            return Err(Error::Request(format!("record {id} cannot be acknowledged as sealed without its leaf hash")));
+            return Err(Error::Request(format!(
+                "record {id} cannot be acknowledged as sealed without its leaf hash"
+            )));
         }
         let said = Acknowledgement { trail: self.file.id, level, time: self.environment.seconds(), records };
         sign(&said, &self.keys.acknowledgement)

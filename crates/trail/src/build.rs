@@ -82,8 +82,19 @@ pub fn build(batch: &Batch, sealing: &Sealing) -> Built {
     let mut content = Vec::with_capacity(limits::BLOCK_BYTES_MAX + 4096);
     let mut first = 0u32;
     let mut entry = Vec::new();
-    let mut writer = EntryWriter { batch, sealing, head: &head, shapes: &shapes, body: Vec::new(), compressor: &mut compressor };
-    let mut flush = |content: &mut Vec<u8>, first: u32, end: u32, object: &mut Vec<u8>, compressor: &mut zstd::bulk::Compressor<'_>| {
+    let mut writer = EntryWriter {
+        batch,
+        sealing,
+        head: &head,
+        shapes: &shapes,
+        body: Vec::new(),
+        compressor: &mut compressor,
+    };
+    let mut flush = |content: &mut Vec<u8>,
+                     first: u32,
+                     end: u32,
+                     object: &mut Vec<u8>,
+                     compressor: &mut zstd::bulk::Compressor<'_>| {
         let block = blocks.len() as u32;
         let associated = block_associated(&sealing.segment, block, &leaves[first as usize..end as usize]);
         let length = section::seal(&cipher, u64::from(block) + 1, &associated, content, compressor, object);
@@ -124,10 +135,12 @@ fn describe(
     let mut blob_subjects = Vec::new();
     for incoming in &batch.blobs {
         let record = &batch.records[incoming.record];
-        let subjects: Vec<&Subject> = record.subjects.iter().map(|at| &sealing.subjects[*at as usize]).collect();
+        let subjects: Vec<&Subject> =
+            record.subjects.iter().map(|at| &sealing.subjects[*at as usize]).collect();
         let keys: Vec<Secret> = subjects.iter().map(|subject| subject.key.clone()).collect();
         let owner = subjects_key(&keys).unwrap_or_else(|| content_part.clone());
-        let object = Bytes::from(blob::seal(&incoming.id, &blob_key(&owner, &incoming.id), &incoming.content));
+        let object =
+            Bytes::from(blob::seal(&incoming.id, &blob_key(&owner, &incoming.id), &incoming.content));
         let (digest, length) = (minutebook_sha256::digest(&object), object.len() as u64);
         blob_refs.push(BlobRef { id: incoming.id, digest, length });
         blob_subjects.extend(subjects.iter().map(|subject| (subject.number, incoming.id)));
@@ -157,8 +170,10 @@ fn describe(
 
 /// Kept and lost ranges together, as the descriptor orders them.
 fn all_ranges(kept: Vec<Ranges>, losses: &Losses) -> Vec<Ranges> {
-    let mut all: HashMap<(Id, u64, String), Vec<Range>> =
-        kept.into_iter().map(|ranges| ((ranges.producer, ranges.epoch, ranges.class), ranges.ranges)).collect();
+    let mut all: HashMap<(Id, u64, String), Vec<Range>> = kept
+        .into_iter()
+        .map(|ranges| ((ranges.producer, ranges.epoch, ranges.class), ranges.ranges))
+        .collect();
     for (state, lost) in losses {
         for range in lost {
             let key = (range.producer, range.epoch, range.class.clone());
@@ -217,7 +232,8 @@ impl HeadBuilder {
 fn shapes_of_one_subject(batch: &Batch) -> HashMap<[u8; 32], bool> {
     let mut first: HashMap<[u8; 32], (&[u32], bool)> = HashMap::new();
     for record in &batch.records {
-        let seen = first.entry(record.shape.digest()).or_insert((&record.subjects, !record.subjects.is_empty()));
+        let seen =
+            first.entry(record.shape.digest()).or_insert((&record.subjects, !record.subjects.is_empty()));
         seen.1 &= seen.0 == record.subjects.as_slice();
     }
     first.into_iter().map(|(digest, (_, alone))| (digest, alone)).collect()
@@ -299,7 +315,15 @@ impl EntryWriter<'_, '_> {
         let numbers: Vec<u64> = subjects.iter().map(|subject| subject.number).collect();
         let keys: Vec<Secret> = subjects.iter().map(|subject| subject.key.clone()).collect();
         if let Some(key) = subjects_key(&keys) {
-            body::write_sealed(out, &self.sealing.segment, place, &numbers, &key, &self.body, self.compressor);
+            body::write_sealed(
+                out,
+                &self.sealing.segment,
+                place,
+                &numbers,
+                &key,
+                &self.body,
+                self.compressor,
+            );
         }
     }
 }

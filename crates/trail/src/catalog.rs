@@ -85,7 +85,8 @@ impl Catalog {
         if !path.exists() {
             return Err(Error::CatalogMissing { path: path.to_owned() });
         }
-        let options = || SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let options =
+            || SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let catalog = Self::connect(path, options()).await?;
         if catalog.meta("format").await.is_ok() {
             return Ok(catalog);
@@ -159,8 +160,10 @@ impl Catalog {
 
     /// Segments that were to be written, and their blobs.
     pub async fn intents(&self) -> Result<Vec<(Id, Vec<Id>)>> {
-        let rows = sqlx::query("SELECT id, blobs FROM intent").fetch_all(&self.pool).await.map_err(self.fault())?;
-        let blobs = |row: &SqliteRow| Ok::<_, Error>(self.get::<Vec<u8>>(row, "blobs")?.as_chunks::<16>().0.to_vec());
+        let rows =
+            sqlx::query("SELECT id, blobs FROM intent").fetch_all(&self.pool).await.map_err(self.fault())?;
+        let blobs =
+            |row: &SqliteRow| Ok::<_, Error>(self.get::<Vec<u8>>(row, "blobs")?.as_chunks::<16>().0.to_vec());
         rows.iter().map(|row| Ok((self.id(row, "id")?, blobs(row)?))).collect()
     }
 
@@ -176,7 +179,9 @@ impl Catalog {
             .fetch_all(&self.pool)
             .await
             .map_err(self.fault())?;
-        rows.iter().map(|row| Ok((self.get::<i64>(row, "log_index")? as u64, self.get(row, "entry")?))).collect()
+        rows.iter()
+            .map(|row| Ok((self.get::<i64>(row, "log_index")? as u64, self.get(row, "entry")?)))
+            .collect()
     }
 
     /// Acts that have no record yet.
@@ -186,14 +191,22 @@ impl Catalog {
             .await
             .map_err(self.fault())?;
         rows.iter()
-            .map(|row| Ok(ActRow { id: self.id(row, "id")?, kind: self.get(row, "kind")?, body: self.get(row, "body")? }))
+            .map(|row| {
+                Ok(ActRow {
+                    id: self.id(row, "id")?,
+                    kind: self.get(row, "kind")?,
+                    body: self.get(row, "body")?,
+                })
+            })
             .collect()
     }
 
     /// SQLite's own check of the file; its complaints, none when it is sound.
     pub async fn integrity(&self) -> Result<Vec<String>> {
-        let lines: Vec<String> =
-            sqlx::query_scalar("PRAGMA integrity_check(20)").fetch_all(&self.pool).await.map_err(self.fault())?;
+        let lines: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 

@@ -275,7 +275,13 @@ impl Drainer {
                 class: SYSTEM.into(),
                 number,
             })?;
-            records.push(SystemRecord { producer: self.own_producer, epoch: 1, seq, id: fresh_id()?, record });
+            records.push(SystemRecord {
+                producer: self.own_producer,
+                epoch: 1,
+                seq,
+                id: fresh_id()?,
+                record,
+            });
         }
         let mut ends = Vec::new();
         for SystemRecord { producer, epoch, seq, id, record } in records {
@@ -352,7 +358,9 @@ fn settle(state: &mut EpochState, drawn: &[(ClassName, u64)], in_flight: &[InFli
     for (class, last) in drawn {
         let claimed = state.claimed.entry(*class).or_default();
         let flying = |number: u64| {
-            in_flight.iter().any(|slot| slot.class == *class && slot.seq.is_some_and(|seq| seq.get() == number))
+            in_flight
+                .iter()
+                .any(|slot| slot.class == *class && slot.seq.is_some_and(|seq| seq.get() == number))
         };
         let mut unknown = in_flight.iter().filter(|slot| slot.class == *class && slot.seq.is_none()).count();
         for (from, to) in claimed.gaps(*last) {
@@ -360,7 +368,12 @@ fn settle(state: &mut EpochState, drawn: &[(ClassName, u64)], in_flight: &[InFli
             // A gap is as long as the producer's threads are many, or as what a power loss took.
             let long = to - from > 1 << 20;
             for number in from..=to {
-                let died = !long && (flying(number) || (unknown > 0 && { unknown -= 1; true }));
+                let died = !long
+                    && (flying(number)
+                        || (unknown > 0 && {
+                            unknown -= 1;
+                            true
+                        }));
                 let state = if died { State::Died } else { State::Damaged };
                 match ranges.last_mut() {
                     Some(range) if range.state == state => range.to = number,
@@ -569,7 +582,9 @@ impl Intake {
         }
         let event = plan.event.map(field);
         if lookups.is_empty() && is_about_decision(kind) {
-            let link = event.and_then(|event| Event::decode(event).ok().flatten()).and_then(|event| event.links.first().copied());
+            let link = event
+                .and_then(|event| Event::decode(event).ok().flatten())
+                .and_then(|event| event.links.first().copied());
             match link.and_then(|link| recent.get(&link)) {
                 Some(subjects) => lookups = subjects.to_vec(),
                 None => record.about = link,
@@ -609,7 +624,8 @@ impl Intake {
         let assembly = state.assembling.entry(id).or_insert(Assembly { whole, content: Vec::new(), from });
         // A piece out of order, or too much of all: the blob stays incomplete, and its record is told as lost.
         let room = self.assembled_bytes + content.len() <= limits::BLOBS_IN_ASSEMBLY_BYTES;
-        if room && assembly.content.len() as u64 == offset && offset + content.len() as u64 <= assembly.whole {
+        if room && assembly.content.len() as u64 == offset && offset + content.len() as u64 <= assembly.whole
+        {
             assembly.content.extend_from_slice(content);
             self.assembled_bytes += content.len();
         }

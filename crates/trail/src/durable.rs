@@ -9,7 +9,8 @@ use std::path::Path;
 /// Makes `folder` and its missing parents for the owner alone, each made durable in its parent. One that is there is made durable too: who
 /// made it may have died before. Says whether it was made.
 pub fn make_folder(folder: &Path) -> io::Result<bool> {
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir())
+    {
         make_folder(parent)?;
     }
     let made = match fs::DirBuilder::new().mode(0o700).create(folder) {

@@ -14,11 +14,11 @@ use crate::subjects::{LookupKey, Subjects};
 use crate::wrap::{self, Purpose};
 use minutebook_capture::IntakePrivateKey;
 use minutebook_tlog::leaf_hash;
+use minutebook_verify::Id;
 use minutebook_verify::coverage::RangeSet;
 use minutebook_verify::keys::{Cipher, Secret};
 use minutebook_verify::trailfile::TrailFile;
 use minutebook_verify::verify::{blob_name, segment_name};
-use minutebook_verify::Id;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -70,9 +70,13 @@ impl Engine {
             return Err(Error::CatalogMissing { path: place.catalog() });
         }
         let catalog = Catalog::open(&place.catalog()).await?;
-        let missing = |what: &str| Error::CatalogUnusable { path: place.catalog(), what: format!("it has no {what}") };
+        let missing =
+            |what: &str| Error::CatalogUnusable { path: place.catalog(), what: format!("it has no {what}") };
         if catalog.meta("trail").await?.as_deref() != Some(&file.id) {
-            return Err(Error::CatalogUnusable { path: place.catalog(), what: "it is another trail's".into() });
+            return Err(Error::CatalogUnusable {
+                path: place.catalog(),
+                what: "it is another trail's".into(),
+            });
         }
         let wrapped = catalog.meta("lookup_key").await?.ok_or_else(|| missing("lookup key"))?;
         let lookup_key = keys.unwrap(Purpose::Lookup, &wrapped).ok_or(their_key("key-encryption key"))?;
@@ -130,7 +134,8 @@ impl Engine {
         self.finish_erasures().await?;
         self.finish_rotation().await?;
         let own = self.catalog.coverage(&self.own_producer, 1).await?;
-        let own = own.into_iter().find(|(class, _)| class == SYSTEM).map(|(_, ranges)| ranges).unwrap_or_default();
+        let own =
+            own.into_iter().find(|(class, _)| class == SYSTEM).map(|(_, ranges)| ranges).unwrap_or_default();
         self.placed.entry((self.own_producer, 1)).or_default().insert(SYSTEM.into(), own.clone());
         self.drainer = Some(Drainer::new(
             self.place.spool(),
@@ -156,7 +161,10 @@ impl Engine {
         let follows = entries.iter().zip(published..).all(|((index, ..), expected)| *index == expected);
         if !follows || published + entries.len() as u64 != self.log_size {
             return Err(Error::LogDisagrees {
-                what: format!("{} entries are placed, {published} published, and those between are not all in the catalog", self.log_size),
+                what: format!(
+                    "{} entries are placed, {published} published, and those between are not all in the catalog",
+                    self.log_size
+                ),
             });
         }
         if !entries.is_empty() {
@@ -175,7 +183,9 @@ impl Engine {
         let (id, key) = (draw(random)?, Secret::new(draw(random)?));
         let wrapping = Cipher::new(&self.keys.current().key);
         let wrapped = wrap::wrap(&wrapping, &self.file.id, Purpose::ClassEpoch(&id), &key, random)?.to_vec();
-        self.catalog.add_class_epoch(&ClassEpochRow { id, class: class.to_owned(), month: month.clone(), wrapped }).await?;
+        self.catalog
+            .add_class_epoch(&ClassEpochRow { id, class: class.to_owned(), month: month.clone(), wrapped })
+            .await?;
         self.class_epochs.insert((class.to_owned(), month), (id, key.clone()));
         Ok((id, key))
     }
@@ -251,4 +261,3 @@ impl std::fmt::Debug for LookupKey {
         f.write_str("LookupKey")
     }
 }
-

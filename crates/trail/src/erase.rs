@@ -80,10 +80,12 @@ impl Engine {
         // Step 1.
         let generation = self.subjects.buckets.prepare_next(bucket, random.as_ref())?;
         // INVARIANT: written just above.
-        let fresh = Cipher::new(self.subjects.buckets.key_of(bucket, generation).expect("the fresh bucket key"));
+        let fresh =
+            Cipher::new(self.subjects.buckets.key_of(bucket, generation).expect("the fresh bucket key"));
         for (other, subject) in others.iter_mut().zip(&keys) {
             let purpose = Purpose::Subject(&other.lookup);
-            other.wrapped = wrap::wrap(&fresh, &self.file.id, purpose, &subject.key, random.as_ref())?.to_vec();
+            other.wrapped =
+                wrap::wrap(&fresh, &self.file.id, purpose, &subject.key, random.as_ref())?.to_vec();
         }
         // Step 2.
         let act = ErasureAct {
@@ -137,7 +139,14 @@ impl Engine {
         for act in self.catalog.acts().await? {
             if act.kind == "erasure" {
                 let body = read_act(&act)?;
-                records.push(own::erasure(act.id, body.subject, &body.blobs, &body.ground, &body.by, now_ns)?);
+                records.push(own::erasure(
+                    act.id,
+                    body.subject,
+                    &body.blobs,
+                    &body.ground,
+                    &body.by,
+                    now_ns,
+                )?);
             } else {
                 records.push(self.rotation_record(&act, now_ns)?);
             }
@@ -155,6 +164,7 @@ impl Engine {
 
 fn read_act(act: &ActRow) -> Result<ErasureAct> {
     let text = std::str::from_utf8(&act.body).ok().and_then(|text| toml::from_str(text).ok());
-    text.ok_or_else(|| Error::Request("an act in the catalog is malformed: run `minutebook doctor --deep`".into()))
+    text.ok_or_else(|| {
+        Error::Request("an act in the catalog is malformed: run `minutebook doctor --deep`".into())
+    })
 }
-

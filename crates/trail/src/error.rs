@@ -110,7 +110,9 @@ pub enum Error {
         folder: PathBuf,
     },
     /// A bucket has two keys already.
-    #[error("bucket {bucket} is in transition already: open the trail anew to finish the erasure that was interrupted")]
+    #[error(
+        "bucket {bucket} is in transition already: open the trail anew to finish the erasure that was interrupted"
+    )]
     BucketInTransition {
         /// Which bucket.
         bucket: u16,
@@ -160,13 +162,18 @@ pub enum Error {
         known: u64,
     },
     /// The log and the catalog disagree on the same entries.
-    #[error("the log and the catalog disagree ({what}): nothing was written. Run `minutebook verify` and `minutebook doctor --deep`")]
+    #[error(
+        "the log and the catalog disagree ({what}): nothing was written. Run `minutebook verify` and `minutebook doctor --deep`"
+    )]
     LogDisagrees {
         /// In what.
         what: String,
     },
     /// What was read back is not what was written.
-    #[error("segment {} was written and read back differently ({what}): the storage is not to be trusted. It was not placed", hex(segment))]
+    #[error(
+        "segment {} was written and read back differently ({what}): the storage is not to be trusted. It was not placed",
+        hex(segment)
+    )]
     ReadBack {
         /// The segment.
         segment: minutebook_verify::Id,
@@ -194,7 +201,9 @@ pub enum Error {
         what: String,
     },
     /// No such record.
-    #[error("no record {id} is sealed in this trail (a record that was just handed over can still be in the spool: `minutebook seal`)")]
+    #[error(
+        "no record {id} is sealed in this trail (a record that was just handed over can still be in the spool: `minutebook seal`)"
+    )]
     NoRecord {
         /// Its id.
         id: String,
@@ -262,7 +271,12 @@ impl Error {
             | Self::CatalogUnusable { .. }
             | Self::BucketGeneration { .. }
             | Self::CatalogBehindLog { .. } => Remedy::FixSetup,
-            Self::NoRandomness | Self::Store(_) | Self::Io { .. } | Self::Catalog { .. } | Self::Spool(_) | Self::Stopped(_) => Remedy::Retry,
+            Self::NoRandomness
+            | Self::Store(_)
+            | Self::Io { .. }
+            | Self::Catalog { .. }
+            | Self::Spool(_)
+            | Self::Stopped(_) => Remedy::Retry,
             Self::BucketInTransition { .. }
             | Self::LogDisagrees { .. }
             | Self::ReadBack { .. }

@@ -142,7 +142,8 @@ impl KeyFolder {
                 Some(next) => Some(secret(&next.seed).ok_or(malformed("the next signing seed"))?),
                 None => None,
             },
-            acknowledgement: secret(&parsed.acknowledgement.seed).ok_or(malformed("the acknowledgement seed"))?,
+            acknowledgement: secret(&parsed.acknowledgement.seed)
+                .ok_or(malformed("the acknowledgement seed"))?,
             intake: secret(&parsed.intake.private).ok_or(malformed("the intake key"))?,
             key_encryption,
         })

@@ -21,14 +21,17 @@ impl Engine {
         if batch.records.iter().any(|record| record.about.is_some()) {
             linked = batch.records.iter().enumerate().map(|(at, record)| (record.id, at)).collect();
         }
-        let outside = batch.records.iter().filter_map(|record| record.about).filter(|id| !linked.contains_key(id));
+        let outside =
+            batch.records.iter().filter_map(|record| record.about).filter(|id| !linked.contains_key(id));
         let outside = self.subjects_of_records(outside.collect()).await?;
         for at in 0..batch.records.len() {
             // A link may lead to a record that links on; one that leads in a circle ends where it began.
             let mut chain = Vec::new();
             let mut here = at;
             let subjects = loop {
-                let Some(about) = batch.records[here].about else { break batch.records[here].subjects.clone() };
+                let Some(about) = batch.records[here].about else {
+                    break batch.records[here].subjects.clone();
+                };
                 chain.push(here);
                 match linked.get(&about) {
                     Some(next) if !chain.contains(next) => here = *next,
@@ -88,7 +91,8 @@ impl Engine {
     async fn open_segment(&self, row: SegmentRow) -> Result<OpenSegment> {
         let object = self.objects.get(&segment_name(&row.id)).await?;
         let object = object.ok_or_else(|| Error::Segment { segment: row.id, what: "is missing".into() })?;
-        let class_epoch = self.class_epochs.values().find(|(id, _)| *id == row.class_epoch).map(|(_, key)| key.clone());
+        let class_epoch =
+            self.class_epochs.values().find(|(id, _)| *id == row.class_epoch).map(|(_, key)| key.clone());
         blocking(move || OpenSegment::open(&row, object, class_epoch.as_ref())).await
     }
 }

@@ -159,7 +159,14 @@ fn write_counts(out: &mut Vec<u8>, counts: &[(String, u64)]) {
 }
 
 /// The `erasure` record of one subject. Names no person.
-pub fn erasure(act: Id, subject: u64, blobs: &[Id], ground: &str, by: &str, time_ns: i64) -> Result<OwnRecord> {
+pub fn erasure(
+    act: Id,
+    subject: u64,
+    blobs: &[Id],
+    ground: &str,
+    by: &str,
+    time_ns: i64,
+) -> Result<OwnRecord> {
     let mut fields = Fields::new(time_ns);
     fields.add(&["erasure", "subjects"], FieldType::List, |out| {
         cbor::write_array(out, 1);
@@ -193,7 +200,8 @@ pub fn policy(act: Id, what: &str, old: &[u8], new: &str, time_ns: i64) -> Resul
 /// # Errors
 /// `None` when the record does not say what a producer's record has to.
 pub fn mark_of(producer: Id, epoch: u64, schema: &Schema, fields: &[&[u8]]) -> Option<Mark> {
-    let field = |name: &str| schema.find_parts(&["producer", name]).map(|place| cbor::Reader::new(fields[place]));
+    let field =
+        |name: &str| schema.find_parts(&["producer", name]).map(|place| cbor::Reader::new(fields[place]));
     let name = field("mark")?.text().ok()?;
     let time = field("time")?.signed().ok()?;
     let mut counts = Vec::new();

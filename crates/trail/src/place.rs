@@ -59,8 +59,13 @@ impl Place {
     /// Replaces `trail.toml`. Durable on return.
     pub(crate) fn write_trail_file(&self, file: &TrailFile) -> Result<()> {
         let target = self.folder.join(TRAIL_FILE);
-        durable::replace(&self.folder.join(crate::store::STAGING), "trail", &target, &[file.render().as_bytes()])
-            .map_err(|e| Error::io("write", &target, e))
+        durable::replace(
+            &self.folder.join(crate::store::STAGING),
+            "trail",
+            &target,
+            &[file.render().as_bytes()],
+        )
+        .map_err(|e| Error::io("write", &target, e))
     }
 
     /// The key folder of a trail.
@@ -104,7 +109,8 @@ pub struct InitOptions {
 
 /// The signer of checkpoints, under the log's origin.
 pub(crate) fn signer(name: &str, seed: &Secret) -> Result<Signer> {
-    let name = KeyName::new(name).map_err(|error| Error::Request(format!("the trail's name `{name}`: {error}")))?;
+    let name =
+        KeyName::new(name).map_err(|error| Error::Request(format!("the trail's name `{name}`: {error}")))?;
     Signer::from_seed(name, Zeroizing::new(*seed.expose())).map_err(|error| Error::Request(error.to_string()))
 }
 
@@ -122,7 +128,9 @@ pub async fn init(place: &Place, options: &InitOptions, environment: &Environmen
     let random = environment.random.as_ref();
     if let Some(name) = &options.name {
         if name.contains(['"', '\\', '\n']) || name.contains("://") {
-            return Err(Error::Request(format!("the name `{name}` is not a URL without its scheme, such as `trail.example/credit`")));
+            return Err(Error::Request(format!(
+                "the name `{name}` is not a URL without its scheme, such as `trail.example/credit`"
+            )));
         }
         signer(name, &Secret::new([0; 32]))?;
     }
@@ -156,7 +164,9 @@ pub async fn init(place: &Place, options: &InitOptions, environment: &Environmen
         id,
         created: environment.rfc3339(),
         log_key: signer(&name, &keys.signing)?.verifier_key().to_string(),
-        acknowledgement_key: signer(&format!("{name}/acknowledgement"), &keys.acknowledgement)?.verifier_key().to_string(),
+        acknowledgement_key: signer(&format!("{name}/acknowledgement"), &keys.acknowledgement)?
+            .verifier_key()
+            .to_string(),
         intake_key: IntakePrivateKey::from_bytes(*keys.intake.expose()).public().to_bytes(),
         name,
         succession: Vec::new(),
@@ -259,6 +269,7 @@ fn begun(place: &Place) -> Result<Option<Id>> {
 fn begin(place: &Place, id: Id) -> Result<Id> {
     let staging = place.folder.join(crate::store::STAGING);
     let mark = staging.join(BEGUN);
-    durable::replace(&staging, BEGUN_TEMPORARY, &mark, &[hex(&id).as_bytes()]).map_err(|e| Error::io("write", &mark, e))?;
+    durable::replace(&staging, BEGUN_TEMPORARY, &mark, &[hex(&id).as_bytes()])
+        .map_err(|e| Error::io("write", &mark, e))?;
     Ok(id)
 }

@@ -35,7 +35,14 @@ impl Publisher {
     pub fn empty(signer: Signer) -> Self {
         let edge = Edge::new();
         let root = edge.root();
-        Self { origin: signer.verifier_key().name().clone(), signer, edge, bundle: Vec::new(), partial: Vec::new(), root }
+        Self {
+            origin: signer.verifier_key().name().clone(),
+            signer,
+            edge,
+            bundle: Vec::new(),
+            partial: Vec::new(),
+            root,
+        }
     }
 
     /// Takes the log up as it was published.
@@ -44,7 +51,8 @@ impl Publisher {
     /// When the checkpoint is missing or not ours, or the tiles of its right edge do not give its root.
     pub async fn open(objects: &Objects, file: &TrailFile, signer: Signer) -> Result<Self> {
         let disagrees = |what: String| Error::LogDisagrees { what };
-        let bytes = objects.get(CHECKPOINT).await?.ok_or_else(|| disagrees("the checkpoint is missing".into()))?;
+        let bytes =
+            objects.get(CHECKPOINT).await?.ok_or_else(|| disagrees("the checkpoint is missing".into()))?;
         let opened = file.open_checkpoint(&bytes);
         let (checkpoint, _) = opened.map_err(|e| disagrees(format!("the published checkpoint: {e}")))?;
         let mut publisher = Self::empty(signer);
@@ -66,7 +74,10 @@ impl Publisher {
             if width > 0 {
                 let tile = Tile::hashes(level, hashes / 256, width).map_err(|e| disagrees(e.to_string()))?;
                 let bytes = objects.get(&format!("{LOG}{tile}")).await?;
-                tiles.insert(tile.to_string(), bytes.ok_or_else(|| disagrees(format!("`{LOG}{tile}` is missing")))?);
+                tiles.insert(
+                    tile.to_string(),
+                    bytes.ok_or_else(|| disagrees(format!("`{LOG}{tile}` is missing")))?,
+                );
                 self.partial.push(tile);
             }
         }
@@ -78,7 +89,8 @@ impl Publisher {
         {
             let bytes = objects.get(&format!("{LOG}{bundle}")).await?;
             let bytes = bytes.ok_or_else(|| disagrees(format!("`{LOG}{bundle}` is missing")))?;
-            let entries = decode_bundle(&bytes, bundle.width()).map_err(|e| disagrees(format!("`{LOG}{bundle}`: {e}")))?;
+            let entries = decode_bundle(&bytes, bundle.width())
+                .map_err(|e| disagrees(format!("`{LOG}{bundle}`: {e}")))?;
             self.bundle = entries.into_iter().map(<[u8]>::to_vec).collect();
             self.partial.push(bundle);
         }
@@ -103,7 +115,8 @@ impl Publisher {
         let mut writes: Vec<(Tile, Bytes)> = Vec::new();
         for (index, entry, leaf) in entries {
             assert_eq!(*index, self.edge.size().get(), "entries are published in the order of the log");
-            let full = self.edge.push(*leaf).map_err(|error| Error::LogDisagrees { what: error.to_string() })?;
+            let full =
+                self.edge.push(*leaf).map_err(|error| Error::LogDisagrees { what: error.to_string() })?;
             self.bundle.push(entry.clone());
             if self.bundle.len() == 256 {
                 writes.push(self.bundle_tile()?);
@@ -165,6 +178,9 @@ impl TileReader for Stored {
     type Error = String;
 
     fn read_tile(&self, tile: Tile) -> Result<Cow<'_, [u8]>, String> {
-        self.0.get(&tile.to_string()).map(|bytes| Cow::Borrowed(bytes.as_ref())).ok_or_else(|| "not read".to_owned())
+        self.0
+            .get(&tile.to_string())
+            .map(|bytes| Cow::Borrowed(bytes.as_ref()))
+            .ok_or_else(|| "not read".to_owned())
     }
 }

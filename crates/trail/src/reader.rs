@@ -125,7 +125,11 @@ impl Reader {
 
     /// What it is now: its signing key may have been rotated.
     fn present(&self) -> TrailFile {
-        self.place.trail_file().ok().filter(|file| file.id == self.file.id).unwrap_or_else(|| self.file.clone())
+        self.place
+            .trail_file()
+            .ok()
+            .filter(|file| file.id == self.file.id)
+            .unwrap_or_else(|| self.file.clone())
     }
 
     /// The keys, for `verify`.
@@ -139,7 +143,8 @@ impl Reader {
     /// When it is missing or not signed by the trail's key.
     pub async fn checkpoint(&self) -> Result<(Checkpoint, SignedNote)> {
         let wrong = |what: String| Error::LogDisagrees { what };
-        let bytes = self.objects.get(CHECKPOINT).await?.ok_or_else(|| wrong("the checkpoint is missing".into()))?;
+        let bytes =
+            self.objects.get(CHECKPOINT).await?.ok_or_else(|| wrong("the checkpoint is missing".into()))?;
         self.present().open_checkpoint(&bytes).map_err(|e| wrong(format!("the checkpoint: {e}")))
     }
 
@@ -223,7 +228,8 @@ impl Reader {
             }
             for row in rows {
                 next = row.log_index + 1;
-                let some = filter.kinds.is_empty() || filter.kinds.iter().any(|kind| has_kind(row.kinds, *kind));
+                let some =
+                    filter.kinds.is_empty() || filter.kinds.iter().any(|kind| has_kind(row.kinds, *kind));
                 let overlaps = row.times.0 <= filter.to_ns && row.times.1 >= filter.from_ns;
                 if row.records == 0 || !some || !overlaps {
                     continue;
@@ -239,7 +245,12 @@ impl Reader {
         }
     }
 
-    async fn records_of(&self, row: &SegmentRow, log_size: u64, filter: &Filter) -> Result<Vec<StoredRecord>> {
+    async fn records_of(
+        &self,
+        row: &SegmentRow,
+        log_size: u64,
+        filter: &Filter,
+    ) -> Result<Vec<StoredRecord>> {
         let segment = self.load(row).await?;
         let (keys, filter) = (self.keys.clone(), filter.clone());
         blocking(move || segment.records(log_size, &filter, &keys)).await
@@ -247,7 +258,10 @@ impl Reader {
 
     async fn load(&self, row: &SegmentRow) -> Result<OpenSegment> {
         let object = self.objects.get(&segment_name(&row.id)).await?;
-        let missing = || Error::Segment { segment: row.id, what: "is missing: `minutebook verify` tells what that means".into() };
+        let missing = || Error::Segment {
+            segment: row.id,
+            what: "is missing: `minutebook verify` tells what that means".into(),
+        };
         let (object, row, keys) = (object.ok_or_else(missing)?, row.clone(), self.keys.clone());
         blocking(move || OpenSegment::open(&row, object, keys.class_epoch(&row.class_epoch).as_ref())).await
     }
@@ -261,7 +275,8 @@ impl Reader {
         let Content::Readable { subjects, .. } = &record.content else {
             return Err(wrong("has a blob that cannot be read: its record cannot"));
         };
-        let object = self.objects.get(&blob_name(id)).await?.ok_or_else(|| wrong("has a blob that is missing"))?;
+        let object =
+            self.objects.get(&blob_name(id)).await?.ok_or_else(|| wrong("has a blob that is missing"))?;
         let (keys, subjects, id) = (self.keys.clone(), subjects.clone(), *id);
         let rows = self.catalog.segments_with_id(record.header.id.as_bytes()).await?;
         let class_epoch = rows.iter().find(|row| row.id == record.sealed.segment).map(|row| row.class_epoch);

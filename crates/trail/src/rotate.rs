@@ -59,7 +59,8 @@ impl Engine {
         }
         let random = std::sync::Arc::clone(&self.environment.random);
         let cipher = Cipher::new(&self.keys.current().key);
-        let unknown = || Error::KeysDoNotMatch { what: "key-encryption key", folder: self.keys.path().to_owned() };
+        let unknown =
+            || Error::KeysDoNotMatch { what: "key-encryption key", folder: self.keys.path().to_owned() };
         let mut rows = self.catalog.class_epochs().await?;
         for row in &mut rows {
             let purpose = Purpose::ClassEpoch(&row.id);
@@ -70,7 +71,8 @@ impl Engine {
         let lookup = self.keys.unwrap(Purpose::Lookup, &lookup).ok_or_else(unknown)?;
         let lookup = wrap::wrap(&cipher, &self.file.id, Purpose::Lookup, &lookup, random.as_ref())?;
         let last = self.keys.key_encryption.len() - 1;
-        let act = Self::rotation_act(KEY_ENCRYPTION, &self.keys.key_encryption[0].id, &self.keys.current().id);
+        let act =
+            Self::rotation_act(KEY_ENCRYPTION, &self.keys.key_encryption[0].id, &self.keys.current().id);
         self.catalog.rewrap(&rows, &lookup, &act).await?;
         self.subjects.buckets.rewrap(&self.keys, random.as_ref())?;
         self.keys.key_encryption.drain(..last);
@@ -111,7 +113,8 @@ impl Engine {
             self.file = file;
         } else {
             // Written by an engine that is gone, which may not have flushed the name.
-            durable::sync_folder(&self.place.folder).map_err(|e| Error::io("flush the folder", &self.place.folder, e))?;
+            durable::sync_folder(&self.place.folder)
+                .map_err(|e| Error::io("flush the folder", &self.place.folder, e))?;
         }
         self.publisher.sign_with(new_signer);
         self.place_trail_file().await?;

@@ -170,13 +170,16 @@ impl Engine {
     async fn own_records(&mut self) -> Result<Vec<OwnRecord>> {
         let now_ns = self.environment.clock.wall_ns();
         let mut records = Vec::new();
-        let unopened = self.placed.get(&(self.own_producer, 1)).is_none_or(|classes| {
-            classes.values().all(|ranges| ranges.ranges().is_empty())
-        });
+        let unopened = self
+            .placed
+            .get(&(self.own_producer, 1))
+            .is_none_or(|classes| classes.values().all(|ranges| ranges.ranges().is_empty()));
         let acts = self.act_records(now_ns).await?;
         if unopened {
             // The engine's numbers advance in the placing transaction itself, so its epoch needs no heartbeats and its key signs nothing.
-            let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&draw::<32>(self.environment.random.as_ref())?);
+            let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&draw::<32>(
+                self.environment.random.as_ref(),
+            )?);
             let key = key.map_err(|_| Error::NoRandomness)?;
             let mut public = [0; 32];
             public.copy_from_slice(aws_lc_rs::signature::KeyPair::public_key(&key).as_ref());
@@ -260,6 +263,7 @@ impl Engine {
                 times: built.times,
             });
             placement.entries.push((self.log_size, entry.clone()));
+            placement.buckets.extend(self.subjects.placing(&new_subjects));
             placement.subjects.extend(new_subjects);
             placement.blobs.extend(&built.blob_subjects);
             placement.ended.extend(&batch.ended);
@@ -283,7 +287,10 @@ impl Engine {
         for ended in &placement.ended {
             self.placed.remove(ended);
         }
-        debug_assert!(gone.iter().all(|gone| matches!(gone, Gone::Blob(_))), "only blobs are destroyed so far");
+        debug_assert!(
+            gone.iter().all(|gone| matches!(gone, Gone::Blob(_))),
+            "only blobs are destroyed so far"
+        );
         Ok(())
     }
 }
@@ -333,7 +340,8 @@ struct SealingKeys {
 
 impl SealingKeys {
     fn new(sealing: &Sealing) -> Self {
-        let subjects = sealing.subjects.iter().map(|Subject { number, key }| (*number, key.clone())).collect();
+        let subjects =
+            sealing.subjects.iter().map(|Subject { number, key }| (*number, key.clone())).collect();
         let class_epoch = &sealing.class_epoch.1;
         Self { audit: audit_key(class_epoch), content: content_key(class_epoch), subjects }
     }
@@ -355,6 +363,8 @@ impl Keys for SealingKeys {
 }
 
 /// Runs blocking or long work on a thread for it.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|e| Error::Stopped(e.to_string()))?
 }

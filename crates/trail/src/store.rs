@@ -49,7 +49,9 @@ impl FlushingFolder {
                 std::fs::remove_file(path)?;
             }
         }
-        ["segments", "blobs", "log"].iter().try_for_each(|below| self.folders.settle(&self.folders.root.join(below)))
+        ["segments", "blobs", "log"]
+            .iter()
+            .try_for_each(|below| self.folders.settle(&self.folders.root.join(below)))
     }
 }
 

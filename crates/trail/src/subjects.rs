@@ -58,6 +58,10 @@ pub struct Subjects {
     known: HashMap<[u8; 32], Subject>,
     ciphers: Vec<Option<Cipher>>,
     last_number: u64,
+    /// The highest number that is in the catalog, as far as this run placed any.
+    placed_number: u64,
+    /// Buckets that have a row in the catalog.
+    placed_buckets: Vec<bool>,
     pub(crate) buckets: Buckets,
 }
 
@@ -66,7 +70,21 @@ impl Subjects {
     pub async fn open(trail: Id, catalog: &Catalog, buckets: Buckets) -> Result<Self> {
         let last_number = catalog.last_subject_number().await?;
         let ciphers = (0..BUCKETS).map(|_| None).collect();
-        Ok(Self { trail, known: HashMap::new(), ciphers, last_number, buckets })
+        let mut placed_buckets = vec![false; usize::from(BUCKETS)];
+        for bucket in catalog.buckets().await? {
+            if let Some(placed) = placed_buckets.get_mut(usize::from(bucket)) {
+                *placed = true;
+            }
+        }
+        Ok(Self {
+            trail,
+            known: HashMap::new(),
+            ciphers,
+            last_number,
+            placed_number: last_number,
+            placed_buckets,
+            buckets,
+        })
     }
 
     /// The subjects of `lookups` (no duplicates), in that order, made where they are not known. Gives the rows of the new ones, which have to be
@@ -78,14 +96,20 @@ impl Subjects {
         random: &dyn Random,
     ) -> Result<(Vec<Subject>, Vec<SubjectRow>)> {
         if self.known.len() + lookups.len() > CACHE_MAX {
-            self.known.clear();
+            // Those that no transaction has placed yet are nowhere else: without them a second key would be made for the same person.
+            let placed = self.placed_number;
+            self.known.retain(|_, subject| subject.number > placed);
         }
-        let unknown: Vec<[u8; 32]> = lookups.iter().filter(|lookup| !self.known.contains_key(*lookup)).copied().collect();
+        let unknown: Vec<[u8; 32]> =
+            lookups.iter().filter(|lookup| !self.known.contains_key(*lookup)).copied().collect();
         for row in catalog.subjects(&unknown).await? {
             let subject = self.unwrap(&row)?;
             self.known.insert(row.lookup, subject);
         }
-        let new: Vec<[u8; 32]> = unknown.into_iter().filter(|lookup| !self.known.contains_key(lookup)).collect();
+        let mut new: Vec<[u8; 32]> =
+            unknown.into_iter().filter(|lookup| !self.known.contains_key(lookup)).collect();
+        // In the order of the catalog's index, so that neighbours are inserted one after the other.
+        new.sort_unstable();
         let mut buckets: Vec<u16> = new.iter().map(bucket_of).collect();
         buckets.sort_unstable();
         buckets.dedup();
@@ -103,6 +127,18 @@ impl Subjects {
         }
         let subjects = lookups.iter().map(|lookup| self.known[lookup].clone()).collect();
         Ok((subjects, rows))
+    }
+
+    /// Notes that `rows` are being placed, in the order of their numbers; gives those of their buckets that have no row in the catalog yet.
+    pub fn placing(&mut self, rows: &[SubjectRow]) -> Vec<u16> {
+        if let Some(last) = rows.last() {
+            self.placed_number = last.number;
+        }
+        let fresh = |row: &SubjectRow| {
+            let placed = &mut self.placed_buckets[usize::from(row.bucket)];
+            (!std::mem::replace(placed, true)).then_some(row.bucket)
+        };
+        rows.iter().filter_map(fresh).collect()
     }
 
     /// The key in a catalog's row.
@@ -127,7 +163,8 @@ impl Subjects {
     fn cipher(&mut self, bucket: u16) -> Result<&Cipher> {
         let slot = &mut self.ciphers[usize::from(bucket)];
         if slot.is_none() {
-            let (_, key) = self.buckets.key(bucket).ok_or(Error::BucketGeneration { bucket, generation: 1 })?;
+            let (_, key) =
+                self.buckets.key(bucket).ok_or(Error::BucketGeneration { bucket, generation: 1 })?;
             *slot = Some(Cipher::new(key));
         }
         // INVARIANT: filled just above.

@@ -95,9 +95,11 @@ impl Shared {
             state.subjects.clear();
             state.erasures = erasures;
         }
-        let unknown: Vec<u64> = numbers.iter().filter(|number| !state.subjects.contains_key(*number)).copied().collect();
+        let unknown: Vec<u64> =
+            numbers.iter().filter(|number| !state.subjects.contains_key(*number)).copied().collect();
         if !unknown.is_empty() {
-            let mut found = self.runtime.block_on(state.read_subjects(&self.catalog, &self.trail, &unknown))?;
+            let mut found =
+                self.runtime.block_on(state.read_subjects(&self.catalog, &self.trail, &unknown))?;
             for number in unknown {
                 let key = found.remove(&number).map_or(SubjectKey::Gone, SubjectKey::Known);
                 state.subjects.insert(number, key);
@@ -136,7 +138,12 @@ impl State {
     }
 
     /// The keys of those of `numbers` that have one.
-    async fn read_subjects(&mut self, catalog: &Catalog, trail: &Id, numbers: &[u64]) -> Result<HashMap<u64, Secret>> {
+    async fn read_subjects(
+        &mut self,
+        catalog: &Catalog,
+        trail: &Id,
+        numbers: &[u64],
+    ) -> Result<HashMap<u64, Secret>> {
         let mut found = HashMap::new();
         for _ in 0..TRIES {
             let rows = catalog.subjects_by_number(numbers).await?;
@@ -155,10 +162,14 @@ impl State {
         let mut found = HashMap::new();
         for row in rows {
             let ciphers = ciphers.entry(row.bucket).or_insert_with(|| {
-                self.buckets.get(&row.bucket).map_or(Vec::new(), |keys| keys.iter().map(Cipher::new).collect())
+                self.buckets
+                    .get(&row.bucket)
+                    .map_or(Vec::new(), |keys| keys.iter().map(Cipher::new).collect())
             });
             let purpose = Purpose::Subject(&row.lookup);
-            if let Some(key) = ciphers.iter().find_map(|cipher| wrap::unwrap(cipher, trail, purpose, &row.wrapped)) {
+            if let Some(key) =
+                ciphers.iter().find_map(|cipher| wrap::unwrap(cipher, trail, purpose, &row.wrapped))
+            {
                 found.insert(row.number, key);
             }
         }

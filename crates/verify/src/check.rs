@@ -123,7 +123,8 @@ fn localise(
 ) {
     let mut inner = Outcome::default();
     if let Err(error) = check_parts(object, descriptor, keys, scratch, &mut inner) {
-        outcome.fault(format!("the change is here: it {error}"), CHANGED);
+        let subject = if matches!(error, SegmentError::Layout(_)) { "it " } else { "" };
+        outcome.fault(format!("the change is here: {subject}{error}"), CHANGED);
     }
 }
 

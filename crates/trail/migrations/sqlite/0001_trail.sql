@@ -66,13 +66,17 @@ CREATE TABLE bucket (
     generation BIGINT NOT NULL
 );
 
+-- Rows are appended by number and found by lookup. The bucket is the first 12 bits of lookup; those of one bucket are found as a range of lookups.
 CREATE TABLE subject (
-    lookup  BLOB PRIMARY KEY NOT NULL,
-    number  BIGINT NOT NULL UNIQUE,
-    bucket  BIGINT NOT NULL,
-    wrapped BLOB NOT NULL
+    number  INTEGER PRIMARY KEY NOT NULL,
+    lookup  BLOB NOT NULL UNIQUE,
+    wrapped BLOB NOT NULL,
+    bucket  BIGINT GENERATED ALWAYS AS (
+        (instr('0123456789ABCDEF', substr(hex(lookup), 1, 1)) - 1) * 256
+        + (instr('0123456789ABCDEF', substr(hex(lookup), 2, 1)) - 1) * 16
+        + instr('0123456789ABCDEF', substr(hex(lookup), 3, 1)) - 1
+    ) VIRTUAL
 );
-CREATE INDEX subject_by_bucket ON subject (bucket);
 
 -- Which numbers are accounted for: the encoded ranges of one (producer, epoch, class).
 CREATE TABLE coverage (

@@ -29,16 +29,20 @@ impl Catalog {
             .fetch_all(&self.pool)
             .await
             .map_err(self.fault())?;
-        let row = |row: &SqliteRow| Ok((self.get(row, "class")?, self.ranges(&self.get::<Vec<u8>>(row, "ranges")?)?));
+        let row = |row: &SqliteRow| {
+            Ok((self.get(row, "class")?, self.ranges(&self.get::<Vec<u8>>(row, "ranges")?)?))
+        };
         rows.iter().map(row).collect()
     }
 
     /// All of it, for `doctor`.
     pub async fn all_coverage(&self) -> Result<Vec<CoverageRow>> {
-        let rows = sqlx::query("SELECT producer, epoch, class, ranges FROM coverage ORDER BY producer, epoch, class")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(self.fault())?;
+        let rows = sqlx::query(
+            "SELECT producer, epoch, class, ranges FROM coverage ORDER BY producer, epoch, class",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(self.fault())?;
         let row = |row: &SqliteRow| {
             Ok(CoverageRow {
                 producer: self.id(row, "producer")?,
@@ -52,12 +56,13 @@ impl Catalog {
 
     /// Whether an epoch's account was closed.
     pub async fn epoch_ended(&self, producer: &Id, epoch: u64) -> Result<bool> {
-        let ended: Option<i64> = sqlx::query_scalar("SELECT ended FROM epoch WHERE producer = $1 AND epoch = $2")
-            .bind(producer.to_vec())
-            .bind(epoch as i64)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(self.fault())?;
+        let ended: Option<i64> =
+            sqlx::query_scalar("SELECT ended FROM epoch WHERE producer = $1 AND epoch = $2")
+                .bind(producer.to_vec())
+                .bind(epoch as i64)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(self.fault())?;
         Ok(ended == Some(1))
     }
 

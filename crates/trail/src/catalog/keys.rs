@@ -2,6 +2,7 @@
 
 use super::{ActRow, Catalog, ROWS_PER_STATEMENT, add_act, set_meta};
 use crate::error::Result;
+use crate::subjects::bucket_of;
 use minutebook_verify::Id;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
@@ -68,18 +69,19 @@ impl Catalog {
 
     /// The rows of those of `lookups` that are known.
     pub async fn subjects(&self, lookups: &[[u8; 32]]) -> Result<Vec<SubjectRow>> {
-        let mut found = Vec::new();
-        for chunk in lookups.chunks(ROWS_PER_STATEMENT) {
-            let mut select =
-                QueryBuilder::<Sqlite>::new("SELECT lookup, number, bucket, wrapped FROM subject WHERE lookup IN (");
-            let mut list = select.separated(", ");
-            for lookup in chunk {
-                list.push_bind(lookup.to_vec());
-            }
-            select.push(")");
-            found.extend(self.subject_rows(&mut select).await?);
+        // One parameter for all, so that the statement is prepared once: thousands of parameters cost more than the search.
+        const FIND: &str = "WITH RECURSIVE wanted (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM wanted WHERE n + 1 < $2) \
+             SELECT lookup, number, wrapped FROM wanted CROSS JOIN subject ON lookup = substr($1, n * 32 + 1, 32)";
+        if lookups.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        let rows = sqlx::query(FIND)
+            .bind(lookups.as_flattened())
+            .bind(lookups.len() as i64)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        self.subject_rows(&rows)
     }
 
     /// The rows of those of `numbers` that are known.
@@ -87,36 +89,48 @@ impl Catalog {
         let mut found = Vec::new();
         for chunk in numbers.chunks(ROWS_PER_STATEMENT) {
             let mut select =
-                QueryBuilder::<Sqlite>::new("SELECT lookup, number, bucket, wrapped FROM subject WHERE number IN (");
+                QueryBuilder::<Sqlite>::new("SELECT lookup, number, wrapped FROM subject WHERE number IN (");
             let mut list = select.separated(", ");
             for number in chunk {
                 list.push_bind(*number as i64);
             }
             select.push(")");
-            found.extend(self.subject_rows(&mut select).await?);
+            let rows = select.build().fetch_all(&self.pool).await.map_err(self.fault())?;
+            found.extend(self.subject_rows(&rows)?);
         }
         Ok(found)
     }
 
     /// The rows of one bucket.
     pub async fn subjects_in_bucket(&self, bucket: u16) -> Result<Vec<SubjectRow>> {
-        let mut select =
-            QueryBuilder::<Sqlite>::new("SELECT lookup, number, bucket, wrapped FROM subject WHERE bucket = ");
-        select.push_bind(i64::from(bucket));
-        self.subject_rows(&mut select).await
+        let first = bucket << 4;
+        let mut last = [0xff; 32];
+        last[..2].copy_from_slice(&(first | 15).to_be_bytes());
+        let rows = sqlx::query("SELECT lookup, number, wrapped FROM subject WHERE lookup BETWEEN $1 AND $2")
+            .bind(first.to_be_bytes().to_vec())
+            .bind(last.to_vec())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        self.subject_rows(&rows)
     }
 
-    async fn subject_rows(&self, select: &mut QueryBuilder<Sqlite>) -> Result<Vec<SubjectRow>> {
-        let rows = select.build().fetch_all(&self.pool).await.map_err(self.fault())?;
+    fn subject_rows(&self, rows: &[SqliteRow]) -> Result<Vec<SubjectRow>> {
         let row = |row: &SqliteRow| {
-            Ok(SubjectRow {
-                lookup: self.fixed(row, "lookup")?,
-                number: self.get::<i64>(row, "number")? as u64,
-                bucket: self.get::<i64>(row, "bucket")? as u16,
-                wrapped: self.get(row, "wrapped")?,
-            })
+            let lookup: [u8; 32] = self.fixed(row, "lookup")?;
+            let (number, bucket) = (self.get::<i64>(row, "number")? as u64, bucket_of(&lookup));
+            Ok(SubjectRow { lookup, number, bucket, wrapped: self.get(row, "wrapped")? })
         };
         rows.iter().map(row).collect()
+    }
+
+    /// The buckets that have a row.
+    pub async fn buckets(&self) -> Result<Vec<u16>> {
+        let buckets: Vec<i64> = sqlx::query_scalar("SELECT bucket FROM bucket")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        Ok(buckets.into_iter().map(|bucket| bucket as u16).collect())
     }
 
     /// The highest subject number that was given out.

@@ -5,6 +5,7 @@ use super::keys::SubjectRow;
 use super::segments::{IDS, SegmentRow, id_span, timeline_rows};
 use super::{ActRow, Catalog, ROWS_PER_STATEMENT, TRAIL_DIGEST, add_act, set_meta};
 use crate::error::Result;
+use crate::wrap::WRAPPED_BYTES;
 use minutebook_verify::Id;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::BTreeSet;
@@ -18,6 +19,8 @@ pub struct Placement {
     pub entries: Vec<(u64, Vec<u8>)>,
     /// Subjects seen for the first time.
     pub subjects: Vec<SubjectRow>,
+    /// Buckets that get their first subject with these.
+    pub buckets: Vec<u16>,
     /// Blobs and whom they are about.
     pub blobs: Vec<(u64, Id)>,
     /// Whole new content of coverage rows.
@@ -98,21 +101,8 @@ impl Catalog {
                 .execute(&mut *connection)
                 .await?;
         }
-        for chunk in placement.subjects.chunks(ROWS_PER_STATEMENT) {
-            let mut insert =
-                QueryBuilder::<Sqlite>::new("INSERT INTO subject (lookup, number, bucket, wrapped) ");
-            insert.push_values(chunk, |mut row, subject| {
-                row.push_bind(subject.lookup.to_vec())
-                    .push_bind(subject.number as i64)
-                    .push_bind(i64::from(subject.bucket))
-                    .push_bind(subject.wrapped.clone());
-            });
-            insert.build().execute(&mut *connection).await?;
-        }
-        let mut buckets: Vec<u16> = placement.subjects.iter().map(|subject| subject.bucket).collect();
-        buckets.sort_unstable();
-        buckets.dedup();
-        for chunk in buckets.chunks(ROWS_PER_STATEMENT) {
+        insert_subjects(connection, &placement.subjects).await?;
+        for chunk in placement.buckets.chunks(ROWS_PER_STATEMENT) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO bucket (bucket, generation) ");
             insert.push_values(chunk, |mut row, bucket| {
                 row.push_bind(i64::from(*bucket)).push_bind(1i64);
@@ -164,4 +154,26 @@ impl Catalog {
             .await?;
         set_meta(connection, "log_size", &placement.log_size.to_be_bytes()).await
     }
+}
+
+/// Inserts subjects in runs of consecutive numbers, each run as one parameter, so that the statement is prepared once.
+async fn insert_subjects(connection: &mut SqliteConnection, subjects: &[SubjectRow]) -> sqlx::Result<()> {
+    const INSERT: &str = "WITH RECURSIVE row (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n + 1 < $2) \
+         INSERT INTO subject (number, lookup, wrapped) \
+         SELECT $3 + n, substr($1, n * 92 + 1, 32), substr($1, n * 92 + 33, 60) FROM row";
+    for run in subjects.chunk_by(|before, after| before.number + 1 == after.number) {
+        let mut packed = Vec::with_capacity(run.len() * 92);
+        for subject in run {
+            assert_eq!(subject.wrapped.len(), WRAPPED_BYTES, "a wrapped key has one length");
+            packed.extend_from_slice(&subject.lookup);
+            packed.extend_from_slice(&subject.wrapped);
+        }
+        sqlx::query(INSERT)
+            .bind(packed)
+            .bind(run.len() as i64)
+            .bind(run[0].number as i64)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }

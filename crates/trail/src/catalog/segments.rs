@@ -56,7 +56,8 @@ pub struct Lane {
 /// Where a walk along a lane stands: the time and place in the log of the last segment that it gave.
 pub type LanePosition = (i64, u64);
 
-const OF_SPAN: &str = "SELECT * FROM segment WHERE id_span = $1 AND id_first >= $2 AND id_first <= $3 AND id_last >= $3";
+const OF_SPAN: &str =
+    "SELECT * FROM segment WHERE id_span = $1 AND id_first >= $2 AND id_first <= $3 AND id_last >= $3";
 
 const SPANS: &str = "SELECT span FROM span WHERE axis = $1 ORDER BY span";
 
@@ -163,10 +164,11 @@ impl Catalog {
 
     /// How many segments and records are placed. Counts all rows.
     pub async fn totals(&self) -> Result<(u64, u64)> {
-        let row = sqlx::query("SELECT COUNT(*) AS segments, COALESCE(SUM(records), 0) AS records FROM segment")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(self.fault())?;
+        let row =
+            sqlx::query("SELECT COUNT(*) AS segments, COALESCE(SUM(records), 0) AS records FROM segment")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(self.fault())?;
         Ok((self.get::<i64>(&row, "segments")? as u64, self.get::<i64>(&row, "records")? as u64))
     }
 
@@ -179,7 +181,9 @@ impl Catalog {
             let rows = self.segments_from(next, 1_000).await?;
             let Some(last) = rows.last() else { break };
             let end = last.log_index + 1;
-            let mut select = QueryBuilder::<Sqlite>::new("SELECT kind, span, time_first, time_last, log_index FROM timeline WHERE log_index >= ");
+            let mut select = QueryBuilder::<Sqlite>::new(
+                "SELECT kind, span, time_first, time_last, log_index FROM timeline WHERE log_index >= ",
+            );
             select.push_bind(next as i64).push(" AND log_index < ").push_bind(end as i64);
             let there = select.build().fetch_all(&self.pool).await.map_err(self.fault())?;
             let mut found: Vec<TimelineRow> = Vec::with_capacity(there.len());
@@ -228,7 +232,8 @@ pub(super) type TimelineRow = (i64, i64, i64, i64, i64);
 pub(super) fn timeline_rows(segment: &SegmentRow) -> impl Iterator<Item = TimelineRow> + use<> {
     let (index, span, times) = (segment.log_index as i64, i64::from(time_span(segment.times)), segment.times);
     let (kinds, some) = (segment.kinds, segment.records > 0);
-    let kinds = (0..i64::from(u32::BITS)).filter(move |kind| some && (*kind == ANY_KIND || kinds >> kind & 1 == 1));
+    let kinds =
+        (0..i64::from(u32::BITS)).filter(move |kind| some && (*kind == ANY_KIND || kinds >> kind & 1 == 1));
     kinds.map(move |kind| (index, kind, span, times.0, times.1))
 }
 

@@ -12,7 +12,10 @@ async fn catalog() -> (tempfile::TempDir, Catalog) {
 }
 
 async fn plan(catalog: &Catalog, query: &str) -> Vec<String> {
-    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"))).fetch_all(&catalog.pool).await.unwrap();
+    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")))
+        .fetch_all(&catalog.pool)
+        .await
+        .unwrap();
     rows.iter().map(|row| row.get("detail")).collect()
 }
 
@@ -36,7 +39,16 @@ async fn reading_walks_indices_only() {
 fn row(index: u64, times: (i64, i64), kinds: u32, records: u64) -> SegmentRow {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&index.to_be_bytes());
-    SegmentRow { id, log_index: index, class: "standard".into(), class_epoch: [1; 16], records, kinds, ids: (id, id), times }
+    SegmentRow {
+        id,
+        log_index: index,
+        class: "standard".into(),
+        class_epoch: [1; 16],
+        records,
+        kinds,
+        ids: (id, id),
+        times,
+    }
 }
 
 /// Every segment of a trail, by a walk along all lanes with pages of `page`.
@@ -85,7 +97,9 @@ async fn a_walk_finds_exactly_what_overlaps() {
     catalog.place(&placement).await.unwrap();
     assert!(catalog.lost_from_timeline().await.unwrap().is_empty());
 
-    for (from, to) in [(i64::MIN, i64::MAX), (0, 0), (500, 900), (-2_000, -900), (3_999, 9_000), (20_000, 30_000)] {
+    for (from, to) in
+        [(i64::MIN, i64::MAX), (0, 0), (500, 900), (-2_000, -900), (3_999, 9_000), (20_000, 30_000)]
+    {
         for oldest_first in [true, false] {
             for kinds in [&[][..], &[Kind::Decision], &[Kind::Explanation, Kind::Outcome]] {
                 let bits: u32 = kinds.iter().map(|kind| 1u32 << kind.number()).sum();
@@ -100,7 +114,10 @@ async fn a_walk_finds_exactly_what_overlaps() {
             }
         }
     }
-    sqlx::query("DELETE FROM timeline WHERE log_index = 400 AND kind = 1").execute(&catalog.pool).await.unwrap();
+    sqlx::query("DELETE FROM timeline WHERE log_index = 400 AND kind = 1")
+        .execute(&catalog.pool)
+        .await
+        .unwrap();
     assert_eq!(catalog.lost_from_timeline().await.unwrap(), [400]);
 }
 
@@ -109,7 +126,10 @@ async fn a_value_of_another_type_is_an_error() {
     let (_folder, catalog) = catalog().await;
     let placement = Placement { segments: vec![row(1, (0, 1), 2, 1)], log_size: 2, ..Placement::default() };
     catalog.place(&placement).await.unwrap();
-    sqlx::query("UPDATE segment SET class_epoch = 'text', records = 'many'").execute(&catalog.pool).await.unwrap();
+    sqlx::query("UPDATE segment SET class_epoch = 'text', records = 'many'")
+        .execute(&catalog.pool)
+        .await
+        .unwrap();
     let error = catalog.segments_from(0, 10).await.unwrap_err();
     assert!(matches!(error, Error::CatalogUnusable { .. }), "{error}");
 }

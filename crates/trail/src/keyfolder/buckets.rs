@@ -70,8 +70,13 @@ pub(super) fn keys(folder: &KeyFolder) -> Result<HashMap<u16, Vec<Secret>>> {
         Err(error) => return Err(Error::io("open the bucket keys", &path, error)),
     };
     let slots = read(folder, &file, &path)?;
-    let keys = |slot: [Half; 2]| slot.iter().filter_map(Half::key).map(|key| key.key.clone()).collect::<Vec<_>>();
-    Ok((0..).zip(slots).map(|(bucket, slot)| (bucket, keys(slot))).filter(|(_, keys)| !keys.is_empty()).collect())
+    let keys =
+        |slot: [Half; 2]| slot.iter().filter_map(Half::key).map(|key| key.key.clone()).collect::<Vec<_>>();
+    Ok((0..)
+        .zip(slots)
+        .map(|(bucket, slot)| (bucket, keys(slot)))
+        .filter(|(_, keys)| !keys.is_empty())
+        .collect())
 }
 
 fn read(folder: &KeyFolder, file: &File, path: &Path) -> Result<Slots> {
@@ -96,7 +101,8 @@ impl Buckets {
         let io = |e| Error::io("open the bucket keys", &path, e);
         let len = u64::from(BUCKETS) * SLOT;
         if !path.exists() {
-            durable::replace(&folder.path, &staged(BUCKETS_FILE), &path, &[&vec![0; len as usize]]).map_err(io)?;
+            durable::replace(&folder.path, &staged(BUCKETS_FILE), &path, &[&vec![0; len as usize]])
+                .map_err(io)?;
         }
         let file = OpenOptions::new().read(true).write(true).mode(0o600).open(&path).map_err(io)?;
         let mut bytes = vec![0; len as usize];

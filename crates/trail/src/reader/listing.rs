@@ -244,7 +244,9 @@ impl<'a> Merge<'a> {
 /// Some bytes that a record takes in memory.
 fn weight(record: &StoredRecord) -> usize {
     let values = match &record.content {
-        Content::Readable { values, .. } => values.iter().map(|value| value.len() + size_of::<Vec<u8>>() + 16).sum(),
+        Content::Readable { values, .. } => {
+            values.iter().map(|value| value.len() + size_of::<Vec<u8>>() + 16).sum()
+        }
         _ => 0,
     };
     size_of::<StoredRecord>() + values

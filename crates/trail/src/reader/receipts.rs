@@ -6,7 +6,9 @@ use crate::reader::{Content, Reader, StoredRecord};
 use crate::seal::blocking;
 use bytes::Bytes;
 use minutebook_record::{Disclosure, Path, RecordId};
-use minutebook_tlog::{Hash, LeafIndex, Proof, Tile, TileKind, TileReader, TiledTree, decode_bundle, inclusion_path};
+use minutebook_tlog::{
+    Hash, LeafIndex, Proof, Tile, TileKind, TileReader, TiledTree, decode_bundle, inclusion_path,
+};
 use minutebook_verify::log::LOG;
 use minutebook_verify::receipt::Receipt;
 use std::borrow::Cow;
@@ -33,7 +35,8 @@ impl Reader {
             let record = blocking(move || copy.record(0, place, &keys)).await?;
             Some(disclose_only(&record, disclose)?)
         };
-        let path = inclusion_path(&segment.leaves, LeafIndex::new(place as u64)).map_err(|e| wrong(e.to_string()))?;
+        let path = inclusion_path(&segment.leaves, LeafIndex::new(place as u64))
+            .map_err(|e| wrong(e.to_string()))?;
         let receipt = Receipt {
             descriptor,
             place: place as u32,
@@ -52,7 +55,8 @@ impl Reader {
 
     async fn entry(&self, index: u64, size: minutebook_tlog::TreeSize) -> Result<Vec<u8>> {
         let wrong = |what: String| Error::LogDisagrees { what };
-        let tile = Tile::of_entry(LeafIndex::new(index), size).ok_or_else(|| wrong(format!("no entry {index}")))?;
+        let tile =
+            Tile::of_entry(LeafIndex::new(index), size).ok_or_else(|| wrong(format!("no entry {index}")))?;
         let (bytes, width) = match self.objects.get(&format!("{LOG}{tile}")).await? {
             Some(bytes) => (Some(bytes), tile.width()),
             None => (self.objects.get(&format!("{LOG}{}", tile.full())).await?, 256),
@@ -76,7 +80,8 @@ impl Reader {
                     continue;
                 }
                 let width = (hashes - number * 256).min(256) as u16;
-                let tile = Tile::hashes(level as u8, number, width).map_err(|e| Error::LogDisagrees { what: e.to_string() })?;
+                let tile = Tile::hashes(level as u8, number, width)
+                    .map_err(|e| Error::LogDisagrees { what: e.to_string() })?;
                 let bytes = match self.objects.get(&format!("{LOG}{tile}")).await? {
                     Some(bytes) => Some(bytes),
                     None => self.objects.get(&format!("{LOG}{}", tile.full())).await?,
@@ -118,6 +123,9 @@ impl TileReader for Tiles {
     fn read_tile(&self, tile: Tile) -> std::result::Result<Cow<'_, [u8]>, String> {
         let TileKind::Hashes { level } = tile.kind() else { return Err("not a tile of hashes".into()) };
         let bytes = self.0.get(&(level, tile.index())).ok_or_else(|| "missing".to_owned())?;
-        bytes.get(..usize::from(tile.width()) * Hash::BYTES).map(Cow::Borrowed).ok_or_else(|| "cut short".into())
+        bytes
+            .get(..usize::from(tile.width()) * Hash::BYTES)
+            .map(Cow::Borrowed)
+            .ok_or_else(|| "cut short".into())
     }
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use minutebook_record::{RecordId, Schema, Seed};
 use minutebook_tlog::Hash;
 use minutebook_verify::check::{Scratch, open_audit, open_block, open_head};
-use minutebook_verify::keys::{Cipher, Keys, Secret, SubjectKey, audit_key, content_key, segment_key, subjects_key};
+use minutebook_verify::keys::{
+    Cipher, Keys, Secret, SubjectKey, audit_key, content_key, segment_key, subjects_key,
+};
 use minutebook_verify::segment::{Audit, Body, Entry, Head, Layout, body};
 use std::borrow::Cow;
 use std::collections::HashMap;
