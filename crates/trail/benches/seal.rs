@@ -43,7 +43,10 @@ impl Values {
 }
 
 fn schema(subjects: Subjects) -> Schema {
-    let field = |path: &[&str], field_type| Field { path: Path::new(path.iter().copied()).expect("a path"), field_type };
+    let field = |path: &[&str], field_type| Field {
+        path: Path::new(path.iter().copied()).expect("a path"),
+        field_type,
+    };
     let mut fields = Vec::new();
     for n in 0..20 {
         let field_type = match n {
@@ -92,10 +95,19 @@ fn shape(producer: &Producer, subjects: Subjects) -> Shape {
     cbor::write_text(&mut meta, "inline");
     cbor::write_null(&mut meta);
     let constants = vec![(22, model.into()), (23, params.into()), (25, meta.into())];
-    producer.shape_of(ShapeDef::from_encoded(schema(subjects), constants).expect("a shape")).expect("declared")
+    producer
+        .shape_of(ShapeDef::from_encoded(schema(subjects), constants).expect("a shape"))
+        .expect("declared")
 }
 
-fn hand_over(producer: &Producer, shape: &Shape, class: &ClassName, n: u64, subjects: Subjects, values: &mut Values) {
+fn hand_over(
+    producer: &Producer,
+    shape: &Shape,
+    class: &ClassName,
+    n: u64,
+    subjects: Subjects,
+    values: &mut Values,
+) {
     let pending = producer.begin(class).expect("begun");
     let mut record = pending.record(shape, Kind::Decision);
     for _ in 0..12 {
@@ -147,8 +159,10 @@ fn as_json(n: u64, subjects: Subjects, values: &mut Values) -> String {
     for (k, text) in (16..).zip(TEXTS[(n % 4) as usize]) {
         let _ = write!(line, r#""feature_{k}":"{text}"{}"#, if k == 19 { "}" } else { "," });
     }
-    let _ = write!(line, r#","outputs":{{"approve":{},"probability":{}}}"#, n.is_multiple_of(3), values.float());
-    line.push_str(r#","explanation":{"method":"shap.TreeExplainer","library":"shap 0.50.0","space":"probability","class":true,"base":0.7,"residual":0.0,"attributions":{"#);
+    let _ =
+        write!(line, r#","outputs":{{"approve":{},"probability":{}}}"#, n.is_multiple_of(3), values.float());
+    line.push_str(r#","explanation":{"method":"shap.TreeExplainer","library":"shap 0.50.0","space":"probability","#);
+    line.push_str(r#""class":true,"base":0.7,"residual":0.0,"attributions":{"#);
     for k in 0..20 {
         let _ = write!(line, r#""feature_{k}":{}{}"#, values.float() - 0.5, if k == 19 { "}}" } else { "," });
     }
@@ -238,7 +252,14 @@ async fn sealed(place: &Place, subjects: Subjects, count: u64) -> Run {
         finished.store(true, Ordering::Release);
         (producer, cpu_ns(libc::CLOCK_THREAD_CPUTIME_ID) - start)
     });
-    let mut run = Run { seconds: 0.0, records: 0, bytes: 0, stages: StageTimes::default(), process_cpu_ns: 0, hand_over_cpu_ns: 0 };
+    let mut run = Run {
+        seconds: 0.0,
+        records: 0,
+        bytes: 0,
+        stages: StageTimes::default(),
+        process_cpu_ns: 0,
+        hand_over_cpu_ns: 0,
+    };
     loop {
         let all_handed_over = done.load(Ordering::Acquire);
         let report = engine.seal_round().await.expect("sealed");
@@ -267,7 +288,14 @@ async fn verified(place: &Place) -> (f64, u64) {
     tokio::task::spawn_blocking(move || {
         let begin = now();
         let progress = |_, _| {};
-        let options = Options { keys: &keys, pinned: None, policy: None, in_progress: Vec::new(), threads: 2, progress: &progress };
+        let options = Options {
+            keys: &keys,
+            pinned: None,
+            policy: None,
+            in_progress: Vec::new(),
+            threads: 2,
+            progress: &progress,
+        };
         let report = verify(&source, &options);
         assert!(report.is_clean(), "{:#?}", report.findings);
         assert_eq!(report.readable, report.records);
@@ -278,7 +306,8 @@ async fn verified(place: &Place) -> (f64, u64) {
 }
 
 async fn measure(what: &str, subjects: Subjects, count: u64) {
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/../../target").expect("a folder");
+    let folder =
+        tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/../../target").expect("a folder");
     let place = Place::new(folder.path().join("trail")).with_keys(folder.path().join("keys"));
     init(&place, &InitOptions::default(), &Environment::default()).await.expect("a trail");
     let run = sealed(&place, subjects, count).await;
@@ -287,20 +316,37 @@ async fn measure(what: &str, subjects: Subjects, count: u64) {
     let per = |ns: u64| ns / run.records;
     let bytes = run.bytes as f64 / run.records as f64;
     println!("\n{what}: {} decisions", run.records);
-    println!("  sealed end to end      {:>9.0} /s   (durability: sealed, flushed, read back, signed)", run.records as f64 / run.seconds);
+    println!(
+        "  sealed end to end      {:>9.0} /s   (durability: sealed, flushed, read back, signed)",
+        run.records as f64 / run.seconds
+    );
     println!("  verified with all keys {:>9.0} /s", verified as f64 / verify_seconds);
-    println!("  stored                 {bytes:>9.0} bytes a decision: {:.2} of JSON ({json:.0}), {:.2} of zstd JSON ({packed:.0})", bytes / json, bytes / packed);
+    println!(
+        "  stored                 {bytes:>9.0} bytes a decision: {:.2} of JSON ({json:.0}), {:.2} of zstd JSON ({packed:.0})",
+        bytes / json,
+        bytes / packed
+    );
     let StageTimes { drain_ns, build_ns, read_back_ns } = run.stages;
     let rest = run.process_cpu_ns.saturating_sub(drain_ns + build_ns + read_back_ns + run.hand_over_cpu_ns);
-    println!("  CPU ns a decision      hand-over {} | drain {} (budget 1,300) | salts, hashes, zstd, AES {} (budget 2,850–4,300) | read back {} (budget 2,500–3,000) | rest (subjects, catalog, files) {} | all {}",
-        per(run.hand_over_cpu_ns), per(drain_ns), per(build_ns), per(read_back_ns), per(rest), per(run.process_cpu_ns));
+    println!(
+        "  CPU ns a decision      hand-over {} | drain {} (budget 1,300) | salts, hashes, zstd, AES {} (budget 2,850–4,300)\n  \
+                               read back {} (budget 2,500–3,000) | rest (subjects, catalog, files) {} | all {}",
+        per(run.hand_over_cpu_ns),
+        per(drain_ns),
+        per(build_ns),
+        per(read_back_ns),
+        per(rest),
+        per(run.process_cpu_ns)
+    );
 }
 
 fn main() {
-    let count = std::env::var("MINUTEBOOK_BENCH_RECORDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400_000);
+    let count =
+        std::env::var("MINUTEBOOK_BENCH_RECORDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/../../target").expect("a folder");
+        let folder =
+            tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/../../target").expect("a folder");
         let place = Place::new(folder.path().join("trail")).with_keys(folder.path().join("keys"));
         init(&place, &InitOptions::default(), &Environment::default()).await.expect("a trail");
         let (p50, p99) = hand_over_times(&place, true);

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 /// Names below these are not evidence: they have their own checks, or none.
 const NOT_EVIDENCE: [&str; 6] = ["spool/", "tmp/", "catalog.db", "catalog.db-wal", "catalog.db-shm", "lock"];
 
-const PUT_THERE: &str = "nothing in the log names it: somebody put it there, or an interrupted write left it (then the engine removes it at its next start)";
+const PUT_THERE: &str = "nothing in the log names it: somebody put it there, or an interrupted write left it (then the engine \
+     removes it at its next start)";
 
 /// Names everything that is stored and that neither `names` nor the log's tree has.
 pub(crate) fn check_names(
@@ -61,7 +62,8 @@ pub(crate) fn check_names(
         report.problem(
             CHECKPOINT,
             format!("parts of a longer log lie beside it, of at least {longer_log} entries; it has {}", log.head().size),
-            "an older checkpoint was put in the place of the newest one, or the writing of a newer one was interrupted (then the engine finishes that at its next start)",
+            "an older checkpoint was put in the place of the newest one, or the writing of a newer one was interrupted \
+             (then the engine finishes that at its next start)",
         );
     }
     if unnamed > 0 {

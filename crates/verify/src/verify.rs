@@ -207,7 +207,8 @@ fn read_checkpoint(
                 0 => "nothing outside vouches for this checkpoint".to_owned(),
                 count => format!("no policy says whose the {count} other signatures on this checkpoint are"),
             },
-            "everybody but the holder of the signing key is excluded; a witness, or a checkpoint that you kept from earlier, excludes the key holder too",
+            "everybody but the holder of the signing key is excluded; a witness, or a checkpoint that you kept from \
+             earlier, excludes the key holder too",
         ),
         None => {}
     }
@@ -273,7 +274,8 @@ fn read_log(
             Severity::Warning,
             LOG,
             format!("{} entries cannot be read", log.unread),
-            "which numbers they account for, which segments and blobs they name and what they say was destroyed is not known: the rest was checked as far as that goes",
+            "which numbers they account for, which segments and blobs they name and what they say was destroyed is not \
+             known: the rest was checked as far as that goes",
         );
     }
     report.records = gathered.descriptors.iter().map(|(_, descriptor)| descriptor.records).sum();

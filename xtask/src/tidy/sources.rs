@@ -4,7 +4,8 @@ use super::tree::{File, Tree};
 use super::{Finding, Rule};
 
 const FILE_LINES_MAX: usize = 800;
-const LINE_COLUMNS_MAX: usize = 120;
+/// rustfmt wraps code at 110; this is for what it leaves alone: comments, messages, SQL.
+const LINE_COLUMNS_MAX: usize = 150;
 
 /// Names that say that the idea of a file has not been found.
 const EMPTY_NAMES: [&str; 6] = ["common", "helper", "helpers", "misc", "util", "utils"];
@@ -33,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "line-length",
-        reason: "lines beyond 120 columns do not fit beside each other in a review",
+        reason: "rustfmt wraps code; a comment or message beyond 150 columns is for nobody to read in one look",
         check: line_length,
     },
     Rule {
@@ -200,7 +201,11 @@ fn is_constant(line: &str) -> bool {
 }
 
 fn lints_not_inherited(tree: &Tree) -> Vec<Finding> {
-    let manifest = |file: &&File| file.name() == "Cargo.toml" && file.text.contains("[package]");
+    let manifest = |file: &&File| {
+        // The fuzz targets are a workspace of their own and cannot inherit.
+        let own_workspace = file.text.contains("[workspace]");
+        file.name() == "Cargo.toml" && file.text.contains("[package]") && !own_workspace
+    };
     let silent = |file: &&File| !file.text.contains("[lints]\nworkspace = true\n");
     let finding = |file: &File| Finding::new(&file.path, 0, "lacks `[lints]` with `workspace = true`");
     tree.with_extension("toml").filter(manifest).filter(silent).map(finding).collect()
@@ -248,10 +253,10 @@ mod tests {
 
     #[test]
     fn line_length() {
-        check("line-length", "xtask/src/main.rs", &format!("\n{}\n", "x".repeat(121)), &[2]);
-        check("line-length", "examples/a.py", &"x".repeat(121), &[1]);
-        check("line-length", "xtask/src/main.rs", &"é".repeat(120), &[]);
-        check("line-length", "docs/formats/record.md", &"x".repeat(121), &[]);
+        check("line-length", "xtask/src/main.rs", &format!("\n{}\n", "x".repeat(151)), &[2]);
+        check("line-length", "examples/a.py", &"x".repeat(151), &[1]);
+        check("line-length", "xtask/src/main.rs", &"é".repeat(150), &[]);
+        check("line-length", "docs/formats/record.md", &"x".repeat(151), &[]);
     }
 
     #[test]
