@@ -894,9 +894,11 @@ def refused():
                             ("id of 15 bytes", 1, octets(bytes(15))), ("id of version 4", 1, unhex(record_id(0)[:12] + "4" + record_id(0)[13:])),
                             ("id of another variant", 1, unhex(record_id(0)[:16] + "c" + record_id(0)[17:])),
                             ("producer of 17 bytes", 3, octets(bytes(17))), ("epoch 0", 4, integer(0)), ("epoch 2^63", 4, integer(1 << 63)),
-                            ("seq 0", 5, integer(0)), ("seq negative", 5, integer(-1)), ("seq 2^63", 5, integer(1 << 63)), ("class empty", 6, text("")),
+                            ("seq 0", 5, integer(0)), ("seq negative", 5, integer(-1)), ("seq 2^63", 5, integer(1 << 63)),
+                            ("class empty", 6, text("")),
                             ("class upper case", 6, text("Standard")), ("class begins with a digit", 6, text("1a")),
-                            ("class of 33 bytes", 6, text("a" * 33)), ("class with a newline", 6, text("a\n")), ("kind as text", 2, text("decision"))):
+                            ("class of 33 bytes", 6, text("a" * 33)), ("class with a newline", 6, text("a\n")),
+                            ("kind as text", 2, text("decision"))):
         yield header_(name, mapping([(k, data if k == integer(key) else v) for k, v in entries]))
     yield header_("header with a trailing byte", h + b"\0")
     yield header_("header as array", array(integer(1)))
