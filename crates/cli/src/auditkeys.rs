@@ -1,5 +1,5 @@
-//! The file of an auditor's keys (`docs/formats/keys.md`, "An exported audit key"): writing and reading it. Edge: a file of secrets; no error
-//! shows any of it.
+//! The file of an auditor's keys (`docs/formats/keys.md`, "An exported audit key"): writing and reading it.
+//! Edge: a file of secrets; no error shows any of it.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -49,7 +49,8 @@ pub(crate) fn render(trail: &[u8; 16], keys: &[ClassEpochKey], content: bool) ->
         audit: text(&key.audit),
         content: content.then(|| text(&key.content)),
     };
-    let file = File { format: FORMAT.into(), trail: hex(trail), class_epoch: keys.iter().map(entry).collect() };
+    let file =
+        File { format: FORMAT.into(), trail: hex(trail), class_epoch: keys.iter().map(entry).collect() };
     toml::to_string(&file).map(Zeroizing::new).map_err(|_| Failure::Told {
         exit: Exit::Trail,
         what: "the keys cannot be written as a file".into(),

@@ -126,3 +126,50 @@ fn start_logging(options: &Options) {
         .compact()
         .try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::CommandLine;
+
+    fn all(command: &clap::Command, path: &str, each: &mut dyn FnMut(&str, &clap::Command)) {
+        for below in command.get_subcommands() {
+            let path = format!("{path} {}", below.get_name());
+            each(&path, below);
+            all(below, &path, each);
+        }
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_page_has_every_command_and_option() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let mut missing = Vec::new();
+        all(&CommandLine::command(), "minutebook", &mut |path, command| {
+            let begins = page.find(&format!("\n## `{path}"));
+            let section = begins.map_or("", |at| &page[at + 1..]);
+            let section = section.find("\n## ").map_or(section, |end| &section[..end]);
+            if begins.is_none() {
+                missing.push(path.to_owned());
+            }
+            for option in command.get_arguments().filter(|option| !option.is_global_set()) {
+                let Some(long) = option.get_long().filter(|long| *long != "help") else { continue };
+                if !section.contains(&format!("`--{long}")) {
+                    missing.push(format!("{path} --{long}"));
+                }
+            }
+        });
+        for option in CommandLine::command().get_arguments().filter_map(clap::Arg::get_long) {
+            if !matches!(option, "help" | "version") && !page.contains(&format!("`--{option}")) {
+                missing.push(format!("--{option}"));
+            }
+        }
+        assert_eq!(missing, [""; 0], "not in docs/cli.md");
+    }
+}

@@ -1,5 +1,6 @@
-//! Why a command ended otherwise than well: what a person reads, and the exit code that a script reads. Edge: the one place where errors of
-//! the crates below become exit codes. Never a secret, never the content of a record.
+//! Why a command ended otherwise than well: what a person reads, and the exit code that a script reads. Edge:
+//! the one place where errors of the crates below become exit codes. Never a secret, never the content of a
+//! record.
 
 use std::fmt;
 use std::io;
@@ -52,8 +53,12 @@ impl Failure {
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let what = format!("cannot {doing} `{}`: {error}", path.display());
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => {
+            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory if doing == "read" => {
                 Self::input(what, "name a file that is there")
+            }
+            io::ErrorKind::AlreadyExists => Self::input(what, "name another file"),
+            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+                Self::input(what, "name a file in a folder that is there")
             }
             _ => Self::Told { exit: Exit::Io, what, to_do: None },
         }
@@ -149,7 +154,9 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
             both(format!("the catalog `{}` is missing", path.display()), "restore it from a backup")
         }
         E::CatalogBehindLog { published, known } => both(
-            format!("the log has {published} entries and the catalog knows {known}: the catalog is an older copy"),
+            format!(
+                "the log has {published} entries and the catalog knows {known}: the catalog is an older copy"
+            ),
             "nothing was written; restore the newest catalog. `minutebook doctor` says what differs",
         ),
         E::NoRecord { id } => both(
@@ -160,9 +167,12 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
             other.to_string(),
             match other.remedy() {
                 Remedy::FixRequest | Remedy::FixSetup => None,
-                Remedy::Retry => Some("see to the cause and run the command again; what was acknowledged is safe".into()),
+                Remedy::Retry => {
+                    Some("see to the cause and run the command again; what was acknowledged is safe".into())
+                }
                 Remedy::Inspect => Some(
-                    "write no more to this trail before you know why: `minutebook verify`, `minutebook doctor --deep`".into(),
+                    "before you write more, find out why: `minutebook verify`, `minutebook doctor --deep`"
+                        .into(),
                 ),
             },
         ),
@@ -173,8 +183,12 @@ impl From<CaptureError> for Failure {
     fn from(error: CaptureError) -> Self {
         let (exit, to_do) = match error.advice() {
             Advice::Fix => (Exit::Input, None),
-            Advice::Retry => (Exit::Io, Some("make room, or let an engine seal what waits: `minutebook seal`")),
-            Advice::Reopen | Advice::Inspect => (Exit::Io, Some("see to the disk, then run the command again")),
+            Advice::Retry => {
+                (Exit::Io, Some("make room, or let an engine seal what waits: `minutebook seal`"))
+            }
+            Advice::Reopen | Advice::Inspect => {
+                (Exit::Io, Some("see to the disk, then run the command again"))
+            }
         };
         Self::Told { exit, what: error.to_string(), to_do: to_do.map(str::to_owned) }
     }

@@ -1,5 +1,5 @@
-//! Importing: rows of CSV, JSON lines or Parquet become the same records that `record` reads, by a mapping that says which column is what.
-//! Edge: rows and columns; recording them is done elsewhere.
+//! Importing: rows of CSV, JSON lines or Parquet become the same records that `record` reads, by a mapping
+//! that says which column is what. Edge: rows and columns; recording them is done elsewhere.
 
 mod csv_file;
 mod json_lines;

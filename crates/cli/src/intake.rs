@@ -1,5 +1,5 @@
-//! Handing drafts over to the trail and acknowledging them: what `record` and `import` do with a record once they have read it. Edge: where
-//! records come from is not known here.
+//! Handing drafts over to the trail and acknowledging them: what `record` and `import` do with a record once
+//! they have read it. Edge: where records come from is not known here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,9 +82,11 @@ impl Intake {
             return Err(Failure::input(what, "leave one of the two out"));
         }
         let file = place.trail_file()?;
-        let sealing = if options.no_seal { Sealing::Later } else { open_engine(place, options, &terminal).await? };
+        let sealing =
+            if options.no_seal { Sealing::Later } else { open_engine(place, options, &terminal).await? };
         let intake = IntakePublicKey::from_bytes(file.intake_key);
-        let producer = Producer::open(ProducerOptions::new(place.spool(), file.id, intake, &options.producer))?;
+        let producer =
+            Producer::open(ProducerOptions::new(place.spool(), file.id, intake, &options.producer))?;
         Ok(Self {
             producer,
             shapes: HashMap::new(),
@@ -105,7 +107,11 @@ impl Intake {
     /// # Errors
     ///
     /// What is wrong with this record ([`minutebook_capture::Advice::Fix`]), or with the spool as a whole.
-    pub(crate) async fn hand_over(&mut self, at: u64, draft: &Draft) -> std::result::Result<(), CaptureError> {
+    pub(crate) async fn hand_over(
+        &mut self,
+        at: u64,
+        draft: &Draft,
+    ) -> std::result::Result<(), CaptureError> {
         let shape = self.shape(&draft.shape)?;
         let mut told = false;
         let id = loop {
@@ -117,7 +123,8 @@ impl Intake {
             match encoder.finish() {
                 Err(CaptureError::Full { .. }) => {
                     if !std::mem::replace(&mut told, true) {
-                        self.terminal.complain("the spool is full: waiting for room, or for an engine that seals");
+                        self.terminal
+                            .complain("the spool is full: waiting for room, or for an engine that seals");
                     }
                     self.make_room().await;
                 }
@@ -223,7 +230,8 @@ impl Intake {
                 Ok(())
             }
             Sealing::Theirs(Some(reader)) => {
-                // Numbers of one class are sealed in their order, ids of one process ascend: the last one is sealed last.
+                // Numbers of one class are sealed in their order, ids of one process ascend: the last one is
+                // sealed last.
                 loop {
                     match reader.get(last).await {
                         Ok(_) => return Ok(()),
@@ -254,11 +262,13 @@ impl Intake {
             }
             Some(Err(error)) => {
                 let Failure::Told { exit, what, .. } = Failure::from(error) else { return Ok(()) };
-                let to_do = format!("{records} records are in the spool, on disk; `minutebook seal` seals them");
+                let to_do =
+                    format!("{records} records are in the spool, on disk; `minutebook seal` seals them");
                 Err(Failure::Told { exit, what, to_do: Some(to_do) })
             }
             None => {
-                self.terminal.say(&format!("{records} recorded; they wait in the spool for the engine that seals"));
+                self.terminal
+                    .say(&format!("{records} recorded; they wait in the spool for the engine that seals"));
                 Ok(())
             }
         }
@@ -269,7 +279,9 @@ async fn open_engine(place: &Place, options: &IntakeOptions, terminal: &Terminal
     match Engine::open(place, Environment::default()).await {
         Ok(engine) => Ok(Sealing::Ours(Sealer::start(engine))),
         Err(TrailError::Locked { holder, .. }) => {
-            terminal.say(&format!("another engine works on this trail ({holder}) and will seal what is recorded here"));
+            terminal.say(&format!(
+                "another engine works on this trail ({holder}) and will seal what is recorded here"
+            ));
             let reader = match options.ack {
                 Acknowledge::Sealed => Some(Box::new(Reader::open(place).await?)),
                 Acknowledge::Process | Acknowledge::Disk => None,
@@ -278,7 +290,8 @@ async fn open_engine(place: &Place, options: &IntakeOptions, terminal: &Terminal
         }
         Err(error @ TrailError::KeysMissing { .. }) => {
             let Failure::Told { what, to_do, .. } = Failure::from(error) else { return Ok(Sealing::Later) };
-            let to_do = format!("{}; or leave sealing to who has them, with --no-seal", to_do.unwrap_or_default());
+            let to_do =
+                format!("{}; or leave sealing to who has them, with --no-seal", to_do.unwrap_or_default());
             Err(Failure::Told { exit: Exit::Trail, what, to_do: Some(to_do) })
         }
         Err(error) => Err(error.into()),

@@ -20,7 +20,7 @@ pub use print::{Printer, field_value};
 pub use problem::Problem;
 pub use tree::{Members, Tree};
 
-pub(crate) use print::float;
 pub(crate) use instant::{date_tree, instant_tree};
+pub(crate) use print::float;
 pub(crate) use print::{attribution_rows, decimal, elements, feature_name, value};
 pub(crate) use tree::float_name;

@@ -20,7 +20,8 @@ pub(crate) const SHAPES_DECLARED: usize = 1_024;
 /// Bytes handed over after which sealing begins before its time: some 100,000 decisions.
 pub(crate) const SEAL_AFTER_BYTES: u64 = 64 << 20;
 
-/// Bytes handed over and not sealed at which recording waits for the engine: half of what the spool may take on disk.
+/// Bytes handed over and not sealed at which recording waits for the engine: half of what the spool may take
+/// on disk.
 pub(crate) const SEAL_WAIT_BYTES: u64 = 512 << 20;
 
 /// Between two rounds of sealing in the background.
@@ -32,7 +33,8 @@ pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(200);
 /// Between two tries to hand over while the spool is full.
 pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
 
-/// How long records are gathered before they are sealed for an acknowledgement: a segment each would make a long log.
+/// How long records are gathered before they are sealed for an acknowledgement: a segment each would make a
+/// long log.
 pub(crate) const SEAL_GATHER: Duration = Duration::from_millis(500);
 
 /// Bytes of a proof or policy file: far above any, so that a wrong file is refused early.

@@ -1,5 +1,5 @@
-//! Lines of a file or of standard input, read ahead by a thread of their own, so that a slow writer, an interrupt and sealing do not wait
-//! for each other. Edge: bytes; what a line says is not looked at.
+//! Lines of a file or of standard input, read ahead by a thread of their own, so that a slow writer, an
+//! interrupt and sealing do not wait for each other. Edge: bytes; what a line says is not looked at.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -39,7 +39,8 @@ pub(crate) fn read_ahead(file: Option<&Path>) -> Result<mpsc::Receiver<Batch>> {
         loop {
             let batch = next_batch(&mut input, &mut number);
             let ends = !matches!(&batch, Ok(lines) if !lines.is_empty());
-            if matches!(&batch, Ok(lines) if lines.is_empty()) || sender.blocking_send(batch).is_err() || ends {
+            if matches!(&batch, Ok(lines) if lines.is_empty()) || sender.blocking_send(batch).is_err() || ends
+            {
                 return;
             }
         }
@@ -108,7 +109,10 @@ mod tests {
     #[test]
     fn lines_have_their_numbers_and_the_last_one_needs_no_end() {
         let line = |number, text: &str| (number, Some(text.as_bytes().to_vec()));
-        assert_eq!(lines_of(b"a\n\nccccccccccccc\nd"), [line(1, "a"), line(2, ""), line(3, "ccccccccccccc"), line(4, "d")]);
+        assert_eq!(
+            lines_of(b"a\n\nccccccccccccc\nd"),
+            [line(1, "a"), line(2, ""), line(3, "ccccccccccccc"), line(4, "d")]
+        );
         assert_eq!(lines_of(b""), []);
         assert_eq!(lines_of(b"\n"), [line(1, "")]);
     }

@@ -1,4 +1,5 @@
-//! Times that people type, and the clock of this process. Edge: the one place of the program that reads a clock.
+//! Times that people type, and the clock of this process. Edge: the one place of the program that reads a
+//! clock.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -23,13 +24,17 @@ pub(crate) fn now_text() -> String {
     Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
-/// A time as people type it, in ns since 1970: RFC 3339; a date or a time of the local zone; `7d`, `12h`, `30m`: so long ago.
+/// A time as people type it, in ns since 1970: RFC 3339; a date or a time of the local zone; `7d`, `12h`,
+/// `30m`: so long ago.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
     parse_in(text, now_ns(), &TimeZone::system())
 }
 
 fn parse_in(text: &str, now_ns: i64, zone: &TimeZone) -> Result<i64, String> {
-    let refused = || "not a time: write 2026-11-21T09:30:00Z, 2026-11-21, \"2026-11-21 09:30\", or 7d for 7 days ago".to_owned();
+    let refused = || {
+        "not a time: write 2026-11-21T09:30:00Z, 2026-11-21, \"2026-11-21 09:30\", or 7d for 7 days ago"
+            .to_owned()
+    };
     let in_zone = |at: DateTime| at.to_zoned(zone.clone()).map(|at| at.timestamp());
     let at = if let Ok(at) = text.parse::<Timestamp>() {
         at

@@ -1,4 +1,5 @@
-//! What is the same for all commands: where the trail and its keys are, and how to print. Edge: clap's view of it and what comes out of it.
+//! What is the same for all commands: where the trail and its keys are, and how to print. Edge: clap's view
+//! of it and what comes out of it.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,14 @@ use crate::terminal::Terminal;
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The trail's folder.
-    #[arg(long, global = true, value_name = "DIR", env = "MINUTEBOOK_TRAIL", default_value = "trail", display_order = 100)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MINUTEBOOK_TRAIL",
+        default_value = "trail",
+        display_order = 100
+    )]
     pub trail: PathBuf,
     /// Its key folder [default: minutebook/keys/<trail id> in the user's data folder].
     #[arg(long, global = true, value_name = "DIR", env = "MINUTEBOOK_KEYS", display_order = 101)]
@@ -38,7 +46,9 @@ impl Options {
 
     /// A trail in another folder.
     pub fn place_in(&self, folder: PathBuf) -> Place {
-        Place { folder, keys: self.keys.clone() }
+        // Without a current folder the path stays as it is, and what opens it says so.
+        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        Place { folder: whole(folder), keys: self.keys.clone().map(whole) }
     }
 
     /// Where to write.

@@ -1,5 +1,6 @@
-//! Recording drafts one after the other: each is handed over or told as wrong, groups are acknowledged, and the end is orderly whatever
-//! happened. Edge: what `record` and `import` share; where drafts come from is theirs.
+//! Recording drafts one after the other: each is handed over or told as wrong, groups are acknowledged, and
+//! the end is orderly whatever happened. Edge: what `record` and `import` share; where drafts come from is
+//! theirs.
 
 use minutebook_capture::Advice;
 
@@ -103,7 +104,11 @@ impl Recording {
         };
         if self.refused > 0 {
             let refused = page::count(self.refused);
-            let (place, were) = if self.refused == 1 { (self.place.to_owned(), "was") } else { (format!("{}s", self.place), "were") };
+            let (place, were) = if self.refused == 1 {
+                (self.place.to_owned(), "was")
+            } else {
+                (format!("{}s", self.place), "were")
+            };
             self.terminal.complain(&format!("{refused} {place} {were} wrong and not recorded"));
         }
         read.and(acknowledged).and(closed)?;

@@ -1,4 +1,5 @@
-//! Sealing beside a command that hands records over: every few seconds, when asked, and at the end. Edge: when, not how; that is the engine's.
+//! Sealing beside a command that hands records over: every few seconds, when asked, and at the end. Edge:
+//! when, not how; that is the engine's.
 
 use minutebook_trail::{Engine, Error, SealReport};
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +24,8 @@ impl Sealer {
         Self { ask, task: tokio::spawn(work(engine, asked)) }
     }
 
-    /// Asks for everything that was handed over up to now to be sealed. The answer ends without one when the engine is gone.
+    /// Asks for everything that was handed over up to now to be sealed. The answer ends without one when the
+    /// engine is gone.
     pub(crate) async fn ask(&self) -> Sealed {
         let (reply, answer) = oneshot::channel();
         // When the engine is gone, so is the reply, and the answer ends.
@@ -59,7 +61,9 @@ async fn work(
         let sealed = engine.seal().await;
         match (&sealed, &failed) {
             (Ok(report), _) => add(&mut total, report),
-            (Err(error), None) => tracing::error!("sealing failed: {error}; what is handed over waits in the spool"),
+            (Err(error), None) => {
+                tracing::error!("sealing failed: {error}; what is handed over waits in the spool")
+            }
             (Err(_), Some(())) => {}
         }
         if sealed.is_err() {

@@ -1,5 +1,6 @@
-//! The last checkpoint of each trail that was verified here, so that a trail that was rolled back or rewritten is found the next time.
-//! Edge: a small file for each trail in the user's state folder; whether a checkpoint is good is decided elsewhere.
+//! The last checkpoint of each trail that was verified here, so that a trail that was rolled back or
+//! rewritten is found the next time. Edge: a small file for each trail in the user's state folder; whether a
+//! checkpoint is good is decided elsewhere.
 
 use std::env;
 use std::fs::{self, File};
@@ -58,7 +59,8 @@ impl SeenFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Failure::file("read", &path, &error)),
         };
-        let parsed = toml::from_str::<Seen>(&text).ok().filter(|seen| seen.format == FORMAT && seen.trail == trail);
+        let parsed =
+            toml::from_str::<Seen>(&text).ok().filter(|seen| seen.format == FORMAT && seen.trail == trail);
         let seen = parsed.and_then(|seen| {
             let root = BASE64.decode(&seen.root).ok()?.try_into().ok()?;
             Some(Pinned { log_key: seen.log_key, size: seen.size, root })
@@ -66,7 +68,9 @@ impl SeenFolder {
         let malformed = || Failure::Told {
             exit: Exit::Input,
             what: format!("`{}`, which says what was seen of this trail before, is damaged", path.display()),
-            to_do: Some("restore it, or verify with --no-remember; without it a rollback cannot be noticed".into()),
+            to_do: Some(
+                "restore it, or verify with --no-remember; without it a rollback cannot be noticed".into(),
+            ),
         };
         seen.map(Some).ok_or_else(malformed)
     }

@@ -1,5 +1,5 @@
-//! Standard output and standard error as this process has them: width, characters, zone, and what is quiet. Edge: the only module that looks
-//! at the terminal and at the locale.
+//! Standard output and standard error as this process has them: width, characters, zone, and what is quiet.
+//! Edge: the only module that looks at the terminal and at the locale.
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal, Write};

@@ -15,12 +15,13 @@ use crate::options::Options;
 
 /// Erase a subject: destroy its keys, so that no record about it can be read any more.
 ///
-/// The records stay in their places, and that they were there can still be proved. It cannot be undone. An `erasure` record says that
-/// it was done, on what ground and by whom; it does not name the subject.
+/// The records stay in their places, and that they were there can still be proved. It cannot be undone. An
+/// `erasure` record says that it was done, on what ground and by whom; it does not name the subject.
 #[derive(Debug, Args)]
 #[command(display_order = 10)]
 pub(super) struct Erase {
-    /// The subject as it stands in records; `-` reads it from standard input, which keeps it out of the shell's history.
+    /// The subject as it stands in records; `-` reads it from standard input, which keeps it out of the
+    /// shell's history.
     #[arg(required_unless_present = "orphans_of")]
     subject: Option<String>,
     /// Erase what links to this decision, which is not in the trail.
@@ -79,11 +80,15 @@ fn read_subject() -> Result<String> {
 
 /// Asks, where somebody is there to answer.
 fn confirm(input_is_taken: bool) -> Result {
-    let refused = || Failure::input("erasing cannot be undone, and nobody is there to ask", "add --yes if it is meant");
+    let refused =
+        || Failure::input("erasing cannot be undone, and nobody is there to ask", "add --yes if it is meant");
     if input_is_taken || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(refused());
     }
-    let _ = write!(anstream::stderr(), "Destroy the keys of this subject? It cannot be undone. Type `erase` to go on: ");
+    let _ = write!(
+        anstream::stderr(),
+        "Destroy the keys of this subject? It cannot be undone. Type `erase` to go on: "
+    );
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|_| refused())?;
     if answer.trim() == "erase" {
@@ -92,6 +97,13 @@ fn confirm(input_is_taken: bool) -> Result {
         Err(Failure::input("not confirmed: nothing was erased", "run the command again to go on"))
     }
 }
+
+/// What a certificate is worth.
+const MEANS: &str = "\
+The keys of this subject were destroyed, and its neighbours' wrapped anew. That no copy of a
+key is left elsewhere, such as in a backup of the key folder, is a statement of who runs the
+trail; it cannot be proved.
+";
 
 fn tell(options: &Options, certificate: &Certificate) -> Result {
     let mut out = options.terminal().out();
@@ -120,7 +132,6 @@ fn tell(options: &Options, certificate: &Certificate) -> Result {
         out.line(&format!("{name:<9} {value}"))?;
     }
     out.line("")?;
-    out.line("The keys of this subject were destroyed, and its neighbours' wrapped anew. That no copy of a key is left")?;
-    out.line("elsewhere, such as in a backup of the key folder, is a statement of who runs the trail; it cannot be proved.")?;
+    out.text(MEANS)?;
     out.flush()
 }

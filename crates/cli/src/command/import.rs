@@ -17,8 +17,8 @@ use crate::terminal::Terminal;
 
 /// Record the rows of a CSV, JSON lines or Parquet file.
 ///
-/// A mapping says which column is what, by the options below or in a TOML file with the same names. The time of a row is kept as the time at
-/// which it happened; ids and numbers are new.
+/// A mapping says which column is what, by the options below or in a TOML file with the same names. The time
+/// of a row is kept as the time at which it happened; ids and numbers are new.
 #[derive(Debug, Args)]
 #[command(display_order = 3)]
 pub(super) struct Import {

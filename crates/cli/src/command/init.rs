@@ -13,7 +13,8 @@ use crate::options::Options;
 
 /// Make a new trail.
 ///
-/// Its keys are made beside it, never in it: a copied trail is unreadable. Back the key folder up apart from the trail.
+/// Its keys are made beside it, never in it: a copied trail is unreadable. Back the key folder up apart from
+/// the trail.
 #[derive(Debug, Args)]
 #[command(display_order = 1)]
 pub(super) struct Init {

@@ -30,7 +30,8 @@ pub(super) struct Show {
     policy: bool,
 }
 
-/// Write keys for an auditor, who can then verify the numbers and places of all records but read none of them.
+/// Write keys for an auditor, who can then verify the numbers and places of all records but read none of
+/// them.
 #[derive(Debug, Args)]
 pub(super) struct Export {
     /// The audit keys, one for each retention class and month.
@@ -51,6 +52,9 @@ pub(super) struct Rotate {
     /// The key that wraps all others. No stored object changes.
     #[arg(long)]
     key_encryption: bool,
+    /// The key that signs checkpoints. The old one names the new one, so who knows the old one can follow.
+    #[arg(long)]
+    signing: bool,
 }
 
 impl Key {
@@ -80,7 +84,9 @@ impl Show {
         let folder = reader.keys().folder();
         let wrapping: Vec<&str> = folder.key_encryption.iter().map(|key| key.id.as_str()).collect();
         if options.json {
-            let epochs = epochs.iter().map(|key| json!({ "id": hex(&key.id), "class": key.class, "month": key.month }));
+            let epochs = epochs
+                .iter()
+                .map(|key| json!({ "id": hex(&key.id), "class": key.class, "month": key.month }));
             out.json(&json!({
                 "trail": hex(&file.id),
                 "name": file.name,
@@ -101,10 +107,16 @@ impl Show {
             ("signs checkpoints", file.log_key.clone()),
             ("signs acknowledgements", file.acknowledgement_key.clone()),
         ];
-        lines.extend(file.succession.iter().map(|step| ("signed earlier", format!("{} until {}", step.old, step.at))));
+        lines.extend(
+            file.succession.iter().map(|step| ("signed earlier", format!("{} until {}", step.old, step.at))),
+        );
         lines.push(("key folder", folder.path().display().to_string()));
         lines.extend(wrapping.iter().map(|id| ("wraps the others", (*id).to_owned())));
-        lines.extend(epochs.iter().map(|key| ("class and month", format!("{} {} {}", key.class, key.month, hex(&key.id)))));
+        lines.extend(
+            epochs
+                .iter()
+                .map(|key| ("class and month", format!("{} {} {}", key.class, key.month, hex(&key.id)))),
+        );
         for (name, value) in lines {
             out.line(&format!("{name:<23} {value}"))?;
         }
@@ -145,6 +157,9 @@ impl Rotate {
             if self.key_encryption {
                 rotated.push(("key_encryption", engine.rotate_key_encryption().await?));
             }
+            if self.signing {
+                rotated.push(("signing", engine.rotate_signing().await?));
+            }
             engine.close().await;
             Ok::<_, Failure>(rotated)
         })?;
@@ -157,7 +172,9 @@ impl Rotate {
             }
         }
         out.flush()?;
-        options.terminal().say("Back the key folder up now: the copy that you have does not open what comes next.");
+        options
+            .terminal()
+            .say("Back the key folder up now: the copy that you have does not open what comes next.");
         Ok(())
     }
 }

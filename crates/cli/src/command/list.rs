@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
-use minutebook_record::fields::ModelRef;
 use minutebook_record::Kind;
+use minutebook_record::fields::ModelRef;
 use minutebook_trail::{Filter, Reader, StoredRecord};
 use tokio::runtime::Runtime;
 
@@ -82,7 +82,9 @@ impl Which {
         let model = record.value(&["model"]).and_then(|value| ModelRef::decode(value).ok().flatten());
         let Some(model) = model else { return false };
         *wanted == model.name
-            || wanted.rsplit_once('@').is_some_and(|(name, version)| name == model.name && version == model.version)
+            || wanted
+                .rsplit_once('@')
+                .is_some_and(|(name, version)| name == model.name && version == model.version)
     }
 }
 
@@ -135,7 +137,8 @@ impl Lines {
         Ok(())
     }
 
-    /// Hands over all that was pushed. Without any record there are no titles either, unless more are to come.
+    /// Hands over all that was pushed. Without any record there are no titles either, unless more are to
+    /// come.
     pub(super) fn flush(&mut self, more_to_come: bool) -> Result {
         if self.json.is_none() && self.table.is_none() && (more_to_come || !self.first.is_empty()) {
             self.begin(more_to_come)?;

@@ -13,8 +13,9 @@ use crate::options::Options;
 
 /// Write a proof that a record is in the log, for whoever does not have the trail.
 ///
-/// The proof shows the record's header and hides all of its fields but those of --disclose. It is checked with
-/// `minutebook verify FILE --policy POLICY`, where the policy is what `minutebook key show --policy` prints.
+/// The proof shows the record's header and hides all of its fields but those of --disclose. It is checked
+/// with `minutebook verify FILE --policy POLICY`, where the policy is what `minutebook key show --policy`
+/// prints.
 #[derive(Debug, Args)]
 #[command(display_order = 7)]
 pub(super) struct Receipt {
@@ -31,7 +32,8 @@ pub(super) struct Receipt {
 
 /// A path as records show it: texts joined by `/`, in which `~1` is a `/` and `~0` a `~` (RFC 6901 §3).
 fn parse_path(text: &str) -> std::result::Result<Path, String> {
-    Path::new(text.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"))).map_err(|error| error.to_string())
+    Path::new(text.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")))
+        .map_err(|error| error.to_string())
 }
 
 impl Receipt {

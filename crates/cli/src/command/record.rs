@@ -19,8 +19,9 @@ use crate::{moment, page};
 
 /// Record decisions and other events, one JSON object a line.
 ///
-/// Prints the id of each record, in the order of the input, once it has reached the level of --ack. A line that is wrong is told on standard
-/// error and passed over; the program then ends with 2. docs/formats/json.md says what a line may hold.
+/// Prints the id of each record, in the order of the input, once it has reached the level of --ack. A line
+/// that is wrong is told on standard error and passed over; the program then ends with 2.
+/// docs/formats/json.md says what a line may hold.
 #[derive(Debug, Args)]
 #[command(display_order = 2)]
 pub(super) struct Record {
@@ -31,7 +32,8 @@ pub(super) struct Record {
     /// Stop at the first line that is wrong.
     #[arg(long)]
     strict: bool,
-    /// Pass over what a trail adds to the records that it prints, so that they can be recorded in another one.
+    /// Pass over what a trail adds to the records that it prints, so that they can be recorded in another
+    /// one.
     #[arg(long)]
     reimport: bool,
 }
@@ -94,7 +96,10 @@ async fn read(
 }
 
 /// Number and content of a line; nothing for one that is empty.
-fn draft(reader: &mut DraftReader, (number, line): Line) -> (u64, Option<std::result::Result<Draft, Problem>>) {
+fn draft(
+    reader: &mut DraftReader,
+    (number, line): Line,
+) -> (u64, Option<std::result::Result<Draft, Problem>>) {
     let Some(line) = line else {
         let longest = page::bytes(LINE_BYTES_MAX as u64);
         return (number, Some(Err(Problem::new(format!("longer than {longest}")))));

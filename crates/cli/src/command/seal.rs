@@ -63,7 +63,9 @@ fn tell(out: &mut Out, terminal: &Terminal, json: bool, report: &SealReport, log
     } else {
         let (records, segments) = (page::count(report.records), page::count(report.segments));
         let bytes = page::bytes(report.bytes);
-        out.line(&format!("sealed {records} records in {segments} segments, {bytes}; the log has {log_size} entries"))?;
+        out.line(&format!(
+            "sealed {records} records in {segments} segments, {bytes}; the log has {log_size} entries"
+        ))?;
     }
     out.flush()
 }

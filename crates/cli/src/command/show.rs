@@ -24,7 +24,8 @@ pub(super) struct Show {
 }
 
 pub(super) fn parse_id(text: &str) -> std::result::Result<RecordId, String> {
-    text.parse().map_err(|_| "not the id of a record, such as 0193a1b2-0000-7000-8000-000000000000".to_owned())
+    text.parse()
+        .map_err(|_| "not the id of a record, such as 0193a1b2-0000-7000-8000-000000000000".to_owned())
 }
 
 impl Show {

@@ -42,9 +42,12 @@ impl Tail {
                 lines.push(record)?;
             }
             lines.flush(self.follow)?;
-            while self.follow {
+            if !self.follow {
+                return Ok(());
+            }
+            loop {
                 tokio::select! {
-                    () = interrupt.wait() => break,
+                    () = interrupt.wait() => return Ok(()),
                     () = tokio::time::sleep(LOOK_PERIOD) => {}
                 }
                 let mut failure = None;
@@ -56,7 +59,6 @@ impl Tail {
                 }
                 lines.flush(true)?;
             }
-            Ok(())
         })
     }
 

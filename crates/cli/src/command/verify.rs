@@ -25,9 +25,10 @@ use crate::{moment, terminal};
 
 /// Verify a trail, or a proof file with nothing but a policy.
 ///
-/// Everything is computed again from the stored bytes. Level 0 needs no keys and checks that they are the bytes that the log describes; level 1,
-/// with audit keys, the numbers and places of the records; level 2, with the trail's keys, every field. The checkpoint of a trail in which
-/// nothing is wrong is remembered, so that one that was rolled back or rewritten is found the next time.
+/// Everything is computed again from the stored bytes. Level 0 needs no keys and checks that they are the
+/// bytes that the log describes; level 1, with audit keys, the numbers and places of the records; level 2,
+/// with the trail's keys, every field. The checkpoint of a trail in which nothing is wrong is remembered, so
+/// that one that was rolled back or rewritten is found the next time.
 #[derive(Debug, Args)]
 #[command(display_order = 8)]
 pub(super) struct Verify {
@@ -76,7 +77,8 @@ impl Verify {
         let (reading, deepest) = self.keys(options, runtime, &place)?;
         let level = self.level.unwrap_or(deepest);
         if level > deepest {
-            let what = format!("level {level} needs other keys: an auditor's reach level 1, or 2 with content keys");
+            let what =
+                format!("level {level} needs other keys: an auditor's reach level 1, or 2 with content keys");
             return Err(Failure::input(what, "leave --level out to go as deep as the keys do"));
         }
         let seen = if self.no_remember { None } else { SeenFolder::of_user() };
@@ -134,7 +136,9 @@ impl Verify {
             Ok(reader) => Ok((Reading::Trail(Box::new(reader)), 2)),
             // What is wrong with these is told by the verification itself.
             Err(TrailError::NoTrail { .. } | TrailError::TrailFile { .. }) => Ok((Reading::None, 0)),
-            Err(error @ (TrailError::KeysMissing { .. } | TrailError::CatalogMissing { .. })) if self.level.is_none() => {
+            Err(error @ (TrailError::KeysMissing { .. } | TrailError::CatalogMissing { .. }))
+                if self.level.is_none() =>
+            {
                 options.terminal().complain(&format!("only the log is verified: {error}"));
                 Ok((Reading::None, 0))
             }
@@ -147,7 +151,10 @@ impl Verify {
 fn remember(terminal: &terminal::Terminal, seen: &SeenFolder, report: &Report) -> Result {
     if let Err(failure) = seen.write(report, &moment::now_text()) {
         let text = failure.to_string();
-        terminal.complain(&format!("warning: this checkpoint is not remembered: {}", text.trim_start_matches("error: ")));
+        terminal.complain(&format!(
+            "warning: this checkpoint is not remembered: {}",
+            text.trim_start_matches("error: ")
+        ));
     }
     Ok(())
 }
@@ -199,6 +206,8 @@ fn proof(options: &Options, path: &Path, policy: &Policy) -> Result {
     if options.json {
         let checkpoint = &proved.accepted.checkpoint;
         let header = &proved.header;
+        let witnesses = proved.accepted.witnesses.iter();
+        let witnesses: Vec<String> = witnesses.map(|witnessed| witnessed.witness.name.to_string()).collect();
         out.json(&json!({
             "clean": true,
             "id": header.id.to_string(),
@@ -211,7 +220,7 @@ fn proof(options: &Options, path: &Path, policy: &Policy) -> Result {
             "origin": checkpoint.origin(),
             "log_size": checkpoint.size().get(),
             "log_key": proved.accepted.log.key.to_string(),
-            "witnesses": proved.accepted.witnesses.iter().map(|witnessed| witnessed.witness.name.to_string()).collect::<Vec<_>>(),
+            "witnesses": witnesses,
             "record": page::receipt_record(&proved).map(|record| Printer::default().record(&record)),
         }))?;
     } else {
@@ -232,7 +241,7 @@ impl Progress {
     }
 
     fn show(&self, done: u64, all: u64) {
-        let percent = if all == 0 { 100 } else { done * 100 / all };
+        let percent = (done * 100).checked_div(all).unwrap_or(100);
         if self.shown && self.last.swap(percent, Ordering::Relaxed) != percent {
             let _ = write!(std::io::stderr(), "\rverified {percent} % of {} segments ", page::count(all));
         }

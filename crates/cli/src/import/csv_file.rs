@@ -77,7 +77,9 @@ fn header(path: &Path, delimiter: u8) -> Result<Vec<String>> {
     let mut reader = open(path, delimiter)?;
     let header = reader.headers().map_err(|error| failure(path, &error))?;
     let names: Vec<String> = header.iter().map(str::to_owned).collect();
-    let wrong = |what: String| Failure::input(format!("`{}`: {what}", path.display()), "the first row names the columns");
+    let wrong = |what: String| {
+        Failure::input(format!("`{}`: {what}", path.display()), "the first row names the columns")
+    };
     if names.is_empty() {
         return Err(wrong("it is empty".into()));
     }
@@ -230,7 +232,8 @@ impl Rows for CsvFile {
 }
 
 fn typed(field_type: &str, value: Tree<'static>) -> Tree<'static> {
-    let content = vec![("type".into(), Tree::Text(Cow::Owned(field_type.to_owned()))), ("value".into(), value)];
+    let content =
+        vec![("type".into(), Tree::Text(Cow::Owned(field_type.to_owned()))), ("value".into(), value)];
     Tree::Object(vec![("$typed".into(), Tree::Object(content))])
 }
 
@@ -243,7 +246,9 @@ fn read(cell: &str, reading: &Reading) -> std::result::Result<Tree<'static>, Pro
         Reading::Plain(Guess::Empty) => Ok(Tree::Null),
         Reading::Plain(guess) if cell.is_empty() => Ok(typed(guess.type_name(), Tree::Null)),
         Reading::Plain(Guess::Text) => Ok(text()),
-        Reading::Plain(guess) => plain(cell, *guess).ok_or_else(|| Problem::new("the file changed while it was read")),
+        Reading::Plain(guess) => {
+            plain(cell, *guess).ok_or_else(|| Problem::new("the file changed while it was read"))
+        }
         Reading::Declared(name) => declared(cell, name),
     }
 }

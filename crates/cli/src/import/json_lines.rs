@@ -64,7 +64,8 @@ impl Rows for JsonLines {
             }
             let row = Tree::parse(&line).and_then(|tree| match tree.into_owned() {
                 Tree::Object(members) => Ok(members),
-                _ => Err(Problem::new("not an object").remedy("write one JSON object a line, a member for each column")),
+                _ => Err(Problem::new("not an object")
+                    .remedy("write one JSON object a line, a member for each column")),
             });
             return Ok(Some((number, row)));
         }

@@ -1,5 +1,5 @@
-//! The mapping: which column is what, given by options or by a TOML file, in which the same things have the same names. Edge: says what is meant;
-//! `row` carries it out.
+//! The mapping: which column is what, given by options or by a TOML file, in which the same things have the
+//! same names. Edge: says what is meant; `row` carries it out.
 
 use std::path::{Path, PathBuf};
 
@@ -124,7 +124,9 @@ fn check_type(name: &str) -> std::result::Result<(), String> {
 }
 
 /// A table from column to type.
-fn types<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<(String, String)>, D::Error> {
+fn types<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Vec<(String, String)>, D::Error> {
     let table = std::collections::BTreeMap::<String, String>::deserialize(deserializer)?;
     for name in table.values() {
         check_type(name).map_err(serde::de::Error::custom)?;
@@ -143,7 +145,13 @@ impl Mapping {
         let below = read(path)?;
         let list = |given: Vec<String>, below: Vec<String>| if given.is_empty() { below } else { given };
         let mut types = self.types;
-        types.extend(below.types.into_iter().filter(|(column, _)| !types.iter().any(|(given, _)| given == column)).collect::<Vec<_>>());
+        types.extend(
+            below
+                .types
+                .into_iter()
+                .filter(|(column, _)| !types.iter().any(|(given, _)| given == column))
+                .collect::<Vec<_>>(),
+        );
         // A constant given by an option overrides a column of the file, and the other way round.
         let one = |given: &Option<String>, instead: &Option<String>, below: Option<String>| {
             given.clone().or(if instead.is_some() { None } else { below })
@@ -167,8 +175,16 @@ impl Mapping {
             model_version: one(&self.model_version, &self.model_version_column, below.model_version),
             model_artifact: one(&self.model_artifact, &self.model_artifact_column, below.model_artifact),
             model_column: one(&self.model_column, &self.model, below.model_column),
-            model_version_column: one(&self.model_version_column, &self.model_version, below.model_version_column),
-            model_artifact_column: one(&self.model_artifact_column, &self.model_artifact, below.model_artifact_column),
+            model_version_column: one(
+                &self.model_version_column,
+                &self.model_version,
+                below.model_version_column,
+            ),
+            model_artifact_column: one(
+                &self.model_artifact_column,
+                &self.model_artifact,
+                below.model_artifact_column,
+            ),
             explanation_prefix: self.explanation_prefix.or(below.explanation_prefix),
             explanation_method: self.explanation_method.or(below.explanation_method),
             explanation_space: self.explanation_space.or(below.explanation_space),
@@ -185,7 +201,10 @@ impl Mapping {
     pub(crate) fn zone(&self) -> Result<Option<TimeZone>> {
         let Some(name) = &self.time_zone else { return Ok(None) };
         TimeZone::get(name).map(Some).map_err(|_| {
-            Failure::input(format!("no time zone `{name}`"), "name one of the IANA database, such as Europe/Berlin or UTC")
+            Failure::input(
+                format!("no time zone `{name}`"),
+                "name one of the IANA database, such as Europe/Berlin or UTC",
+            )
         })
     }
 }
@@ -193,7 +212,8 @@ impl Mapping {
 fn read(path: &Path) -> Result<Mapping> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let what = format!("`{}`, line {line}: {}", path.display(), error.message());
         Failure::input(what, "the names are those of the options of `minutebook import`")
     })

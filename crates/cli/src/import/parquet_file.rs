@@ -1,4 +1,5 @@
-//! Parquet, read row by row. Types are those of the file: single floats, small integers, times with and without a zone stay what they are.
+//! Parquet, read row by row. Types are those of the file: single floats, small integers, times with and
+//! without a zone stay what they are.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -46,7 +47,12 @@ impl ParquetFile {
             })?;
             columns.push(ColumnType { name, field_type });
         }
-        Ok(Self { path: path.to_owned(), columns, rows: RowIter::from_file_into(Box::new(reader)), number: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            columns,
+            rows: RowIter::from_file_into(Box::new(reader)),
+            number: 0,
+        })
     }
 }
 
@@ -97,15 +103,16 @@ fn type_of(column: &Type) -> Option<String> {
 
 /// Whether all columns within a nested one can be read.
 fn readable(column: &Type) -> bool {
-    column.is_primitive() || column.get_fields().iter().all(|inner| {
-        if inner.is_primitive() {
-            let info = inner.get_basic_info();
-            !matches!(info.logical_type_ref(), Some(LogicalType::Float16))
-                && info.converted_type() != ConvertedType::INTERVAL
-        } else {
-            readable(inner)
-        }
-    })
+    column.is_primitive()
+        || column.get_fields().iter().all(|inner| {
+            if inner.is_primitive() {
+                let info = inner.get_basic_info();
+                !matches!(info.logical_type_ref(), Some(LogicalType::Float16))
+                    && info.converted_type() != ConvertedType::INTERVAL
+            } else {
+                readable(inner)
+            }
+        })
 }
 
 impl Rows for ParquetFile {
@@ -130,17 +137,23 @@ impl Rows for ParquetFile {
 fn top(field: &Field, field_type: &str) -> std::result::Result<Tree<'static>, Problem> {
     let value = match (field, field_type) {
         // Nanoseconds are plain numbers to the row reader.
-        (Field::Long(nanoseconds), "timestamp") => instant("$timestamp", Seconds::from_nanoseconds(*nanoseconds)),
-        (Field::Long(nanoseconds), "datetime") => instant("$datetime", Seconds::from_nanoseconds(*nanoseconds)),
+        (Field::Long(nanoseconds), "timestamp") => {
+            instant("$timestamp", Seconds::from_nanoseconds(*nanoseconds))
+        }
+        (Field::Long(nanoseconds), "datetime") => {
+            instant("$datetime", Seconds::from_nanoseconds(*nanoseconds))
+        }
         (Field::TimestampMillis(ms), name) => instant(time_name(name), of_parts(*ms, 1_000)?),
         (Field::TimestampMicros(us), name) => instant(time_name(name), of_parts(*us, 1_000_000)?),
         _ => value(field)?,
     };
-    let natural = matches!(field_type, "i64" | "f64" | "bool" | "text" | "list" | "map") && !matches!(value, Tree::Null);
+    let natural = matches!(field_type, "i64" | "f64" | "bool" | "text" | "list" | "map")
+        && !matches!(value, Tree::Null);
     if natural || field_type == "null" {
         return Ok(value);
     }
-    let content = vec![("type".into(), Tree::Text(Cow::Owned(field_type.to_owned()))), ("value".into(), value)];
+    let content =
+        vec![("type".into(), Tree::Text(Cow::Owned(field_type.to_owned()))), ("value".into(), value)];
     Ok(Tree::Object(vec![("$typed".into(), Tree::Object(content))]))
 }
 
@@ -150,7 +163,8 @@ fn time_name(field_type: &str) -> &'static str {
 
 fn of_parts(number: i64, parts: i64) -> std::result::Result<Seconds, Problem> {
     let nanoseconds = number.rem_euclid(parts) * (1_000_000_000 / parts);
-    Seconds::new(number.div_euclid(parts), nanoseconds as u32).map_err(|error| Problem::new(error.to_string()))
+    Seconds::new(number.div_euclid(parts), nanoseconds as u32)
+        .map_err(|error| Problem::new(error.to_string()))
 }
 
 fn instant(name: &'static str, at: Seconds) -> Tree<'static> {
@@ -223,8 +237,10 @@ fn decimal(value: &Decimal) -> std::result::Result<String, Problem> {
         return Err(Problem::new("a decimal of more than 38 digits"));
     }
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-    let mantissa = bytes.iter().fold(if negative { -1i128 } else { 0 }, |all, byte| all << 8 | i128::from(*byte));
-    let mantissa = Integer::new(mantissa).map_err(|_| Problem::new("a decimal whose digits exceed 64 bits"))?;
+    let mantissa =
+        bytes.iter().fold(if negative { -1i128 } else { 0 }, |all, byte| all << 8 | i128::from(*byte));
+    let mantissa =
+        Integer::new(mantissa).map_err(|_| Problem::new("a decimal whose digits exceed 64 bits"))?;
     Ok(json::decimal(-value.scale(), mantissa))
 }
 
@@ -235,4 +251,3 @@ fn time_of_day(nanoseconds: i64) -> String {
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{:02}:{:02}:{:02}{point}{fraction}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
-

@@ -1,5 +1,5 @@
-//! From a row to a record: each column goes where the mapping says, in the order of the columns. Edge: builds the JSON that `record` would read;
-//! whether that is a record is decided there.
+//! From a row to a record: each column goes where the mapping says, in the order of the columns. Edge: builds
+//! the JSON that `record` would read; whether that is a record is decided there.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,8 +8,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use minutebook_record::Integer;
 
-use super::mapping::{Mapping, TimeFormat};
 use super::ColumnType;
+use super::mapping::{Mapping, TimeFormat};
 use crate::failure::{Failure, Result};
 use crate::json::{Members, Problem, Tree};
 
@@ -39,7 +39,13 @@ impl Role {
     pub(crate) fn is_value(&self) -> bool {
         matches!(
             self,
-            Self::Input | Self::Output | Self::Param | Self::Tag | Self::Own | Self::Base | Self::Attribution(_)
+            Self::Input
+                | Self::Output
+                | Self::Param
+                | Self::Tag
+                | Self::Own
+                | Self::Base
+                | Self::Attribution(_)
         )
     }
 
@@ -144,7 +150,10 @@ impl Plan {
             None => Ok(()),
             Some(missing) => {
                 let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-                Err(Failure::input(format!("the file has no column `{missing}`"), format!("its columns are: {}", names.join(", "))))
+                Err(Failure::input(
+                    format!("the file has no column `{missing}`"),
+                    format!("its columns are: {}", names.join(", ")),
+                ))
             }
         }
     }
@@ -168,15 +177,21 @@ impl Plan {
                 Role::Param => params.push((name, untyped(value))),
                 Role::Tag => tags.push((name, untyped(value))),
                 Role::Own => own.push((name, value)),
-                Role::Attribution(feature) => attributions.push((Cow::Owned(feature), number(untyped(value)))),
+                Role::Attribution(feature) => {
+                    attributions.push((Cow::Owned(feature), number(untyped(value))))
+                }
                 Role::Base => base = number(untyped(value)),
                 Role::Subject => record.push(("subject".into(), text(value).map_err(|e| e.within(&name))?)),
                 Role::Actor => record.push(("actor".into(), text(value).map_err(|e| e.within(&name))?)),
                 Role::Status => record.push(("status".into(), text(value).map_err(|e| e.within(&name))?)),
                 Role::Time => record.push(("time".into(), self.time(value).map_err(|e| e.within(&name))?)),
                 Role::ModelName => model.push(("name".into(), text(value).map_err(|e| e.within(&name))?)),
-                Role::ModelVersion => model.push(("version".into(), text(value).map_err(|e| e.within(&name))?)),
-                Role::ModelArtifact => model.push(("artifact".into(), text(value).map_err(|e| e.within(&name))?)),
+                Role::ModelVersion => {
+                    model.push(("version".into(), text(value).map_err(|e| e.within(&name))?))
+                }
+                Role::ModelArtifact => {
+                    model.push(("artifact".into(), text(value).map_err(|e| e.within(&name))?))
+                }
             }
         }
         let constant = |name: &'static str, value: &Option<String>| {
@@ -188,7 +203,8 @@ impl Plan {
             record.push(("model".into(), Tree::Object(model)));
         }
         if let Some(method) = &self.mapping.explanation_method {
-            let mut explanation: Members<'static> = vec![("method".into(), Tree::Text(Cow::Owned(method.clone())))];
+            let mut explanation: Members<'static> =
+                vec![("method".into(), Tree::Text(Cow::Owned(method.clone())))];
             explanation.extend(constant("space", &self.mapping.explanation_space));
             explanation.push(("base".into(), base));
             explanation.push(("attributions".into(), Tree::Object(std::mem::take(attributions))));
@@ -213,7 +229,11 @@ impl Plan {
 
     fn constant_model(&self) -> Members<'static> {
         let mapping = &self.mapping;
-        let parts = [("name", &mapping.model), ("version", &mapping.model_version), ("artifact", &mapping.model_artifact)];
+        let parts = [
+            ("name", &mapping.model),
+            ("version", &mapping.model_version),
+            ("artifact", &mapping.model_artifact),
+        ];
         let given = parts.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         given.map(|(name, value)| (Cow::Borrowed(name), Tree::Text(Cow::Owned(value)))).collect()
     }
@@ -233,9 +253,8 @@ impl Plan {
         match (format, value) {
             (_, Tree::Null) => Err(Problem::new("the time is missing")),
             (TimeFormat::Text, Tree::Text(text)) => self.text_time(&text),
-            (TimeFormat::Text, _) => {
-                Err(Problem::new("the time is a number").remedy("say with --time-format s, ms, us or ns what it counts"))
-            }
+            (TimeFormat::Text, _) => Err(Problem::new("the time is a number")
+                .remedy("say with --time-format s, ms, us or ns what it counts")),
             (format, Tree::Text(text)) => unix_time(&text, format),
             (format, Tree::Integer(number)) => unix_time(&number.to_string(), format),
             (format, Tree::Float(number)) => unix_time(&number.to_string(), format),
@@ -247,7 +266,10 @@ impl Plan {
         if text.parse::<jiff::Timestamp>().is_ok() {
             return Ok(Tree::Text(Cow::Owned(text.to_owned())));
         }
-        let refused = || Problem::new("not a time with an offset").remedy("for times without one, say their zone with --time-zone");
+        let refused = || {
+            Problem::new("not a time with an offset")
+                .remedy("for times without one, say their zone with --time-zone")
+        };
         let zone = self.zone.as_ref().ok_or_else(refused)?;
         let naive: DateTime = text.parse().map_err(|_| Problem::new("not a time"))?;
         let at = naive.to_zoned(zone.clone()).map_err(|_| Problem::new("the time is out of range"))?;

@@ -75,7 +75,9 @@ impl<'a> Tree<'a> {
             Self::Text(text) => Tree::Text(Cow::Owned(text.into_owned())),
             Self::Array(items) => Tree::Array(items.into_iter().map(Tree::into_owned).collect()),
             Self::Object(members) => {
-                let owned = |(name, value): (Cow<'_, str>, Tree<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
+                let owned = |(name, value): (Cow<'_, str>, Tree<'_>)| {
+                    (Cow::Owned(name.into_owned()), value.into_owned())
+                };
                 Tree::Object(members.into_iter().map(owned).collect())
             }
         }

@@ -1,0 +1,10 @@
+//! The program as people and scripts use it: what it prints, what it leaves behind, what it ends with.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod importing;
+mod obstacles;
+mod program;
+mod proving;
+mod reading;
+mod recording;
