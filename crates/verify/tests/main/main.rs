@@ -1,5 +1,7 @@
 //! The stored formats, as the verifier reads them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod assembled;
 mod formats;
 mod vectors;
