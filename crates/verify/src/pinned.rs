@@ -3,11 +3,9 @@
 use crate::Source;
 use crate::log::CheckedLog;
 use crate::report::Report;
-use crate::trailfile::{Succession, TRAIL_FILE, TrailFile};
+use crate::trailfile::{TRAIL_FILE, TrailFile};
 use crate::verify::CHECKPOINT;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use minutebook_tlog::{Hash, Tile, TileKind, TileReader, TiledTree, TreeSize, VerifierKey};
+use minutebook_tlog::{Hash, Tile, TileKind, TileReader, TiledTree, TreeSize};
 use std::borrow::Cow;
 
 /// A checkpoint of this trail that was seen before.
@@ -30,7 +28,7 @@ pub(crate) fn check_pinned(
     report: &mut Report,
 ) {
     let size = log.head().size;
-    if !is_successor(file, &pinned.log_key) {
+    if !file.follows(&pinned.log_key) {
         report.problem(
             TRAIL_FILE,
             "its signing key is neither the one seen earlier nor named as its successor by it",
@@ -73,7 +71,7 @@ pub(crate) fn check_pinned(
 pub(crate) fn check_succession(file: &TrailFile, report: &mut Report) {
     let mut before: Option<&str> = None;
     for step in &file.succession {
-        if before.is_some_and(|key| key != step.old) || !succession_is_signed(step) {
+        if before.is_some_and(|key| key != step.old) || !step.is_signed() {
             report.problem(
                 TRAIL_FILE,
                 format!("the rotation of the signing key of {} is not signed by both keys", step.at),
@@ -89,30 +87,6 @@ pub(crate) fn check_succession(file: &TrailFile, report: &mut Report) {
             "the present key was not named by the one before: who trusted the old one has no reason to trust it",
         );
     }
-}
-
-/// Whether the present key is `pinned`, or the chain of rotations leads from it to the present key.
-fn is_successor(file: &TrailFile, pinned: &str) -> bool {
-    let mut key = pinned.to_owned();
-    for step in &file.succession {
-        if step.old == key && succession_is_signed(step) {
-            key.clone_from(&step.new);
-        }
-    }
-    key == file.log_key
-}
-
-fn succession_is_signed(step: &Succession) -> bool {
-    let signed = step.signed_bytes();
-    let good = |key: &str, signature: &str| {
-        let (Ok(key), Ok(signature)) = (key.parse::<VerifierKey>(), BASE64.decode(signature)) else {
-            return false;
-        };
-        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, key.public_key())
-            .verify(&signed, &signature)
-            .is_ok()
-    };
-    good(&step.old, &step.old_signature) && good(&step.new, &step.new_signature)
 }
 
 /// Those tiles of today's log that are right, as a tree of any earlier size needs them.

@@ -27,8 +27,13 @@ impl TrailFile {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
-        let before = self.before_rotation().and_then(|before| before.log_key.parse::<VerifierKey>().ok());
-        before.and_then(|key| Checkpoint::open(bytes, &key).ok()).ok_or(error.into())
+        self.open_as_before(bytes).ok_or(error.into())
+    }
+
+    /// Opens a checkpoint with the key before the last rotation.
+    pub(crate) fn open_as_before(&self, bytes: &[u8]) -> Option<(Checkpoint, SignedNote)> {
+        let key = self.before_rotation()?.log_key.parse::<VerifierKey>().ok()?;
+        Checkpoint::open(bytes, &key).ok()
     }
 
     /// The file as it was before the last rotation, when there was one and both keys have signed it.
@@ -36,24 +41,6 @@ impl TrailFile {
         let (last, before) = self.succession.split_last()?;
         (last.is_signed() && last.new == self.log_key)
             .then(|| Self { log_key: last.old.clone(), succession: before.to_vec(), ..self.clone() })
-    }
-
-    /// What is wrong with the chain of signing keys: each rotation is signed by both keys, begins with the key before, and the last one
-    /// ends with the present key.
-    pub fn succession_fault(&self) -> Option<String> {
-        let mut key: Option<&str> = None;
-        for (at, step) in self.succession.iter().enumerate() {
-            let which = at + 1;
-            if key.is_some_and(|key| key != step.old) {
-                return Some(format!("rotation {which} of the signing key does not begin with the key before it"));
-            }
-            if !step.is_signed() {
-                return Some(format!("rotation {which} of the signing key is not signed by both keys"));
-            }
-            key = Some(&step.new);
-        }
-        (key.is_some_and(|key| key != self.log_key))
-            .then(|| "the last rotation does not end with the signing key that is named".to_owned())
     }
 
     /// Whether the present signing key is `earlier`, or the chain of rotations leads from there to it.

@@ -53,9 +53,9 @@ pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
     let listed = source.list();
     let mut names: BTreeSet<String> = BTreeSet::from([TRAIL_FILE.to_owned(), CHECKPOINT.to_owned()]);
     let Some((file, digest)) = read_trail_file(source, &mut report) else { return report };
-    let Some(head) = read_checkpoint(source, &file, options, &mut report) else { return report };
+    let Some((head, signed)) = read_checkpoint(source, &file, options, &mut report) else { return report };
     let (gathered, log) = read_log(source, &file, head, &mut report);
-    check_identity(&file, digest, &gathered, &log, &mut report);
+    check_identity(&file, digest, signed, &gathered, &log, &mut report);
     check_succession(&file, &mut report);
     if let Some(pinned) = &options.pinned {
         check_pinned(source, &file, pinned, &log, &mut report);
@@ -70,17 +70,40 @@ pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
     report
 }
 
+/// Whose signature a checkpoint has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SignedBy {
+    /// The key's that `trail.toml` names.
+    Present,
+    /// That of the key before its last rotation.
+    Before,
+    Nobody,
+}
+
 /// What the log says of the trail's identity against `trail.toml`.
 fn check_identity(
     file: &TrailFile,
     digest: [u8; 32],
+    signed: SignedBy,
     gathered: &Gathered,
     log: &CheckedLog,
     report: &mut Report,
 ) {
     const RESTORE: &str = "do not trust what it says until the right file is restored";
+    let before = || file.before_rotation().map(|before| minutebook_sha256::digest(before.render().as_bytes()));
     match (gathered.trail_digest, gathered.other_trail) {
+        (Some(said), None) if said == digest && signed == SignedBy::Before => report.problem(
+            CHECKPOINT,
+            "it is signed by the key before the last rotation, and the log names the one after",
+            "who signed it had a key that is not the trail's any more: it may have been stolen",
+        ),
         (Some(said), None) if said == digest => {}
+        (Some(said), None) if Some(said) == before() => report.add(
+            Severity::Warning,
+            TRAIL_FILE,
+            "a rotation of the signing key is under way: the log does not name this file yet",
+            "the engine finishes it, at its next start if it was interrupted; should this stay, an older log was put back",
+        ),
         (Some(said), Some(index)) if said == digest => report.problem(
             format!("log entry {index}"),
             "it names another trail",
@@ -150,7 +173,7 @@ fn read_checkpoint(
     file: &TrailFile,
     options: &Options<'_>,
     report: &mut Report,
-) -> Option<TreeHead> {
+) -> Option<(TreeHead, SignedBy)> {
     const MEANS: &str = "nothing in the trail can be proved without its signed checkpoint: restore it, or ask whoever keeps a copy of one";
     let bytes = match source.read(CHECKPOINT) {
         Ok(Some(bytes)) => bytes,
@@ -179,13 +202,16 @@ fn read_checkpoint(
             return None;
         }
     };
-    let (checkpoint, note) = match Checkpoint::open(&bytes, &key) {
-        Ok(opened) => opened,
-        Err(error) => {
-            let means = "it was changed, or is not signed by the key that trail.toml names";
-            report.problem(CHECKPOINT, error.to_string(), means);
-            return unsigned_head(source, &bytes);
-        }
+    let ((checkpoint, note), signed) = match Checkpoint::open(&bytes, &key) {
+        Ok(opened) => (opened, SignedBy::Present),
+        Err(error) => match file.open_as_before(&bytes) {
+            Some(opened) => (opened, SignedBy::Before),
+            None => {
+                let means = "it was changed, or is not signed by the key that trail.toml names";
+                report.problem(CHECKPOINT, error.to_string(), means);
+                return unsigned_head(source, &bytes).map(|head| (head, SignedBy::Nobody));
+            }
+        },
     };
     // Signed notes are written in one form only; bytes that say the same differently were edited.
     if note.to_string().as_bytes() != bytes {
@@ -212,7 +238,7 @@ fn read_checkpoint(
         ),
         None => {}
     }
-    Some(*checkpoint.head())
+    Some((*checkpoint.head(), signed))
 }
 
 /// What a checkpoint says whose signature is wrong, when the stored log is exactly that: then it can still be told what else is wrong, such

@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acknowledgements;
+mod files;
 mod fixture;
+mod keyring;
+mod rotation;
 mod round_trip;
+mod scale;
+mod slots;
 mod tamper;

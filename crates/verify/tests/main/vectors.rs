@@ -15,7 +15,7 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/vectors").join(name)
 }
 
-fn compare(name: &str, vectors: &Json) {
+pub fn compare(name: &str, vectors: &Json) {
     let text = format!("{}\n", serde_json::to_string_pretty(vectors).unwrap());
     if std::env::var_os("MINUTEBOOK_WRITE_VECTORS").is_some() {
         std::fs::write(path(name), &text).unwrap();
