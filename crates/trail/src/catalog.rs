@@ -8,7 +8,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-pub use coverage::CoverageRow;
+pub use coverage::{CoverageRow, Drawn};
 pub use keys::{ClassEpochRow, SubjectRow};
 pub use placing::Placement;
 pub use segments::{Lane, LanePosition, SegmentRow, Stretch};

@@ -2,6 +2,7 @@
 //! spool only when it is told that all is published.
 
 use crate::batch::{Batch, Incoming, ShapePlan};
+use crate::catalog::Drawn;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::own::{self, Losses, LostRange, OwnRecord};
@@ -48,6 +49,8 @@ struct EpochState {
     claimed: HashMap<ClassName, RangeSet>,
     /// Blobs whose record was not read yet: content so far, and where the first frame lies.
     assembling: HashMap<Id, Assembly>,
+    /// What its marks say was drawn: at least so much.
+    drawn: Drawn,
     /// Its account was closed in an earlier run; only its files are left.
     settled: bool,
     stop: Stop,
@@ -153,7 +156,7 @@ impl Drainer {
     }
 
     /// Takes up an epoch, with what is placed of it.
-    pub fn add(&mut self, reader: EpochReader, placed: Vec<(String, RangeSet)>, settled: bool) {
+    pub fn add(&mut self, reader: EpochReader, placed: Vec<(String, RangeSet)>, settled: bool, drawn: Drawn) {
         let claimed = placed
             .into_iter()
             .filter_map(|(class, ranges)| ClassName::new(&class).ok().map(|class| (class, ranges)))
@@ -163,6 +166,7 @@ impl Drainer {
             epoch: reader.epoch().get(),
             claimed,
             assembling: HashMap::new(),
+            drawn,
             settled,
             stop: Stop::CaughtUp,
         };
@@ -228,13 +232,13 @@ impl Drainer {
                 continue;
             }
             let fault = |e| Error::Spool(format!("an epoch's counters: {e}"));
-            let drawn = reader.drawn().map_err(fault)?;
+            let drawn = drawn(state, &reader.drawn().map_err(fault)?);
             let in_flight = reader.in_flight().map_err(fault)?;
             settle(state, &drawn, &in_flight, &mut self.intake.losses);
-            if reader.owner().map_err(fault)? == Owner::Dead {
-                let mut counts: Vec<(String, u64)> =
-                    drawn.iter().map(|(class, last)| (class.to_string(), *last)).collect();
-                counts.sort();
+            // A power loss may keep the word that says closed and take the mark that says so to the log.
+            let closed = reader.owner().map_err(fault)? == Owner::Closed && has_last_mark(state, &drawn);
+            if !closed {
+                let counts = drawn.into_iter().map(|(class, last)| (class.to_string(), last)).collect();
                 own.push(own::abandoned(state.producer, state.epoch, counts, now_ns)?);
             }
             state.settled = true;
@@ -350,6 +354,31 @@ impl Drainer {
     pub fn unreadable(&self) -> &BTreeMap<PathBuf, String> {
         &self.unreadable
     }
+}
+
+/// The last number that is known to have been drawn of each class, in the order of the names. After a power loss the counters may be older than
+/// what was sealed, or than frames behind a gap: every number below one that is known has to be accounted for.
+fn drawn(state: &EpochState, counters: &[(ClassName, u64)]) -> Vec<(ClassName, u64)> {
+    let mut drawn: BTreeMap<String, u64> = state.drawn.clone();
+    let claimed = state
+        .claimed
+        .iter()
+        .map(|(class, ranges)| (class, ranges.ranges().last().map_or(0, |range| range.to)));
+    for (class, last) in counters.iter().map(|(class, last)| (class, *last)).chain(claimed) {
+        let known = drawn.entry(class.to_string()).or_default();
+        *known = last.max(*known);
+    }
+    drawn
+        .into_iter()
+        .filter_map(|(class, last)| ClassName::new(&class).ok().map(|class| (class, last)))
+        .collect()
+}
+
+/// Whether the last number of the class `system`, which is that of the closing mark, has its record.
+fn has_last_mark(state: &EpochState, drawn: &[(ClassName, u64)]) -> bool {
+    let last = drawn.iter().find(|(class, _)| class.as_str() == SYSTEM);
+    last.and_then(|(class, last)| state.claimed.get(class)?.ranges().last().map(|range| (range, last)))
+        .is_some_and(|(range, last)| range.state == State::Kept && range.to == *last)
 }
 
 /// Numbers that an ended epoch drew and that have neither record nor reason are lost: those in flight died with the process, the others were
@@ -495,7 +524,7 @@ impl Intake {
     #[expect(clippy::too_many_arguments, reason = "the parts of one frame")]
     fn take_system(
         &mut self,
-        state: &EpochState,
+        state: &mut EpochState,
         kind: Kind,
         seq: u64,
         id: RecordId,
@@ -522,7 +551,12 @@ impl Intake {
             let mut fields = Vec::new();
             batch.fields(&record, &mut fields);
             let mark = own::mark_of(state.producer, state.epoch, shape.schema(), &fields);
-            Some(mark.ok_or(State::Refused)?)
+            let mark = mark.ok_or(State::Refused)?;
+            for (class, last) in &mark.counts {
+                let known = state.drawn.entry(class.clone()).or_default();
+                *known = (*last).max(*known);
+            }
+            Some(mark)
         } else {
             None
         };

@@ -73,6 +73,13 @@ pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone leaves it with a child that another thread is just starting, until that child runs its program.
+        let _ = self.0.unlock();
+    }
+}
+
 /// An exclusive lock on a file that lasts as long as the value (`flock`).
 #[derive(Debug)]
 pub struct Lock(File);

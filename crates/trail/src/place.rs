@@ -120,7 +120,13 @@ pub(crate) fn signer(name: &str, seed: &Secret) -> Result<Signer> {
 /// # Errors
 /// When the folder holds something else, or cannot be written. Nothing that was there is touched.
 pub async fn init(place: &Place, options: &InitOptions, environment: &Environment) -> Result<TrailFile> {
-    let exists = || Error::TrailExists { folder: place.folder.clone() };
+    let exists = || {
+        // Whoever is told so relies on it, and the attempt that made it may have died, or failed, before this.
+        match durable::sync_folder(&place.folder) {
+            Ok(()) => Error::TrailExists { folder: place.folder.clone() },
+            Err(error) => Error::io("flush the folder", &place.folder, error),
+        }
+    };
     if place.folder.join(TRAIL_FILE).exists() {
         return Err(exists());
     }

@@ -102,8 +102,9 @@ impl Engine {
             let (producer, epoch) = (reader.producer().0, reader.epoch().get());
             let placed = self.catalog.coverage(&producer, epoch).await?;
             let ended = self.catalog.epoch_ended(&producer, epoch).await?;
+            let drawn = self.catalog.drawn(&producer, epoch).await?;
             self.placed.insert((producer, epoch), placed.iter().cloned().collect());
-            drainer.add(reader, placed, ended);
+            drainer.add(reader, placed, ended, drawn);
         }
         let (sender, mut batches) = mpsc::channel::<Batch>(2);
         let environment = self.environment.clone();
@@ -267,6 +268,9 @@ impl Engine {
             placement.subjects.extend(new_subjects);
             placement.blobs.extend(&built.blob_subjects);
             placement.ended.extend(&batch.ended);
+            for mark in descriptor.marks.iter().filter(|mark| mark.producer != self.own_producer) {
+                placement.drawn.insert((mark.producer, mark.epoch), mark.counts.iter().cloned().collect());
+            }
             placement.acts.extend(&batch.acts);
             gone.extend(descriptor.gone.iter().copied());
             entries.push((self.log_size, entry, leaf));

@@ -94,6 +94,14 @@ CREATE TABLE epoch (
     PRIMARY KEY (producer, epoch)
 );
 
+-- The last number of each class as the latest mark in the log says, of an epoch that has not ended: all up to there have to be accounted for.
+CREATE TABLE drawn (
+    producer BLOB NOT NULL,
+    epoch    BIGINT NOT NULL,
+    counts   BLOB NOT NULL,
+    PRIMARY KEY (producer, epoch)
+);
+
 -- Blobs about somebody: what an erasure takes along.
 CREATE TABLE blob (
     subject BIGINT NOT NULL,

@@ -6,6 +6,7 @@ use minutebook_verify::coverage::RangeSet;
 use minutebook_verify::descriptor::{Range, State};
 use minutebook_verify::{Id, leb};
 use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeMap;
 
 /// The account of one (producer, epoch, class) as the catalog keeps it.
 #[derive(Debug, Clone)]
@@ -19,6 +20,9 @@ pub struct CoverageRow {
     /// What is placed.
     pub ranges: RangeSet,
 }
+
+/// The last number drawn of each class.
+pub type Drawn = BTreeMap<String, u64>;
 
 impl Catalog {
     /// What is placed of one epoch, by class.
@@ -66,6 +70,19 @@ impl Catalog {
         Ok(ended == Some(1))
     }
 
+    /// What the marks in the log say was drawn in an epoch that has not ended.
+    pub async fn drawn(&self, producer: &Id, epoch: u64) -> Result<Drawn> {
+        let counts: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT counts FROM drawn WHERE producer = $1 AND epoch = $2")
+                .bind(producer.to_vec())
+                .bind(epoch as i64)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(self.fault())?;
+        let counts = counts.unwrap_or_default();
+        decode_drawn(&counts).ok_or_else(|| self.malformed("a row of what was drawn"))
+    }
+
     fn ranges(&self, bytes: &[u8]) -> Result<RangeSet> {
         decode_ranges(bytes).ok_or_else(|| self.malformed("a coverage row"))
     }
@@ -95,4 +112,25 @@ fn decode_ranges(mut bytes: &[u8]) -> Option<RangeSet> {
         before = to;
     }
     Some(set)
+}
+
+pub(super) fn encode_drawn(drawn: &Drawn) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (class, last) in drawn {
+        leb::write_unsigned(&mut out, class.len() as u64);
+        out.extend_from_slice(class.as_bytes());
+        leb::write_unsigned(&mut out, *last);
+    }
+    out
+}
+
+fn decode_drawn(mut bytes: &[u8]) -> Option<Drawn> {
+    let mut drawn = Drawn::new();
+    while !bytes.is_empty() {
+        let length = usize::try_from(leb::read_unsigned(&mut bytes)?).ok()?;
+        let (class, rest) = bytes.split_at_checked(length)?;
+        bytes = rest;
+        drawn.insert(std::str::from_utf8(class).ok()?.to_owned(), leb::read_unsigned(&mut bytes)?);
+    }
+    Some(drawn)
 }

@@ -1,6 +1,6 @@
 //! The placing transaction: all that becomes true when segments get their places in the log. Edge: writes rows; what they say was decided before.
 
-use super::coverage::{CoverageRow, encode_ranges};
+use super::coverage::{CoverageRow, Drawn, encode_drawn, encode_ranges};
 use super::keys::SubjectRow;
 use super::segments::{IDS, SegmentRow, id_span, timeline_rows};
 use super::{ActRow, Catalog, ROWS_PER_STATEMENT, TRAIL_DIGEST, add_act, set_meta};
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::wrap::WRAPPED_BYTES;
 use minutebook_verify::Id;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that one placing transaction writes.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Placement {
     pub coverage: Vec<CoverageRow>,
     /// Epochs whose account is closed.
     pub ended: Vec<(Id, u64)>,
+    /// What the latest mark of an epoch says was drawn.
+    pub drawn: BTreeMap<(Id, u64), Drawn>,
     /// Acts that have their record now.
     pub acts: Vec<Id>,
     /// Acts that are done with this and need a record.
@@ -129,6 +131,17 @@ impl Catalog {
             .execute(&mut *connection)
             .await?;
         }
+        for ((producer, epoch), drawn) in &placement.drawn {
+            sqlx::query(
+                "INSERT INTO drawn (producer, epoch, counts) VALUES ($1, $2, $3) \
+                 ON CONFLICT (producer, epoch) DO UPDATE SET counts = excluded.counts",
+            )
+            .bind(producer.to_vec())
+            .bind(*epoch as i64)
+            .bind(encode_drawn(drawn))
+            .execute(&mut *connection)
+            .await?;
+        }
         for (producer, epoch) in &placement.ended {
             sqlx::query(
                 "INSERT INTO epoch (producer, epoch, ended) VALUES ($1, $2, 1) \
@@ -138,6 +151,11 @@ impl Catalog {
             .bind(*epoch as i64)
             .execute(&mut *connection)
             .await?;
+            sqlx::query("DELETE FROM drawn WHERE producer = $1 AND epoch = $2")
+                .bind(producer.to_vec())
+                .bind(*epoch as i64)
+                .execute(&mut *connection)
+                .await?;
         }
         for act in &placement.acts {
             sqlx::query("DELETE FROM act WHERE id = $1").bind(act.to_vec()).execute(&mut *connection).await?;
