@@ -2,14 +2,14 @@
 //! whether anything is missing, and each finding with what it means. Edge: says what a report says; finds
 //! nothing itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anstyle::AnsiColor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_verify::coverage::{Account, EpochState};
-use minutebook_verify::{Report, Severity, hex};
+use minutebook_verify::{Finding, Report, Severity, hex};
 use serde_json::{Value as Json, json};
 
 use super::table::{self, Column};
@@ -43,7 +43,7 @@ pub fn report(look: &Look, verification: &Verification<'_>) -> String {
         proved(&mut out, look, verification);
         completeness(&mut out, look, verification);
     }
-    findings(&mut out, look, verification.report);
+    findings(&mut out, look, &verification.report.findings);
     out
 }
 
@@ -51,8 +51,11 @@ fn verdict(out: &mut String, look: &Look, report: &Report) {
     let problems = report.problems();
     let warnings = report.findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
     let line = if problems > 0 {
-        let what = words::counted(problems as u64, "problem", "problems");
-        coloured(AnsiColor::Red, &bold(&format!("{what}: this trail is not as it was sealed.")))
+        // One change can show in several ways; what counts is how many things are not as they were.
+        let problems = report.findings.iter().filter(|finding| finding.severity == Severity::Problem);
+        let places: BTreeSet<&str> = problems.map(|finding| finding.object.as_str()).collect();
+        let places = words::counted(places.len() as u64, "place", "places");
+        coloured(AnsiColor::Red, &bold(&format!("This trail is not as it was sealed: problems in {places}.")))
     } else {
         coloured(AnsiColor::Green, &bold("Everything that is here is as it was sealed."))
     };
@@ -62,7 +65,7 @@ fn verdict(out: &mut String, look: &Look, report: &Report) {
     }
     out.push('\n');
     if problems > 0 {
-        prose(out, "", look.prose_columns(), "Each is named below, with what it means.");
+        prose(out, "", look.prose_columns(), "They are named below, with what they mean.");
     }
 }
 
@@ -320,14 +323,19 @@ fn short_names(accounts: &[Account]) -> BTreeMap<[u8; 16], String> {
     names
 }
 
-fn findings(out: &mut String, look: &Look, report: &Report) {
-    if report.findings.is_empty() {
+/// Appends findings, the worst first; several of one object stand together.
+pub(super) fn findings(out: &mut String, look: &Look, findings: &[Finding]) {
+    if findings.is_empty() {
         return;
     }
     let _ = writeln!(out, "\n{}", bold("Findings"));
-    let mut order: Vec<_> = report.findings.iter().collect();
-    order.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    for finding in order {
+    let mut order: Vec<&Finding> = findings.iter().collect();
+    // Objects stay in the order in which they were met.
+    let first = |finding: &Finding| findings.iter().position(|other| other.object == finding.object);
+    order.sort_by_cached_key(|finding| (std::cmp::Reverse(finding.severity), first(finding)));
+    let same = |a: &&Finding, b: &&Finding| a.severity == b.severity && a.object == b.object;
+    for group in order.chunk_by(same) {
+        let [finding, ..] = group else { continue };
         let colour = match finding.severity {
             Severity::Problem => AnsiColor::Red,
             Severity::Warning => AnsiColor::Yellow,
@@ -336,14 +344,14 @@ fn findings(out: &mut String, look: &Look, report: &Report) {
         let object = words::shown(look, &finding.object);
         let _ = writeln!(out, "  {} {}", coloured(colour, finding.severity.name()), bold(&object));
         let columns = look.prose_columns();
-        prose(out, "    ", columns, &look.plain(&words::printable(&finding.what)));
-        hanging(
-            out,
-            &format!("    {} ", dim("means")),
-            "    ",
-            columns,
-            &look.plain(&words::printable(&finding.means)),
-        );
+        for (place, finding) in group.iter().enumerate() {
+            prose(out, "    ", columns, &look.plain(&words::printable(&finding.what)));
+            let means_the_same = group.get(place + 1).is_some_and(|next| next.means == finding.means);
+            if !means_the_same {
+                let means = look.plain(&words::printable(&finding.means));
+                hanging(out, &format!("    {} ", dim("means")), "    ", columns, &means);
+            }
+        }
     }
 }
 

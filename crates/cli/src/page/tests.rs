@@ -235,6 +235,13 @@ fn a_trail_with_problems() {
         ),
         finding(
             Severity::Problem,
+            "segments/5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a",
+            "the change is here: block 5 does not open",
+            "somebody or something changed what was stored; the log still says what it was, and the rest of \
+             the trail is not affected",
+        ),
+        finding(
+            Severity::Problem,
             "producer c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4 epoch 3",
             "3 of class standard missing: number 7–9",
             "these decisions were numbered, and the trail neither has them nor says why not",

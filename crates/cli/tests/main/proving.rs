@@ -23,7 +23,9 @@ fn one_changed_byte_is_found_and_named() {
     let name = format!("segments/{}", biggest.file_name().unwrap().to_str().unwrap());
     for level in ["0", "1", "2"] {
         let ran = user.run(["verify", "--level", level]).ends(1);
-        ran.prints("this trail is not as it was sealed").prints(&name).prints("its bytes were changed");
+        ran.prints("This trail is not as it was sealed: problems in 1 place")
+            .prints(&name)
+            .prints("its bytes were changed");
     }
     let report = user.run(["verify", "--json"]).ends(1).json().remove(0);
     assert_eq!(report["clean"], json!(false));
@@ -48,6 +50,19 @@ fn a_trail_that_was_rolled_back_is_found_because_it_was_seen() {
     user.run(["verify", "--no-remember"]).ends(0);
     user.run(["verify"]).ends(1).prints("rolled back");
     user.run(["verify"]).ends(1).prints("rolled back");
+}
+
+#[test]
+fn beside_an_engine_at_work_problems_that_last_are_found() {
+    let user = User::with_trail();
+    user.record(&decisions(3));
+    let mut recording = user.start(["record", "--ack", "sealed"]);
+    recording.write(&decisions(1));
+    recording.wait_for_lines(1);
+    user.run(["verify"]).ends(0);
+    user.write("trail/segments/foreign", "x");
+    user.run(["verify"]).ends(1).complains("looking a second time").prints("segments/foreign");
+    recording.finish().ends(0);
 }
 
 #[test]
