@@ -19,7 +19,7 @@ pub use listing::Listing;
 pub use moment::{duration, seconds_utc};
 pub use receipt::{receipt, receipt_record};
 pub use record::record;
-pub use report::{Verification, report, report_json};
+pub use report::{Verification, checkup, finding_json, report, report_json};
 pub use words::{bytes, count, printable};
 
 use anstyle::{AnsiColor, Style};

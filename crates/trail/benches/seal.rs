@@ -161,7 +161,9 @@ fn as_json(n: u64, subjects: Subjects, values: &mut Values) -> String {
     }
     let _ =
         write!(line, r#","outputs":{{"approve":{},"probability":{}}}"#, n.is_multiple_of(3), values.float());
-    line.push_str(r#","explanation":{"method":"shap.TreeExplainer","library":"shap 0.50.0","space":"probability","#);
+    line.push_str(
+        r#","explanation":{"method":"shap.TreeExplainer","library":"shap 0.50.0","space":"probability","#,
+    );
     line.push_str(r#""class":true,"base":0.7,"residual":0.0,"attributions":{"#);
     for k in 0..20 {
         let _ = write!(line, r#""feature_{k}":{}{}"#, values.float() - 0.5, if k == 19 { "}}" } else { "," });

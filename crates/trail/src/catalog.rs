@@ -5,6 +5,7 @@ mod coverage;
 mod keys;
 mod placing;
 mod segments;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 

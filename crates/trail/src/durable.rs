@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -95,9 +96,31 @@ impl Lock {
         }
     }
 
+    /// Whether somebody has the lock. Has it itself, shared with others who look, for as long as it takes to ask.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        let file = File::open(path)?;
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock().map(|()| false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Writes who holds the lock, for a person's eyes.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         self.0.set_len(0)?;
         self.0.write_all(text.as_bytes())
     }
+}
+
+/// Bytes that an ordinary user may still write where `path` lies.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: all zeros are a valid `statvfs`, which holds integers only.
+    let mut room: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends in a zero byte, and the pointer is to a live `statvfs`.
+    if unsafe { libc::statvfs(path.as_ptr(), &raw mut room) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }

@@ -162,6 +162,17 @@ impl Engine {
     }
 }
 
+/// Whom an act erases, and which blobs go with it; `None` when it is no erasure, or malformed.
+pub(crate) fn contents_of(act: &ActRow) -> Option<(u64, Vec<Id>)> {
+    let act = (act.kind == "erasure").then(|| read_act(act).ok()).flatten()?;
+    Some((act.subject, act.blobs))
+}
+
+/// Whom an act erases.
+pub(crate) fn subject_of(act: &ActRow) -> Option<u64> {
+    contents_of(act).map(|(subject, _)| subject)
+}
+
 fn read_act(act: &ActRow) -> Result<ErasureAct> {
     let text = std::str::from_utf8(&act.body).ok().and_then(|text| toml::from_str(text).ok());
     text.ok_or_else(|| {

@@ -240,6 +240,11 @@ impl KeyFolder {
         buckets::keys(self)
     }
 
+    /// The same with their generations, for `doctor`.
+    pub fn bucket_generations(&self) -> Result<HashMap<u16, Vec<(u32, Secret)>>> {
+        buckets::generations(self)
+    }
+
     /// Takes the folder over from a process that may have died in the middle of a change: what is named there is durable afterwards, and half
     /// written files are gone. Only for who holds the trail's lock.
     pub fn settle(&self) -> Result<()> {

@@ -5,6 +5,7 @@ mod acknowledgement;
 mod batch;
 mod build;
 mod catalog;
+mod doctor;
 mod drain;
 mod durable;
 mod engine;
@@ -29,6 +30,7 @@ mod wrap;
 
 pub use acknowledgement::SignedAcknowledgement;
 pub use catalog::CATALOG_FILE;
+pub use doctor::doctor;
 pub use drain::{DrainReport, SYSTEM};
 pub use engine::Engine;
 pub use environment::Environment;

@@ -124,6 +124,10 @@ impl Acknowledgement {
     /// # Errors
     /// The first thing that does not hold.
     pub fn verify(bytes: &[u8], signature: &[u8], key: &VerifierKey) -> Result<Self, AcknowledgementError> {
-        if signed_by(key, bytes, signature) { Self::decode(bytes) } else { Err(AcknowledgementError::Signature) }
+        if signed_by(key, bytes, signature) {
+            Self::decode(bytes)
+        } else {
+            Err(AcknowledgementError::Signature)
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::descriptor::{Descriptor, Id, Range, Ranges, State};
 use crate::keys::{Cipher, Keys, Secret, SubjectKey, segment_key, subjects_key};
-use crate::said::{Said, erased_subjects};
+use crate::said::Said;
 use crate::section;
 use crate::segment::{
     Audit, Body, Entry, Head, Layout, SectionName, SegmentError, audit_associated, block_associated, body,
@@ -24,7 +24,7 @@ pub enum Level {
     Content,
 }
 
-pub use crate::said::{NamedBlob, blob_id, event_time};
+pub use crate::said::{NamedBlob, blob_id, erased_subjects, event_time};
 
 /// Something wrong with a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -136,7 +136,7 @@ fn mark_of(header: &Header, schema: &Schema, fields: &[&[u8]]) -> Option<Mark> {
 }
 
 /// The subject numbers that an `erasure` record names.
-pub(crate) fn erased_subjects(schema: &Schema, fields: &[&[u8]]) -> Vec<u64> {
+pub fn erased_subjects(schema: &Schema, fields: &[&[u8]]) -> Vec<u64> {
     list(schema, fields, "subjects", &|reader| reader.unsigned().ok())
 }
 

@@ -39,8 +39,11 @@ impl TrailFile {
     /// The file as it was before the last rotation, when there was one and both keys have signed it.
     pub fn before_rotation(&self) -> Option<Self> {
         let (last, before) = self.succession.split_last()?;
-        (last.is_signed() && last.new == self.log_key)
-            .then(|| Self { log_key: last.old.clone(), succession: before.to_vec(), ..self.clone() })
+        (last.is_signed() && last.new == self.log_key).then(|| Self {
+            log_key: last.old.clone(),
+            succession: before.to_vec(),
+            ..self.clone()
+        })
     }
 
     /// Whether the present signing key is `earlier`, or the chain of rotations leads from there to it.

@@ -90,7 +90,8 @@ fn check_identity(
     report: &mut Report,
 ) {
     const RESTORE: &str = "do not trust what it says until the right file is restored";
-    let before = || file.before_rotation().map(|before| minutebook_sha256::digest(before.render().as_bytes()));
+    let before =
+        || file.before_rotation().map(|before| minutebook_sha256::digest(before.render().as_bytes()));
     match (gathered.trail_digest, gathered.other_trail) {
         (Some(said), None) if said == digest && signed == SignedBy::Before => report.problem(
             CHECKPOINT,

@@ -1,38 +1,43 @@
 //! `minutebook doctor`: whether the trail can be used, and what waits.
 
 use clap::Args;
-use minutebook_trail::Reader;
+use minutebook_verify::{Finding, Severity};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::options::Options;
 use crate::page;
 
-/// Look whether the trail can be used: keys, catalog, log.
+/// Look whether the trail can be used: folder, keys, lock, spool, catalog, log.
+///
+/// It changes nothing and works beside an engine. Whether the evidence itself is what it was is said by `verify`.
 #[derive(Debug, Args)]
 #[command(display_order = 12)]
 pub(super) struct Doctor {
-    /// Compare the catalog with everything that is stored.
+    /// Compare every row of the catalog with the evidence, which reads the whole trail.
     #[arg(long)]
     deep: bool,
 }
 
 impl Doctor {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
-        let (segments, records, size) = runtime.block_on(async {
-            let reader = Reader::open(&options.place()).await?;
-            let (segments, records) = reader.totals().await?;
-            let (checkpoint, _) = reader.checkpoint().await?;
-            Ok::<_, Failure>((segments, records, checkpoint.size().get()))
-        })?;
-        let _ = self.deep;
-        let mut out = options.terminal().out();
+        let findings = runtime.block_on(minutebook_trail::doctor(&options.place(), self.deep))?;
+        let is_problem = |finding: &&Finding| finding.severity == Severity::Problem;
+        let problems = findings.iter().filter(is_problem).count();
+        let terminal = options.terminal();
+        let mut out = terminal.out();
         if options.json {
-            out.json(&json!({ "problems": 0, "segments": segments, "records": records, "log_size": size }))?;
+            out.json(&json!({
+                "clean": problems == 0,
+                "problems": problems,
+                "deep": self.deep,
+                "findings": findings.iter().map(page::finding_json).collect::<Vec<_>>(),
+            }))?;
         } else {
-            out.line(&format!("{} records in {} segments", page::count(records), page::count(segments)))?;
+            out.text(&page::checkup(&terminal.look(), &findings, self.deep))?;
         }
-        out.flush()
+        out.flush()?;
+        if problems == 0 { Ok(()) } else { Err(Failure::Said(Exit::Problems)) }
     }
 }

@@ -323,6 +323,29 @@ fn short_names(accounts: &[Account]) -> BTreeMap<[u8; 16], String> {
     names
 }
 
+/// The page of a look over a trail.
+pub fn checkup(look: &Look, found: &[Finding], deep: bool) -> String {
+    let problems = found.iter().filter(|finding| finding.severity == Severity::Problem);
+    let places: BTreeSet<&str> = problems.map(|finding| finding.object.as_str()).collect();
+    let mut out = if places.is_empty() {
+        coloured(AnsiColor::Green, &bold("This trail can be used."))
+    } else {
+        let places = words::counted(places.len() as u64, "place", "places");
+        coloured(AnsiColor::Red, &bold(&format!("Something is wrong with this trail: problems in {places}.")))
+    };
+    out.push('\n');
+    if !deep && places.is_empty() {
+        prose(
+            &mut out,
+            "",
+            look.prose_columns(),
+            "--deep compares the catalog with everything that is stored.",
+        );
+    }
+    findings(&mut out, look, found);
+    out
+}
+
 /// Appends findings, the worst first; several of one object stand together.
 pub(super) fn findings(out: &mut String, look: &Look, findings: &[Finding]) {
     if findings.is_empty() {
@@ -355,6 +378,16 @@ pub(super) fn findings(out: &mut String, look: &Look, findings: &[Finding]) {
     }
 }
 
+/// A finding for programs.
+pub fn finding_json(finding: &Finding) -> Json {
+    json!({
+        "severity": finding.severity.name(),
+        "object": finding.object,
+        "what": finding.what,
+        "means": finding.means,
+    })
+}
+
 /// The same for programs.
 pub fn report_json(verification: &Verification<'_>) -> Json {
     let report = verification.report;
@@ -379,14 +412,7 @@ pub fn report_json(verification: &Verification<'_>) -> Json {
             "last_mark": (account.last_mark > 0).then_some(account.last_mark),
         })
     });
-    let findings = report.findings.iter().map(|finding| {
-        json!({
-            "severity": finding.severity.name(),
-            "object": finding.object,
-            "what": finding.what,
-            "means": finding.means,
-        })
-    });
+    let findings = report.findings.iter().map(finding_json);
     json!({
         "clean": report.is_clean(),
         "problems": report.problems(),

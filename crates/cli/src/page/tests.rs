@@ -255,6 +255,16 @@ fn a_trail_with_problems() {
 }
 
 #[test]
+fn a_checkup() {
+    check("doctor-well.txt", &checkup(&look(100), &[], false));
+    let found = [
+        finding(Severity::Note, "spool/record", "2 records wait to be sealed", "run `minutebook seal`"),
+        finding(Severity::Problem, "catalog.db", "it is missing", "restore its newest backup"),
+    ];
+    check("doctor-problems.txt", &checkup(&look(100), &found, true));
+}
+
+#[test]
 fn nothing_to_read() {
     let found = Report {
         findings: vec![finding(Severity::Problem, "trail.toml", "it is missing", "restore it")],

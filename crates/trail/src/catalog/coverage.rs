@@ -39,25 +39,6 @@ impl Catalog {
         rows.iter().map(row).collect()
     }
 
-    /// All of it, for `doctor`.
-    pub async fn all_coverage(&self) -> Result<Vec<CoverageRow>> {
-        let rows = sqlx::query(
-            "SELECT producer, epoch, class, ranges FROM coverage ORDER BY producer, epoch, class",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(self.fault())?;
-        let row = |row: &SqliteRow| {
-            Ok(CoverageRow {
-                producer: self.id(row, "producer")?,
-                epoch: self.get::<i64>(row, "epoch")? as u64,
-                class: self.get(row, "class")?,
-                ranges: self.ranges(&self.get::<Vec<u8>>(row, "ranges")?)?,
-            })
-        };
-        rows.iter().map(row).collect()
-    }
-
     /// Whether an epoch's account was closed.
     pub async fn epoch_ended(&self, producer: &Id, epoch: u64) -> Result<bool> {
         let ended: Option<i64> =
@@ -100,7 +81,7 @@ pub(super) fn encode_ranges(set: &RangeSet) -> Vec<u8> {
     out
 }
 
-fn decode_ranges(mut bytes: &[u8]) -> Option<RangeSet> {
+pub(super) fn decode_ranges(mut bytes: &[u8]) -> Option<RangeSet> {
     let mut set = RangeSet::default();
     let mut before = 0u64;
     while let Some((&state, rest)) = bytes.split_first() {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use minutebook_record::Kind;
 use minutebook_verify::Id;
 use sqlx::sqlite::SqliteRow;
+#[cfg(test)]
 use sqlx::{QueryBuilder, Sqlite};
 
 /// A place in the catalog that a read gives back.
@@ -173,7 +174,8 @@ impl Catalog {
     }
 
     /// Segments whose rows in `timeline` and `span` are not those that follow from them, and rows there that belong to none: places in the
-    /// log. Reads all rows: for `doctor`.
+    /// log. Reads all rows.
+    #[cfg(test)]
     pub async fn lost_from_timeline(&self) -> Result<Vec<u64>> {
         let mut wrong = Vec::new();
         let mut next = 0;

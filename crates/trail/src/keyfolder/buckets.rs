@@ -63,6 +63,12 @@ impl std::fmt::Debug for Buckets {
 
 /// All keys that there are in `folder`, for reading only.
 pub(super) fn keys(folder: &KeyFolder) -> Result<HashMap<u16, Vec<Secret>>> {
+    let all = generations(folder)?.into_iter();
+    Ok(all.map(|(bucket, keys)| (bucket, keys.into_iter().map(|(_, key)| key).collect())).collect())
+}
+
+/// The same with their generations.
+pub(super) fn generations(folder: &KeyFolder) -> Result<HashMap<u16, Vec<(u32, Secret)>>> {
     let path = folder.path.join(BUCKETS_FILE);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -70,8 +76,9 @@ pub(super) fn keys(folder: &KeyFolder) -> Result<HashMap<u16, Vec<Secret>>> {
         Err(error) => return Err(Error::io("open the bucket keys", &path, error)),
     };
     let slots = read(folder, &file, &path)?;
-    let keys =
-        |slot: [Half; 2]| slot.iter().filter_map(Half::key).map(|key| key.key.clone()).collect::<Vec<_>>();
+    let keys = |slot: [Half; 2]| -> Vec<(u32, Secret)> {
+        slot.iter().filter_map(Half::key).map(|key| (key.generation, key.key.clone())).collect()
+    };
     Ok((0..)
         .zip(slots)
         .map(|(bucket, slot)| (bucket, keys(slot)))

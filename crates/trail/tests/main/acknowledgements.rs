@@ -16,7 +16,8 @@ async fn records_are_acknowledged_by_the_key_that_the_trail_names() {
     let key: VerifierKey = file.acknowledgement_key.parse().unwrap();
     let log_key: VerifierKey = file.log_key.parse().unwrap();
 
-    let handed = engine.acknowledge(AcknowledgedLevel::Process, ids.iter().map(|id| (*id, None)).collect()).unwrap();
+    let handed =
+        engine.acknowledge(AcknowledgedLevel::Process, ids.iter().map(|id| (*id, None)).collect()).unwrap();
     let said = Acknowledgement::verify(&handed.bytes, &handed.signature, &key).unwrap();
     assert_eq!((said.trail, said.level, said.records[1].0), (file.id, AcknowledgedLevel::Process, ids[1]));
     assert!(Acknowledgement::verify(&handed.bytes, &handed.signature, &log_key).is_err());

@@ -18,7 +18,9 @@ impl Fixture {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new(folder.path().join("trail")).with_keys(folder.path().join("keys"));
-        init(&place, &InitOptions { name: Some("trail.test/one".into()) }, &Environment::default()).await.unwrap();
+        init(&place, &InitOptions { name: Some("trail.test/one".into()) }, &Environment::default())
+            .await
+            .unwrap();
         Self { folder, place }
     }
 
@@ -75,7 +77,10 @@ pub async fn verify_place(place: &Place, pinned: Option<Pinned>) -> Report {
             None => &minutebook_verify::keys::NoKeys,
         };
         let progress = |_, _| {};
-        verify(&source, &Options { keys, pinned, policy: None, in_progress: Vec::new(), threads: 2, progress: &progress })
+        verify(
+            &source,
+            &Options { keys, pinned, policy: None, in_progress: Vec::new(), threads: 2, progress: &progress },
+        )
     })
     .await
     .unwrap()
@@ -84,7 +89,8 @@ pub async fn verify_place(place: &Place, pinned: Option<Pinned>) -> Report {
 pub fn producer(place: &Place, name: &str) -> Producer {
     let file = place.trail_file().unwrap();
     let intake = IntakePublicKey::from_bytes(file.intake_key);
-    let options = ProducerOptions { part_bytes: 1 << 20, ..ProducerOptions::new(place.spool(), file.id, intake, name) };
+    let options =
+        ProducerOptions { part_bytes: 1 << 20, ..ProducerOptions::new(place.spool(), file.id, intake, name) };
     Producer::open(options).unwrap()
 }
 

@@ -138,7 +138,8 @@ impl Keyring {
         }
         for (number, _, Wrapped { purpose, id, bytes }) in subjects {
             // Under any bucket's key: what the row says of its bucket need not be so.
-            let opened = self.buckets.iter().find_map(|(.., key)| unwrap(key, &self.trail, purpose, &id, &bytes));
+            let opened =
+                self.buckets.iter().find_map(|(.., key)| unwrap(key, &self.trail, purpose, &id, &bytes));
             match opened {
                 Some(key) => self.subjects.push((number, id.try_into().unwrap(), key)),
                 None => self.closed += 1,

@@ -4,6 +4,7 @@
 
 mod acknowledgements;
 mod crash;
+mod doctor;
 mod files;
 mod fixture;
 mod keyring;

@@ -24,7 +24,10 @@ async fn with_records() -> (Fixture, Vec<RecordId>) {
     for n in 0..30 {
         let subject = format!("person {}", n % 5);
         let subjects = if n % 3 == 0 { vec![] } else { vec![subject.as_str()] };
-        ids.push(record(&producer, &Given { subjects, class: if n % 2 == 0 { "long" } else { "standard" }, ..Given::default() }));
+        ids.push(record(
+            &producer,
+            &Given { subjects, class: if n % 2 == 0 { "long" } else { "standard" }, ..Given::default() },
+        ));
     }
     producer.close().unwrap();
     fixture.seal().await;
@@ -100,7 +103,9 @@ async fn an_old_key_encryption_key_opens_nothing_any_more() {
     assert_eq!(new.closed, 0);
     assert_eq!(opened_by(&fixture, &old).await, 0);
     let after = files(&fixture.place.folder);
-    for (name, bytes) in before.iter().filter(|(name, _)| name.starts_with("segments/") || *name == "trail.toml") {
+    for (name, bytes) in
+        before.iter().filter(|(name, _)| name.starts_with("segments/") || *name == "trail.toml")
+    {
         assert!(after[name] == *bytes, "{name} was changed");
     }
     assert_eq!(policies(&fixture).await, [("key-encryption key rotated".to_owned(), id)]);
@@ -126,9 +131,11 @@ async fn an_interrupted_rotation_of_the_key_encryption_key_is_finished() {
     let new_key = read(&new_keys).split_off(read(&new_keys).find("[[key-encryption]]").unwrap());
     let both = format!("{}\n{new_key}", read(&old_keys));
 
-    for (step, trail_then, buckets_then) in
-        [("key file", &old_trail, &old_keys), ("catalog", &new_trail, &old_keys), ("buckets", &new_trail, &new_keys)]
-    {
+    for (step, trail_then, buckets_then) in [
+        ("key file", &old_trail, &old_keys),
+        ("catalog", &new_trail, &old_keys),
+        ("buckets", &new_trail, &new_keys),
+    ] {
         restore(trail_then, &trail);
         restore(buckets_then, &keys);
         std::fs::write(keys.join("keys.toml"), &both).unwrap();
@@ -138,7 +145,11 @@ async fn an_interrupted_rotation_of_the_key_encryption_key_is_finished() {
         check_all(&fixture, &ids).await;
         assert!(!keys.join("buckets.new").exists() && !keys.join("keys.toml.new").exists());
         let ring = Keyring::read(&keys, &trail).await;
-        assert_eq!(ring.key_encryption.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&id], "after the {step}");
+        assert_eq!(
+            ring.key_encryption.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+            [&id],
+            "after the {step}"
+        );
         assert_eq!(ring.closed, 0, "after the {step}");
         // Once is told once; what the copy of the finished trail has told already is told again by the later steps.
         assert!(!policies(&fixture).await.is_empty(), "after the {step}");
@@ -225,7 +236,8 @@ async fn a_broken_chain_of_signing_keys_is_refused() {
         edit(&mut edited);
         std::fs::write(fixture.path("trail.toml"), edited.render()).unwrap();
         let report = fixture.verify_with(Some(first.clone())).await;
-        let refused = report.findings.iter().any(|finding| finding.what.contains("neither the one seen earlier"));
+        let refused =
+            report.findings.iter().any(|finding| finding.what.contains("neither the one seen earlier"));
         assert!(refused && !report.continues_earlier, "{what}: {:#?}", report.findings);
     }
 }
@@ -242,13 +254,15 @@ async fn a_key_that_was_replaced_signs_no_checkpoint() {
     let forged = checkpoint.sign(&signer).unwrap();
     std::fs::write(fixture.path("log/checkpoint"), forged.to_string()).unwrap();
     let report = fixture.verify().await;
-    let found = report.findings.iter().find(|finding| finding.what.contains("the key before the last rotation"));
+    let found =
+        report.findings.iter().find(|finding| finding.what.contains("the key before the last rotation"));
     assert_eq!(found.unwrap().object, "log/checkpoint", "{:#?}", report.findings);
     assert!(!report.is_clean());
 }
 
 fn seeds(keys: &Path) -> (String, Option<String>) {
-    let file: toml::Value = toml::from_str(&std::fs::read_to_string(keys.join("keys.toml")).unwrap()).unwrap();
+    let file: toml::Value =
+        toml::from_str(&std::fs::read_to_string(keys.join("keys.toml")).unwrap()).unwrap();
     let seed = |name: &str| file.get(name).map(|table| table["seed"].as_str().unwrap().to_owned());
     (seed("signing").unwrap(), seed("next-signing"))
 }

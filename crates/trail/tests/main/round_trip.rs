@@ -77,7 +77,8 @@ async fn several_rounds_continue_one_log() {
 async fn a_receipt_opens_with_the_policy_alone() {
     let fixture = Fixture::new().await;
     let producer = fixture.producer("web");
-    let ids: Vec<_> = (0..20).map(|_| record(&producer, &Given { subjects: vec!["a"], ..Given::default() })).collect();
+    let ids: Vec<_> =
+        (0..20).map(|_| record(&producer, &Given { subjects: vec!["a"], ..Given::default() })).collect();
     fixture.seal().await;
     let reader = fixture.reader().await;
     let policy = minutebook_tlog::Policy::parse(reader.policy().as_bytes()).unwrap();
@@ -104,13 +105,16 @@ async fn what_is_about_a_decision_is_under_its_subjects_key() {
     let fixture = Fixture::new().await;
     let producer = fixture.producer("web");
     let decision = record(&producer, &Given { subjects: vec!["ann"], ..Given::default() });
-    let same_batch = record(&producer, &Given { kind: Kind::Outcome, links: vec![decision], ..Given::default() });
+    let same_batch =
+        record(&producer, &Given { kind: Kind::Outcome, links: vec![decision], ..Given::default() });
     fixture.seal().await;
     let later = record(&producer, &Given { kind: Kind::Review, links: vec![decision], ..Given::default() });
     fixture.seal().await;
     let reader = fixture.reader().await;
     for id in [decision, same_batch, later] {
-        let Content::Readable { subjects, .. } = reader.get(&id).await.unwrap().content else { panic!("{id}") };
+        let Content::Readable { subjects, .. } = reader.get(&id).await.unwrap().content else {
+            panic!("{id}")
+        };
         assert_eq!(subjects, [1], "{id}");
     }
 }
@@ -150,7 +154,8 @@ async fn records_that_repeat_an_id_are_refused_and_told() {
     let fixture = Fixture::new().await;
     let file = fixture.place.trail_file().unwrap();
     let intake = minutebook_capture::IntakePublicKey::from_bytes(file.intake_key);
-    let mut options = minutebook_capture::ProducerOptions::new(fixture.place.spool(), file.id, intake, "same");
+    let mut options =
+        minutebook_capture::ProducerOptions::new(fixture.place.spool(), file.id, intake, "same");
     options.random = std::sync::Arc::new(SameBytes);
     let producer = minutebook_capture::Producer::open(options).unwrap();
     let mut ids: Vec<_> = (0..2_000).map(|_| record(&producer, &Given::default())).collect();

@@ -34,7 +34,8 @@ async fn add_segments(fixture: &Fixture) {
              SELECT {kind}, iif(i % 100 = 0, 47, 30), first, first + length, place FROM n"
         )
     };
-    let spans = "INSERT OR IGNORE INTO span VALUES (-1, 10), (0, 30), (2, 30), (3, 30), (0, 47), (2, 47), (3, 47)";
+    let spans =
+        "INSERT OR IGNORE INTO span VALUES (-1, 10), (0, 30), (2, 30), (3, 30), (0, 47), (2, 47), (3, 47)";
     let mut transaction = connection.begin().await.unwrap();
     for statement in [rows, segments, timeline(0), timeline(2), timeline(3), spans.to_owned()] {
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *transaction).await.unwrap();
@@ -95,7 +96,8 @@ async fn a_million_segments_are_no_scan() {
     // A window in the middle: the rows have no objects, so the error names the one that was opened.
     let middle = 1_000_000_000_000_000_000 + 500_000 * 1_000_000_000;
     let window = Filter { from_ns: middle + 1, to_ns: middle + 2, oldest_first: true, ..Filter::default() };
-    let opened = timed("a window in the middle", reader.list(&window, &mut |_| ControlFlow::Continue(()))).await;
+    let opened =
+        timed("a window in the middle", reader.list(&window, &mut |_| ControlFlow::Continue(()))).await;
     assert!(opened.unwrap_err().to_string().contains("is missing"));
     let (all, mut none) = (Filter::default(), |_| panic!("nothing is there"));
     let next = timed("following from the end", reader.since(20_000_000, &all, &mut none)).await;
@@ -126,10 +128,12 @@ async fn segments_that_overlap_are_listed_in_order() {
                 1 => round * 50 + draw(60) as i64,
                 _ => 400 + draw(3) as i64,
             };
-            let (kind, class) = if n % 4 == 0 { (Kind::Outcome, "long") } else { (Kind::Decision, "standard") };
+            let (kind, class) =
+                if n % 4 == 0 { (Kind::Outcome, "long") } else { (Kind::Decision, "standard") };
             let name = format!("{round}-{n}");
             let slots = Slots::new(kind).event(&event(time, Vec::new())).text(&["inputs", "name"], &name);
-            let slots = slots.with(&["inputs", "filler"], FieldType::Text, encode(&Value::Text("x".repeat(500))));
+            let slots =
+                slots.with(&["inputs", "filler"], FieldType::Text, encode(&Value::Text("x".repeat(500))));
             let id = Slots { class, ..slots }.hand_over(&producer);
             given.push((time, id, kind, name));
         }
@@ -188,7 +192,11 @@ async fn a_trail_is_followed_by_whoever_stays() {
             fixture.seal().await;
         }
         let mut each = |record: StoredRecord| {
-            assert!(matches!(record.content, Content::Readable { .. }), "round {round}: {:?}", record.content);
+            assert!(
+                matches!(record.content, Content::Readable { .. }),
+                "round {round}: {:?}",
+                record.content
+            );
             seen.push(record);
             ControlFlow::Continue(())
         };

@@ -45,7 +45,10 @@ fn acknowledgement_vectors() {
         }));
     }
     let trail = hex(&[0xab; 16]);
-    compare("acknowledgement.json", &json!({ "trail": trail, "key": verifier.to_string(), "acknowledgements": cases }));
+    compare(
+        "acknowledgement.json",
+        &json!({ "trail": trail, "key": verifier.to_string(), "acknowledgements": cases }),
+    );
 }
 
 #[test]
@@ -59,7 +62,11 @@ fn what_was_not_signed_so_is_refused() {
     for at in 0..good.len() {
         let mut changed = good.clone();
         changed[at] ^= 1;
-        assert_eq!(refused(&changed, signature.as_ref(), &verifier), AcknowledgementError::Signature, "byte {at}");
+        assert_eq!(
+            refused(&changed, signature.as_ref(), &verifier),
+            AcknowledgementError::Signature,
+            "byte {at}"
+        );
     }
     assert_eq!(refused(&good, signature.as_ref(), &key(6).1), AcknowledgementError::Signature);
     assert_eq!(refused(&good, &signature.as_ref()[..63], &verifier), AcknowledgementError::Signature);
