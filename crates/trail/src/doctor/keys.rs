@@ -141,8 +141,8 @@ pub(super) fn check_rows(
 
 /// The key of each bucket that has a row.
 fn check_buckets(tables: &Tables, keys: &KeyFolder, findings: &mut Findings) -> HashMap<u16, Cipher> {
-    const OF_ANOTHER_TIME: &str =
-        "catalog and key folder are of different times, such as after one of them was restored from a backup: use the newest of both";
+    const OF_ANOTHER_TIME: &str = "catalog and key folder are of different times, such as after one of them was restored from a \
+                                   backup: use the newest of both";
     let mut ciphers = HashMap::new();
     let Ok(stored) = keys.bucket_generations() else { return ciphers };
     let mut with_row = HashSet::new();

@@ -294,11 +294,15 @@ async fn what_is_wrong_around_the_trail_is_told() {
     let fixture = trail().await;
     let keys = fixture.place.keys.clone().unwrap();
     let web = fixture.path("spool/web");
-    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let name = |path: &Path| path.display().to_string();
     let is_told = async |object: &str, what: &str| {
         let told = told(&fixture).await;
-        assert!(told.iter().any(|(of, found)| of == object && found.contains(what)), "{object}: {what}: {told:?}");
+        assert!(
+            told.iter().any(|(of, found)| of == object && found.contains(what)),
+            "{object}: {what}: {told:?}"
+        );
         assert_eq!(told.len(), 1, "{told:?}");
     };
     assert_eq!(told(&fixture).await, []);
@@ -346,15 +350,22 @@ async fn a_damaged_database_is_told() {
     sql(&catalog, "PRAGMA wal_checkpoint(TRUNCATE)");
     let sound = std::fs::read(&catalog).unwrap();
     // The page that the table of coverage begins with.
-    let page: usize = sql(&catalog, "SELECT rootpage FROM sqlite_master WHERE name = 'coverage'").trim().parse().unwrap();
+    let page: usize =
+        sql(&catalog, "SELECT rootpage FROM sqlite_master WHERE name = 'coverage'").trim().parse().unwrap();
     let mut damaged = sound.clone();
     damaged[(page - 1) * 4096..page * 4096].fill(0x5a);
     std::fs::write(&catalog, &damaged).unwrap();
     let findings = doctor(&fixture.place, true).await.unwrap();
     let objects: Vec<&str> = problems(&findings).iter().map(|finding| finding.object.as_str()).collect();
-    assert!(objects.contains(&"catalog.db") && objects.contains(&"catalog.db, table coverage"), "{findings:#?}");
+    assert!(
+        objects.contains(&"catalog.db") && objects.contains(&"catalog.db, table coverage"),
+        "{findings:#?}"
+    );
     std::fs::write(&catalog, &sound).unwrap();
     sql(&catalog, "CREATE TRIGGER nosy AFTER INSERT ON subject BEGIN DELETE FROM act; END");
     let findings = doctor(&fixture.place, true).await.unwrap();
-    assert!(problems(&findings).iter().any(|finding| finding.object == "catalog.db, table nosy"), "{findings:#?}");
+    assert!(
+        problems(&findings).iter().any(|finding| finding.object == "catalog.db, table nosy"),
+        "{findings:#?}"
+    );
 }
