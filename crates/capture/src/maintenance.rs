@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::fork::ForkGuard;
 use crate::limits::{IDLE_HEARTBEATS, MAINTENANCE_PERIOD};
 use crate::mark::Mark;
+use crate::part_file::REQUEST;
+use crate::reader::request;
 use crate::run::Run;
 use crate::sys;
 
@@ -39,11 +41,22 @@ fn work(run: &Weak<Run>, guard: &ForkGuard) {
 
 fn round(run: &Run, heart: &mut Heart, guard: &ForkGuard) {
     run.current.load().prefault_ahead();
+    end_part_on_request(run);
     run.prepare_next();
     run.timeline.check(&*run.settings.clock);
     if heart.is_due(run) {
         // There may be no room, which whoever hands a record over is told.
         let _ = run.hand_over_mark(Mark::Alive, &guard.seed());
+    }
+}
+
+/// Ends the current part when the engine asks for it: whoever writes next goes on in another.
+fn end_part_on_request(run: &Run) {
+    let part = run.current.load();
+    let asked = std::fs::read_to_string(run.folder().join(REQUEST));
+    if asked.is_ok_and(|text| text == request(run.number().get(), part.number)) {
+        // A failed write poisons and is told to whoever comes next.
+        let _ = run.written(part.end());
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) enum FileName {
     Lock,
     Epoch(Epoch),
     Part(Epoch, u32),
+    /// The engine's request to end a part.
+    Request,
     /// Made under another name first, and left by a crash.
     Temporary(Option<Epoch>),
 }
@@ -89,6 +91,7 @@ impl FileName {
         match name {
             PRODUCER => return Some(Self::Producer),
             LOCK => return Some(Self::Lock),
+            REQUEST => return Some(Self::Request),
             PRODUCER_TEMPORARY => return Some(Self::Temporary(None)),
             _ => {}
         }
@@ -110,6 +113,7 @@ impl FileName {
 
 pub(crate) const PRODUCER: &str = "producer";
 pub(crate) const LOCK: &str = "lock";
+pub(crate) const REQUEST: &str = "end-part";
 pub(crate) const PRODUCER_TEMPORARY: &str = "producer.tmp";
 pub(crate) const TEMPORARY: &str = ".tmp";
 

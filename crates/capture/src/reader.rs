@@ -2,8 +2,11 @@
 //! the engine, in another process or in the producer's own; reads files with `pread`, never through a mapping.
 
 mod batch;
+mod ending;
 mod free;
 mod part;
+
+pub(crate) use ending::request;
 
 use std::fs::{self, File};
 use std::io;
@@ -77,7 +80,7 @@ fn list_folder(name: &str, folder: &Path, listing: &mut Listing) -> io::Result<(
                 listing.epochs.push(EpochFile { name: name.to_owned(), epoch, path });
             }
             Some(FileName::Part(epoch, _)) => parts.push((epoch, path)),
-            Some(FileName::Producer | FileName::Lock | FileName::Temporary(_)) => {}
+            Some(FileName::Producer | FileName::Lock | FileName::Request | FileName::Temporary(_)) => {}
             None => listing.foreign.push(path),
         }
     }

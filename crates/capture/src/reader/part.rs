@@ -40,6 +40,10 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
+    pub(super) fn shapes(&self) -> impl Iterator<Item = &Arc<ShapeDef>> {
+        self.shapes.values()
+    }
+
     pub(super) fn add_shape(&mut self, number: u32, shape: Arc<ShapeDef>) {
         self.last = None;
         self.shapes.insert(number, shape);
