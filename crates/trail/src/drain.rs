@@ -349,11 +349,6 @@ impl Drainer {
     pub fn forget_recent(&mut self) {
         self.intake.recent.clear();
     }
-
-    /// Epoch files that cannot be read, and why.
-    pub fn unreadable(&self) -> &BTreeMap<PathBuf, String> {
-        &self.unreadable
-    }
 }
 
 /// The last number that is known to have been drawn of each class, in the order of the names. After a power loss the counters may be older than

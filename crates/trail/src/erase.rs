@@ -123,6 +123,12 @@ impl Engine {
                 None => self.subjects.buckets.clear(bucket)?,
             }
         }
+        // A key folder from before an erasure has the key that the erasure destroyed: nothing is to be wrapped under it again.
+        for (bucket, generation) in self.catalog.bucket_generations().await? {
+            if self.subjects.buckets.key_of(bucket, generation).is_none() {
+                return Err(Error::BucketGeneration { bucket, generation });
+            }
+        }
         for act in self.catalog.acts().await? {
             if act.kind == "erasure" {
                 for blob in read_act(&act)?.blobs {

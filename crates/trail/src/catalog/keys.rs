@@ -154,6 +154,14 @@ impl Catalog {
         Ok(generation.map(|generation| generation as u32))
     }
 
+    /// The generations of all buckets that subjects were ever put into.
+    pub async fn bucket_generations(&self) -> Result<Vec<(u16, u32)>> {
+        let rows = sqlx::query("SELECT bucket, generation FROM bucket ORDER BY bucket");
+        let rows = rows.fetch_all(&self.pool).await.map_err(self.fault())?;
+        let number = |row: &SqliteRow, column| self.get::<i64>(row, column);
+        rows.iter().map(|row| Ok((number(row, "bucket")? as u16, number(row, "generation")? as u32))).collect()
+    }
+
     /// Blobs about a subject.
     pub async fn blobs_of(&self, subject: u64) -> Result<Vec<Id>> {
         let rows = sqlx::query("SELECT id FROM blob WHERE subject = $1 ORDER BY id")

@@ -233,12 +233,6 @@ impl<'a> Merge<'a> {
             }
         }
     }
-
-    /// Bytes of records in memory.
-    #[cfg(test)]
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
 /// Some bytes that a record takes in memory.

@@ -6,10 +6,13 @@ mod acknowledgements;
 mod crash;
 mod doctor;
 mod files;
+#[allow(dead_code, reason = "what tests share is not all used by each of them")]
 mod fixture;
+#[allow(dead_code, reason = "what tests share is not all used by each of them")]
 mod keyring;
 mod rotation;
 mod round_trip;
 mod scale;
+#[allow(dead_code, reason = "what tests share is not all used by each of them")]
 mod slots;
 mod tamper;

@@ -186,3 +186,34 @@ async fn a_trail_may_be_named_by_a_relative_path() {
     let reader = minutebook_trail::Reader::open(&place).await.unwrap();
     assert_eq!(reader.get(&id).await.unwrap().header.id, id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_person_is_read_no_more_and_old_proofs_open() {
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("web");
+    let canary = "zq-canary-77";
+    let given = Given { subjects: vec!["ann"], text: canary.into(), model: canary, ..Given::default() };
+    let decision = record(&producer, &given);
+    let outcome =
+        record(&producer, &Given { kind: Kind::Outcome, links: vec![decision], ..Given::default() });
+    let other = record(&producer, &Given { subjects: vec!["bob"], ..Given::default() });
+    fixture.seal().await;
+    let policy = fixture.reader().await.policy();
+    let receipt = fixture.reader().await.receipt(&decision, &[]).await.unwrap();
+    let mut engine = fixture.engine().await;
+    let certificate =
+        engine.erase(minutebook_trail::Whom::Subject("ann"), "request", "officer").await.unwrap();
+    assert_eq!((certificate.subject, certificate.ground.as_str()), (1, "request"));
+    let again = engine.erase(minutebook_trail::Whom::Subject("ann"), "request", "officer").await;
+    assert!(matches!(again, Err(Error::NoSubject)));
+    engine.close().await;
+    let report = fixture.check().await;
+    assert_eq!((report.erased, report.withheld), (2, 0));
+    let reader = fixture.reader().await;
+    for id in [decision, outcome] {
+        assert!(matches!(reader.get(&id).await.unwrap().content, Content::Erased), "{id}");
+    }
+    assert!(matches!(reader.get(&other).await.unwrap().content, Content::Readable { .. }));
+    let policy = minutebook_tlog::Policy::parse(policy.as_bytes()).unwrap();
+    assert!(verify_receipt(receipt.as_bytes(), &policy).is_ok());
+}

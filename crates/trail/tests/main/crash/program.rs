@@ -174,7 +174,7 @@ impl Program {
         let Some(producer) = self.open(name) else { return };
         self.recorded += 1;
         let n = self.recorded;
-        let subject = (n % 3 != 0)
+        let subject = (!n.is_multiple_of(3))
             .then(|| format!("{}{}", self.actor, ["ann", "ben", "cat", "dan"][n as usize / 3 % 4]));
         let class = if n.is_multiple_of(4) { "long" } else { "standard" };
         let link = self.last_decision.filter(|_| n.is_multiple_of(5));
