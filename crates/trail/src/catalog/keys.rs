@@ -159,7 +159,9 @@ impl Catalog {
         let rows = sqlx::query("SELECT bucket, generation FROM bucket ORDER BY bucket");
         let rows = rows.fetch_all(&self.pool).await.map_err(self.fault())?;
         let number = |row: &SqliteRow, column| self.get::<i64>(row, column);
-        rows.iter().map(|row| Ok((number(row, "bucket")? as u16, number(row, "generation")? as u32))).collect()
+        rows.iter()
+            .map(|row| Ok((number(row, "bucket")? as u16, number(row, "generation")? as u32)))
+            .collect()
     }
 
     /// Blobs about a subject.
