@@ -17,7 +17,7 @@ pub(crate) use parquet_file::ParquetFile;
 pub(crate) use row::Plan;
 
 use crate::failure::Result;
-use crate::json::{Members, Problem};
+use minutebook_present::json::{Members, Problem};
 
 /// A column of a file whose columns are the same in every row.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use minutebook_trail::{Engine, Environment, Error as TrailError, Place, Reader, 
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::json::Draft;
 use crate::limits::{FULL_RETRY, LOOK_PERIOD, SEAL_AFTER_BYTES, SEAL_WAIT_BYTES, SHAPES_DECLARED};
-use crate::page;
 use crate::sealer::{Sealed, Sealer};
 use crate::terminal::{Out, Terminal};
+use minutebook_present::json::Draft;
+use minutebook_present::page;
 
 /// When a record is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

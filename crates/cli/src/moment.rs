@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 use minutebook_capture::{Clock, SystemClock};
 
-use crate::json::ReadAt;
+use minutebook_present::json::ReadAt;
 
 /// Now, for records that say no time.
 pub(crate) fn read_at() -> ReadAt {

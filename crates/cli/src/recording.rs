@@ -7,11 +7,11 @@ use minutebook_capture::Advice;
 use crate::failure::{Exit, Failure, Result};
 use crate::intake::{Intake, IntakeOptions};
 use crate::interrupt::Interrupt;
-use crate::json::{Draft, Problem};
 use crate::limits::GROUP_RECORDS_MAX;
 use crate::options::Options;
-use crate::page;
 use crate::terminal::{Out, Terminal};
+use minutebook_present::json::{Draft, Problem};
+use minutebook_present::page;
 
 /// A run of recording.
 pub(crate) struct Recording {

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use jiff::tz::TimeZone;
 
 use crate::failure::Result;
-use crate::page::Look;
+use minutebook_present::page::Look;
 
 /// Where a command writes.
 #[derive(Debug, Clone)]

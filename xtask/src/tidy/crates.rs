@@ -10,12 +10,13 @@ pub(super) const REASON: &str =
     "dependencies point one way, from the program down to the record (ARCHITECTURE.md, the parts)";
 
 /// The crates from the bottom up. A crate may depend on crates of lower layers, never on its own or a higher one.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["minutebook-sha256"],
     &["minutebook-record", "minutebook-tlog"],
     &["minutebook-verify", "minutebook-capture"],
     &["minutebook-trail"],
     &["minutebook-index", "minutebook-monitor"],
+    &["minutebook-present"],
     &["minutebook-server"],
     &["minutebook"],
 ];

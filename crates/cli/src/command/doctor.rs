@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Options;
-use crate::page;
+use minutebook_present::page;
 
 /// Look whether the trail can be used: folder, keys, lock, spool, catalog, log.
 ///

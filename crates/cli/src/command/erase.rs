@@ -125,8 +125,8 @@ fn tell(options: &Options, certificate: &Certificate) -> Result {
         ("trail", hex(&certificate.trail)),
         ("subject", format!("number {}", certificate.subject)),
         ("at", certificate.at.clone()),
-        ("ground", crate::page::printable(&certificate.ground).into_owned()),
-        ("by", crate::page::printable(&certificate.by).into_owned()),
+        ("ground", minutebook_present::page::printable(&certificate.ground).into_owned()),
+        ("by", minutebook_present::page::printable(&certificate.by).into_owned()),
         ("recorded", format!("in the log of {} entries", certificate.log_size)),
     ] {
         out.line(&format!("{name:<9} {value}"))?;

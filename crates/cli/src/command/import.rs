@@ -9,11 +9,11 @@ use crate::failure::{Failure, Result};
 use crate::import::{CsvFile, JsonLines, Mapping, ParquetFile, Plan, Rows};
 use crate::intake::IntakeOptions;
 use crate::interrupt::Interrupt;
-use crate::json::{Draft, DraftReader, Problem, ReadAt};
 use crate::moment;
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::terminal::Terminal;
+use minutebook_present::json::{Draft, DraftReader, Problem, ReadAt};
 
 /// Record the rows of a CSV, JSON lines or Parquet file.
 ///
@@ -105,7 +105,7 @@ impl Import {
 fn draft(
     plan: &Plan,
     reader: &mut DraftReader,
-    row: std::result::Result<crate::json::Members<'static>, Problem>,
+    row: std::result::Result<minutebook_present::json::Members<'static>, Problem>,
     at: ReadAt,
 ) -> std::result::Result<Draft, Problem> {
     reader.draft(&plan.record(row?)?, at)

@@ -9,12 +9,12 @@ use minutebook_trail::{Filter, Reader, StoredRecord};
 use tokio::runtime::Runtime;
 
 use crate::failure::{Failure, Result};
-use crate::json::Printer;
 use crate::moment;
-use crate::opened::Opened;
 use crate::options::Options;
-use crate::page::{Listing, Look};
 use crate::terminal::Out;
+use minutebook_present::json::Printer;
+use minutebook_present::opened::Opened;
+use minutebook_present::page::{Listing, Look};
 
 /// List records, the newest first.
 #[derive(Debug, Args)]

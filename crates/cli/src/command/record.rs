@@ -10,12 +10,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::failure::{Exit, Failure, Result};
 use crate::intake::IntakeOptions;
 use crate::interrupt::Interrupt;
-use crate::json::{Draft, DraftReader, Problem};
 use crate::limits::{LINE_BYTES_MAX, SEAL_GATHER};
 use crate::lines::{self, Batch, Line};
+use crate::moment;
 use crate::options::Options;
 use crate::recording::Recording;
-use crate::{moment, page};
+use minutebook_present::json::{Draft, DraftReader, Problem};
+use minutebook_present::page;
 
 /// Record decisions and other events, one JSON object a line.
 ///

@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 use crate::failure::Result;
 use crate::interrupt::Interrupt;
 use crate::options::Options;
-use crate::page;
 use crate::terminal::{Out, Terminal};
+use minutebook_present::page;
 
 /// Seal what was recorded and waits in the spool.
 #[derive(Debug, Args)]

@@ -6,10 +6,10 @@ use minutebook_trail::Reader;
 use tokio::runtime::Runtime;
 
 use crate::failure::{Failure, Result};
-use crate::json::Printer;
-use crate::opened::Opened;
 use crate::options::Options;
-use crate::page;
+use minutebook_present::json::Printer;
+use minutebook_present::opened::Opened;
+use minutebook_present::page;
 
 /// Show a record: inputs, outputs, explanation, model, times, seal.
 #[derive(Debug, Args)]

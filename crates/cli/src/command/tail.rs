@@ -10,8 +10,8 @@ use super::list::{Lines, Show, Which, pass};
 use crate::failure::Result;
 use crate::interrupt::Interrupt;
 use crate::limits::LOOK_PERIOD;
-use crate::opened::Opened;
 use crate::options::Options;
+use minutebook_present::opened::Opened;
 
 /// Show the newest records, the newest last.
 #[derive(Debug, Args)]

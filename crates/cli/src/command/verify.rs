@@ -16,12 +16,12 @@ use tokio::runtime::Runtime;
 
 use crate::auditkeys::AuditKeys;
 use crate::failure::{Exit, Failure, Result};
-use crate::json::Printer;
 use crate::limits::PROOF_BYTES_MAX;
 use crate::options::Options;
-use crate::page::{self, Verification};
 use crate::seen::SeenFolder;
 use crate::{moment, terminal};
+use minutebook_present::json::Printer;
+use minutebook_present::page::{self, Verification};
 
 /// Verify a trail, or a proof file with nothing but a policy.
 ///

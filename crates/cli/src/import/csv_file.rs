@@ -11,7 +11,7 @@ use minutebook_record::Integer;
 use super::row::Plan;
 use super::{ColumnType, Rows};
 use crate::failure::{Exit, Failure, Result};
-use crate::json::{Members, Problem, Tree};
+use minutebook_present::json::{Members, Problem, Tree};
 
 /// A file of comma-separated values.
 pub(crate) struct CsvFile {

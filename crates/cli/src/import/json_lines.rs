@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use super::{ColumnType, Rows};
 use crate::failure::{Exit, Failure, Result};
-use crate::json::{Members, Problem, Tree};
 use crate::lines::{self, Batch, Line};
+use minutebook_present::json::{Members, Problem, Tree};
 
 /// A file of JSON objects, one a line.
 pub(crate) struct JsonLines {

@@ -18,7 +18,7 @@ use parquet::schema::types::Type;
 
 use super::{ColumnType, Rows};
 use crate::failure::{Exit, Failure, Result};
-use crate::json::{self, Members, Problem, Tree};
+use minutebook_present::json::{self, Members, Problem, Tree};
 
 /// A Parquet file.
 pub(crate) struct ParquetFile {

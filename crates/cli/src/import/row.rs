@@ -11,7 +11,7 @@ use minutebook_record::Integer;
 use super::ColumnType;
 use super::mapping::{Mapping, TimeFormat};
 use crate::failure::{Failure, Result};
-use crate::json::{Members, Problem, Tree};
+use minutebook_present::json::{Members, Problem, Tree};
 
 /// What a column is.
 #[derive(Debug, Clone, PartialEq, Eq)]

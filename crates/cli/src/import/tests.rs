@@ -13,8 +13,8 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::json::{DraftReader, Printer, ReadAt};
-use crate::opened::of_draft;
+use minutebook_present::json::{DraftReader, Printer, ReadAt};
+use minutebook_present::opened::of_draft;
 
 type Found = std::result::Result<Json, String>;
 

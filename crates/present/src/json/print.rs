@@ -342,7 +342,7 @@ fn float32(value: f32) -> Json {
 }
 
 /// Digits with a point while that stays short, else with an exponent.
-pub(crate) fn decimal(exponent: i32, mantissa: Integer) -> String {
+pub fn decimal(exponent: i32, mantissa: Integer) -> String {
     const ZEROS_MAX: usize = 40;
     let places = usize::try_from(-i64::from(exponent)).unwrap_or(0);
     if exponent > 0 || places > ZEROS_MAX {

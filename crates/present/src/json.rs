@@ -16,11 +16,11 @@ mod value;
 mod tests;
 
 pub use draft::{Draft, DraftReader, ReadAt};
-pub use print::{Printer, field_value};
+pub use instant::{date_tree, instant_tree};
+pub use print::{Printer, decimal, field_value};
 pub use problem::Problem;
 pub use tree::{Members, Tree};
 
-pub(crate) use instant::{date_tree, instant_tree};
 pub(crate) use print::float;
-pub(crate) use print::{attribution_rows, decimal, elements, feature_name, value};
+pub(crate) use print::{attribution_rows, elements, feature_name, value};
 pub(crate) use tree::float_name;

@@ -145,12 +145,12 @@ fn write_numbers(at: Seconds) -> Json {
 }
 
 /// What `{"$timestamp": …}` or `{"$datetime": …}` holds for a time.
-pub(crate) fn instant_tree(name: &str, at: Seconds) -> Tree<'static> {
+pub fn instant_tree(name: &str, at: Seconds) -> Tree<'static> {
     tree(if name == "$datetime" { write_datetime(at) } else { write_timestamp(at) })
 }
 
 /// What `{"$date": …}` holds for a day.
-pub(crate) fn date_tree(days: i32) -> Tree<'static> {
+pub fn date_tree(days: i32) -> Tree<'static> {
     tree(write_date(days))
 }
 

@@ -75,8 +75,8 @@ impl From<StoredRecord> for Opened {
 }
 
 /// A draft as if it had been numbered, for tests of what is shown.
-#[cfg(test)]
-pub(crate) fn of_draft(draft: &crate::json::Draft) -> Opened {
+#[doc(hidden)]
+pub fn of_draft(draft: &crate::json::Draft) -> Opened {
     use minutebook_record::{Epoch, ProducerId, RecordId, Seq};
 
     let header = Header {
@@ -84,7 +84,7 @@ pub(crate) fn of_draft(draft: &crate::json::Draft) -> Opened {
         kind: draft.kind,
         producer: ProducerId([0xab; 16]),
         epoch: Epoch::FIRST,
-        seq: Seq::new(42).unwrap(),
+        seq: Seq::new(42).expect("a number above 0"),
         class: draft.class,
     };
     let values = draft.all_values().into_iter().map(Some).collect();
