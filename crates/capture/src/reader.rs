@@ -326,6 +326,12 @@ impl EpochReader {
         self.header.epoch
     }
 
+    /// The process that opened it, as its own system numbered it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.header.process.pid
+    }
+
     /// When the epoch was opened, ns since 1970.
     #[must_use]
     pub fn made_ns(&self) -> i64 {

@@ -345,6 +345,11 @@ impl Drainer {
         Ok(())
     }
 
+    /// Epochs that are not read to their end.
+    pub fn open_epochs(&self) -> usize {
+        self.epochs.len()
+    }
+
     /// Forgets which decision was about whom.
     pub fn forget_recent(&mut self) {
         self.intake.recent.clear();

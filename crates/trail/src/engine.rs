@@ -3,10 +3,10 @@
 
 use crate::catalog::{Catalog, ClassEpochRow};
 use crate::drain::{Drainer, SYSTEM};
-use crate::durable::Lock;
 use crate::environment::{Environment, draw};
 use crate::error::{Error, Result};
 use crate::keyfolder::KeyFolder;
+use crate::lock::TrailLock;
 use crate::place::{Place, signer};
 use crate::publish::Publisher;
 use crate::store::{FlushingFolder, Objects};
@@ -45,7 +45,7 @@ pub struct Engine {
     pub(crate) intents: Vec<Id>,
     /// Why the engine does not go on: after a failure what is in memory and what is stored may differ.
     pub(crate) stopped: Option<String>,
-    _lock: Lock,
+    lock: TrailLock,
 }
 
 impl Engine {
@@ -55,10 +55,26 @@ impl Engine {
     /// Each obstacle its own: [`Error::Locked`], keys missing or of another trail, a newer format, a catalog older than the log. Nothing is
     /// damaged then.
     pub async fn open(place: &Place, environment: Environment) -> Result<Self> {
+        Self::open_as(place, environment, "process").await
+    }
+
+    /// The same for one who calls itself otherwise to those who find the lock taken.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_as(place: &Place, environment: Environment, holder: &str) -> Result<Self> {
         // Without the right keys nothing is touched, not even the lock.
         read_keys(place)?;
-        let lock = take_lock(place, &environment)?;
-        // Again with the lock held: an engine that has just ended may have rotated them.
+        let lock = TrailLock::take(place, &environment, holder)?;
+        Self::open_under(place, environment, &lock).await
+    }
+
+    /// Opens a trail whose lock this process has already, as when the engine that had it failed.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_under(place: &Place, environment: Environment, lock: &TrailLock) -> Result<Self> {
+        // With the lock held: an engine that has just ended may have rotated them.
         let (file, keys) = read_keys(place)?;
         keys.settle()?;
         let signer = signer(&file.name, keys.signs_for(&file)?)?;
@@ -103,7 +119,7 @@ impl Engine {
             own_producer,
             intents: Vec::new(),
             stopped: None,
-            _lock: lock,
+            lock: lock.clone(),
         };
         engine.recover().await?;
         Ok(engine)
@@ -200,6 +216,16 @@ impl Engine {
         (self.publisher.size(), *self.publisher.root().as_bytes())
     }
 
+    /// The lock, to open the trail again without giving it up in between.
+    pub fn lock(&self) -> TrailLock {
+        self.lock.clone()
+    }
+
+    /// Epochs that the last round left open: their producers live, or have more than a round takes.
+    pub fn open_epochs(&self) -> usize {
+        self.drainer.as_ref().map_or(0, Drainer::open_epochs)
+    }
+
     /// Stops in order: closes the catalog. The lock goes with the value.
     pub async fn close(self) {
         self.catalog.close().await;
@@ -228,20 +254,6 @@ fn read_keys(place: &Place) -> Result<(TrailFile, KeyFolder)> {
         return Err(Error::KeysDoNotMatch { what: "intake key", folder: keys.path().to_owned() });
     }
     Ok((file, keys))
-}
-
-pub(crate) fn take_lock(place: &Place, environment: &Environment) -> Result<Lock> {
-    let path = place.lock();
-    let lock = Lock::try_take(&path).map_err(|e| Error::io("lock", &path, e))?;
-    let Some(mut lock) = lock else {
-        let holder = std::fs::read_to_string(&path).unwrap_or_default();
-        let holder = holder.trim();
-        let holder = if holder.is_empty() { "it has not said who it is" } else { holder };
-        return Err(Error::Locked { folder: place.folder.clone(), holder: holder.to_owned() });
-    };
-    let text = format!("process {} since {}\n", std::process::id(), environment.rfc3339());
-    lock.note(&text).map_err(|e| Error::io("write", &path, e))?;
-    Ok(lock)
 }
 
 impl std::fmt::Debug for Drainer {

@@ -29,8 +29,8 @@ impl Environment {
         self.clock.wall_ns().div_euclid(1_000_000_000)
     }
 
-    /// RFC 3339, UTC, whole seconds.
-    pub(crate) fn rfc3339(&self) -> String {
+    /// Now as RFC 3339, UTC, whole seconds.
+    pub fn rfc3339(&self) -> String {
         jiff::Timestamp::from_second(self.seconds()).map_or_else(|_| String::new(), |time| time.to_string())
     }
 

@@ -73,6 +73,17 @@ pub enum Error {
         /// Where they were looked for.
         folder: PathBuf,
     },
+    /// The key folder cannot be made where it is to be.
+    #[error(
+        "the key folder `{}` cannot be made: {source}. Name one that can be written with --keys or MINUTEBOOK_KEYS",
+        folder.display()
+    )]
+    KeysNowhere {
+        /// Where it was to be.
+        folder: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// A key folder is there already.
     #[error("`{}` holds keys already: they are not overwritten", folder.display())]
     KeysExist {
@@ -263,6 +274,7 @@ impl Error {
             | Self::Newer { .. }
             | Self::Locked { .. }
             | Self::KeysMissing { .. }
+            | Self::KeysNowhere { .. }
             | Self::KeysOfAnotherTrail { .. }
             | Self::KeysOpenToOthers { .. }
             | Self::KeysMalformed { .. }

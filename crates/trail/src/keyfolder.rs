@@ -106,7 +106,8 @@ impl KeyFolder {
             intake: fresh()?,
             key_encryption: vec![Self::fresh_key(random)?],
         };
-        durable::make_folder(path).map_err(|e| Error::io("make the key folder", path, e))?;
+        durable::make_folder(path)
+            .map_err(|source| Error::KeysNowhere { folder: path.to_owned(), source })?;
         folder.save()?;
         Ok(folder)
     }

@@ -2,10 +2,10 @@
 
 use crate::catalog::{CATALOG_FILE, Catalog, TRAIL_DIGEST};
 use crate::durable;
-use crate::engine::take_lock;
 use crate::environment::{Environment, draw};
 use crate::error::{Error, Result};
 use crate::keyfolder::KeyFolder;
+use crate::lock::TrailLock;
 use crate::publish::Publisher;
 use crate::store::{FlushingFolder, Objects};
 use crate::wrap::{self, Purpose};
@@ -18,6 +18,9 @@ use minutebook_verify::{Id, hex, unhex};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// In a trail's folder: where the engine listens, while one runs by itself.
+pub const ENGINE_SOCKET: &str = "engine.sock";
 
 /// A trail's folder and, unless it is the default one, its key folder.
 #[derive(Debug, Clone)]
@@ -81,7 +84,7 @@ impl Place {
         match data {
             Some(data) => Ok(data.join("minutebook/keys").join(hex(trail))),
             None => Err(Error::Request(
-                "there is no user folder to keep keys in (HOME is not set): name one with --keys".into(),
+                "there is no user folder to keep keys in (HOME is not set): name one with --keys or MINUTEBOOK_KEYS".into(),
             )),
         }
     }
@@ -142,7 +145,7 @@ pub async fn init(place: &Place, options: &InitOptions, environment: &Environmen
     }
     let folder_made = |e| Error::io("make the folder", &place.folder, e);
     durable::make_folder(&place.folder).map_err(folder_made)?;
-    let _lock = take_lock(place, environment)?;
+    let _lock = TrailLock::take(place, environment, "process")?;
     if place.folder.join(TRAIL_FILE).exists() {
         return Err(exists());
     }

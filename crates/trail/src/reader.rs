@@ -4,8 +4,10 @@
 mod listing;
 mod receipts;
 mod segment;
+mod spool;
 
 pub(crate) use segment::OpenSegment;
+pub use spool::{SpoolState, WaitingEpoch};
 
 use crate::build::has_kind;
 use crate::catalog::{Catalog, SegmentRow};
@@ -116,6 +118,11 @@ impl Reader {
         let objects = Objects::new(Arc::new(FlushingFolder::new(place.folder.clone())?));
         let keys = TrailKeys::open(&file, keys, catalog.clone()).await?;
         Ok(Self { place: place.clone(), file, catalog, objects, keys })
+    }
+
+    /// Lets the catalog go, so that an engine that closes it leaves one file and no log beside it. No call works afterwards.
+    pub async fn close(&self) {
+        self.catalog.close().await;
     }
 
     /// What the trail is, as it stood when the reader was opened.

@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The folder for files that are being written, beside those that are there.
 pub const STAGING: &str = "tmp";
 
+/// In that folder: what an engine that runs by itself has to say. It stays.
+pub const ENGINE_LOG: &str = "engine.log";
+
 /// A folder whose writes are durable when they return. Overwrites whole objects atomically; creates when told to create only.
 #[derive(Clone, Debug)]
 pub struct FlushingFolder {
@@ -45,7 +48,7 @@ impl FlushingFolder {
         durable::make_folder(&staging)?;
         for entry in std::fs::read_dir(&staging)? {
             let path = entry?.path();
-            if path.is_file() {
+            if path.is_file() && !path.ends_with(ENGINE_LOG) {
                 std::fs::remove_file(path)?;
             }
         }

@@ -1,8 +1,9 @@
 //! The trail's folder as a folder: what has to be there, who may read it, who works on it, how much room is left.
 
 use super::Findings;
-use crate::durable::{self, Lock};
-use crate::place::Place;
+use crate::durable;
+use crate::lock::TrailLock;
+use crate::place::{ENGINE_SOCKET, Place};
 use crate::store::STAGING;
 use std::path::Path;
 
@@ -14,8 +15,15 @@ const FREE_BYTES_NONE: u64 = 64 << 20;
 
 const FOLDERS: [&str; 5] = ["spool", "segments", "blobs", "log", STAGING];
 
-const FILES: [&str; 6] =
-    ["trail.toml", "lock", "catalog.db", "catalog.db-wal", "catalog.db-shm", "catalog.db-journal"];
+const FILES: [&str; 7] = [
+    "trail.toml",
+    "lock",
+    ENGINE_SOCKET,
+    "catalog.db",
+    "catalog.db-wal",
+    "catalog.db-shm",
+    "catalog.db-journal",
+];
 
 pub(super) fn check(place: &Place, findings: &mut Findings) {
     for name in FOLDERS {
@@ -51,15 +59,9 @@ pub(super) fn check(place: &Place, findings: &mut Findings) {
 
 /// Whether an engine works on the trail, and that it does.
 pub(super) fn check_lock(place: &Place, findings: &mut Findings) -> bool {
-    let path = place.lock();
-    if !path.exists() {
-        return false;
-    }
-    match Lock::is_held(&path) {
+    match TrailLock::is_held(place) {
         Ok(true) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            let holder = holder.trim();
-            let holder = if holder.is_empty() { "it has not said who it is" } else { holder };
+            let holder = TrailLock::holder(place);
             findings.note(
                 "lock",
                 format!("an engine works on the trail: {holder}"),
