@@ -1,0 +1,72 @@
+//! `/v1/engine`, `/v1/status`, `/v1/stop`: which engine this is, how it goes, and its end.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use minutebook_trail::WaitingEpoch;
+use serde_json::{Map, Value, json};
+
+use super::{App, Identity};
+use crate::problem::Problem;
+
+pub(super) async fn engine(State(app): State<App>) -> Json<Identity> {
+    Json(app.identity.clone())
+}
+
+pub(super) async fn status(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let (segments, records) = app.reader.totals().await?;
+    let spool = app.reader.spool().await?;
+    let state = app.sealer.state.borrow().clone();
+    let (log_size, root) = state.published;
+    let alive = spool.epochs.iter().filter(|epoch| epoch.alive).count();
+    let status = json!({
+        "log_size": log_size,
+        "root": BASE64.encode(root),
+        "records_sealed": records,
+        "segments": segments,
+        "last_sealed": last_sealed(&app),
+        "spool": {
+            "bytes": spool.bytes,
+            "epochs_open": alive,
+            "producers": spool.epochs.iter().map(producer).collect::<Vec<_>>(),
+        },
+        "error": state.error,
+        "witnessed": null,
+    });
+    let mut all = members(json!(app.identity));
+    all.extend(members(status));
+    Ok(Json(Value::Object(all)))
+}
+
+fn members(object: Value) -> Map<String, Value> {
+    let Value::Object(members) = object else { unreachable!("both are made as objects") };
+    members
+}
+
+fn producer(epoch: &WaitingEpoch) -> Value {
+    let lost: Map<String, Value> =
+        epoch.lost.iter().map(|(state, count)| (state.words().to_owned(), (*count).into())).collect();
+    json!({
+        "name": epoch.name,
+        "epoch": epoch.epoch,
+        "pid": epoch.pid,
+        "alive": epoch.alive,
+        "drawn": epoch.drawn,
+        "lost": lost,
+    })
+}
+
+/// When the published checkpoint was written.
+fn last_sealed(app: &App) -> Option<String> {
+    let checkpoint = app.identity.folder.join(minutebook_verify::verify::CHECKPOINT);
+    let written = std::fs::metadata(checkpoint).and_then(|about| about.modified()).ok()?;
+    Timestamp::try_from(written).ok().map(|at| at.to_string())
+}
+
+pub(super) async fn stop(State(app): State<App>) -> (StatusCode, Json<Identity>) {
+    app.stop.notify_one();
+    (StatusCode::ACCEPTED, Json(app.identity.clone()))
+}

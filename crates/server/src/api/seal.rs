@@ -1,0 +1,54 @@
+//! `/v1/seal`: waits until what was handed over is in a published checkpoint.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::problem::Problem;
+use crate::sealer::Sealed;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    #[serde(default)]
+    level: Level,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    #[default]
+    Sealed,
+    Witnessed,
+}
+
+pub(super) async fn seal(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let request = if body.trim_ascii().is_empty() {
+        Request::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| Problem::request(error.to_string()))?
+    };
+    if let Level::Witnessed = request.level {
+        let detail = "this trail has no witness that could cosign its checkpoints";
+        return Err(Problem::new(StatusCode::CONFLICT, "no-witness", "No witness", detail));
+    }
+    let sealed = app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
+    Ok(Json(answer(&sealed)))
+}
+
+fn answer(sealed: &Sealed) -> Value {
+    json!({
+        "log_size": sealed.log_size,
+        "root": BASE64.encode(sealed.root),
+        "records": sealed.report.records,
+        "segments": sealed.report.segments,
+        "bytes": sealed.report.bytes,
+        "damage": sealed.report.drained.damage,
+    })
+}

@@ -1,0 +1,118 @@
+//! The other end of the socket: what a command asks of an engine that runs already. Edge: a connection for each request; whether to ask, and
+//! what to do without an answer, is decided by who asks.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::UnixStream;
+
+use crate::api::Identity;
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT};
+use crate::problem::Problem;
+use crate::socket;
+
+/// An engine that runs by itself.
+#[derive(Debug, Clone)]
+pub struct EngineClient {
+    folder: PathBuf,
+    identity: Identity,
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It said so.
+    #[error("{0}")]
+    Told(String),
+    /// It cannot be spoken to.
+    #[error("the engine process does not answer: {0}")]
+    Lost(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a request to seal has sealed.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SealedThere {
+    /// Records.
+    pub records: u64,
+    /// Segments that they are in.
+    pub segments: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Damage in the spool, by what it is.
+    pub damage: std::collections::BTreeMap<String, u64>,
+    /// Entries of the published log.
+    pub log_size: u64,
+}
+
+impl EngineClient {
+    /// The engine that listens in a trail's folder; none when nobody answers there.
+    pub async fn find(folder: &Path) -> Option<Self> {
+        let asked = ask(folder, Method::GET, "/v1/engine");
+        let answer = tokio::time::timeout(ANSWER_WAIT, asked).await.ok()?.ok()?;
+        let identity = serde_json::from_slice(&answer).ok()?;
+        Some(Self { folder: folder.to_owned(), identity })
+    }
+
+    /// Which engine it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Seals everything that was handed over up to now.
+    ///
+    /// # Errors
+    /// When it could not: what was handed over is still in the spool.
+    pub async fn seal(&self) -> Result<SealedThere, Refused> {
+        let answer = ask(&self.folder, Method::POST, "/v1/seal").await?;
+        serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
+    }
+
+    /// Asks it to seal what there is and to end; does not wait for that.
+    ///
+    /// # Errors
+    /// When it does not answer, as when it has just ended.
+    pub async fn stop(&self) -> Result<(), Refused> {
+        let asked = ask(&self.folder, Method::POST, "/v1/stop");
+        let late = |_| Refused::Lost("it is busy".into());
+        tokio::time::timeout(ANSWER_WAIT, asked).await.map_err(late)?.map(drop)
+    }
+}
+
+async fn ask(folder: &Path, method: Method, path: &str) -> Result<Bytes, Refused> {
+    let lost = |error: Box<dyn std::error::Error + Send + Sync>| Refused::Lost(error);
+    let stream =
+        socket::connect(folder).and_then(UnixStream::from_std).map_err(|error| lost(error.into()))?;
+    let (mut requests, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.into()))?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "engine")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| lost(error.into()))?;
+    let exchange = async {
+        let answer = requests.send_request(request).await.map_err(|error| lost(error.into()))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(lost)?;
+        Ok::<_, Refused>((status, body.to_bytes()))
+    };
+    tokio::pin!(exchange);
+    // The connection moves the bytes; it ends before the exchange only when it breaks, which the exchange then tells.
+    let (status, body) = tokio::select! {
+        exchanged = &mut exchange => exchanged?,
+        _ = connection => exchange.await?,
+    };
+    if status.is_success() { Ok(body) } else { Err(told(status, &body)) }
+}
+
+fn told(status: StatusCode, body: &[u8]) -> Refused {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => Refused::Told(problem.detail().to_owned()),
+        Err(_) => Refused::Told(status.to_string()),
+    }
+}

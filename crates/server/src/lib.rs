@@ -1,0 +1,18 @@
+//! The engine of a trail as a process of its own: it seals what producers hand over, and answers HTTP on a Unix socket (`docs/api.md`).
+//! Edge: when and for whom, not how; no cryptography, no SQL, no terminal.
+
+mod api;
+mod client;
+mod limits;
+mod peers;
+mod problem;
+mod sealer;
+mod server;
+mod socket;
+mod starting;
+
+pub use api::Identity;
+pub use client::{EngineClient, Refused, SealedThere};
+pub use sealer::{Answer, Sealed, Sealer};
+pub use server::{Server, Serving};
+pub use starting::{Found, HOLDER, Held, find_or_become};

@@ -1,0 +1,42 @@
+//! Bounds of the engine process, each with its reason.
+
+use std::time::Duration;
+
+/// Between two rounds of sealing: what is handed over is in the log soon, and a segment holds more than a few records.
+pub(crate) const SEAL_PERIOD: Duration = Duration::from_secs(1);
+
+/// Between a failed round and the next one, at first; doubled with each failure.
+pub(crate) const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The same at most: a disk that was full has room again some time, and then producers should not wait long.
+pub(crate) const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Requests to seal that one sealing answers together.
+pub(crate) const ASKED_AT_ONCE: usize = 1_024;
+
+/// Between two looks at what happens around: connections, folder, the size of the log file.
+pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(250);
+
+/// Bytes of `tmp/engine.log` after which it is begun anew: a failure that goes on for months must not fill the disk.
+pub(crate) const LOG_BYTES_MAX: u64 = 4 << 20;
+
+/// How long the answers that are on their way have when the engine ends; sealing itself takes the time that it takes.
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How long an engine has to say who it is. It answers without looking at a disk.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long to wait for somebody who has the lock and does not listen: an engine that begins or ends, or a command that seals.
+pub(crate) const HOLDER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long an engine of another version has to seal what there is and to end.
+pub(crate) const REPLACE_WAIT: Duration = Duration::from_secs(30);
+
+/// Between two looks for a lock or a socket.
+pub(crate) const WAIT_STEP: Duration = Duration::from_millis(20);
+
+/// Bytes of a path that fit into a socket's address with the zero behind them (unix(7), `sun_path`).
+pub(crate) const SOCKET_PATH_BYTES: usize = 107;
+
+/// Bytes of an engine's answer that a client takes: none of those that it asks for is larger than some kilobytes.
+pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,70 @@
+//! Errors as the API tells them: `application/problem+json` (RFC 9457). Edge: what is wrong in words and as a code; the words are those of
+//! the crates below, and carry no key and no content.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use minutebook_trail::{Error, Remedy};
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a request, or why it failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    title: String,
+    status: u16,
+    detail: String,
+    code: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &str, title: &str, detail: impl Into<String>) -> Self {
+        let (title, code) = (title.to_owned(), code.to_owned());
+        Self { title, status: status.as_u16(), detail: detail.into(), code }
+    }
+
+    /// The request cannot be understood.
+    pub(crate) fn request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is wrong", detail)
+    }
+
+    /// What is wrong, in words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let (status, code, title) = match (error, error.remedy()) {
+            (Error::NoRecord { .. }, _) => (StatusCode::NOT_FOUND, "no-such-record", "No such record"),
+            (Error::Stopped(_), _) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "engine-stopped", "The engine stopped")
+            }
+            (_, Remedy::FixRequest) => (StatusCode::BAD_REQUEST, "bad-request", "The request is wrong"),
+            (_, Remedy::FixSetup) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "trail-unusable", "The trail cannot be used as it is")
+            }
+            (_, Remedy::Retry) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "storage-failed", "Disk, store or catalog failed")
+            }
+            (_, Remedy::Inspect) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "contradiction", "Stored data contradicts itself")
+            }
+        };
+        Self::new(status, code, title, error.to_string())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // INVARIANT: made from a status above.
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}

@@ -1,0 +1,211 @@
+//! The one task that owns an [`Engine`]: it seals at intervals, when asked and at the end, and opens the engine again after a failure. Edge:
+//! when, not how; that is the engine's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minutebook_capture::list_epochs;
+use minutebook_trail::{Engine, Environment, Error, Place, SealReport, TrailLock};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::limits::{ASKED_AT_ONCE, RETRY_FIRST, RETRY_MAX};
+
+/// An engine at work in the background.
+#[derive(Debug)]
+pub struct Sealer {
+    ask: mpsc::Sender<Asked>,
+    state: watch::Receiver<State>,
+    task: JoinHandle<Result<SealReport, Error>>,
+}
+
+/// What a request to seal has sealed, for all who asked at the same time.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// What was sealed.
+    pub report: SealReport,
+    /// Entries of the published log.
+    pub log_size: u64,
+    /// Its root.
+    pub root: [u8; 32],
+}
+
+/// The answer to a request to seal. It ends without one when the engine is gone.
+pub type Answer = oneshot::Receiver<Result<Sealed, Arc<Error>>>;
+
+type Asked = oneshot::Sender<Result<Sealed, Arc<Error>>>;
+
+/// How it goes.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    /// Size and root of the published log.
+    pub(crate) published: (u64, [u8; 32]),
+    /// Epochs whose producers live, as far as the last round saw.
+    pub(crate) open_epochs: usize,
+    /// Rounds that sealed something.
+    pub(crate) rounds: u64,
+    /// Why sealing fails at present.
+    pub(crate) error: Option<String>,
+}
+
+/// Asks a sealer that somebody else has.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    ask: mpsc::WeakSender<Asked>,
+    pub(crate) state: watch::Receiver<State>,
+}
+
+impl Asker {
+    /// Seals everything that was handed over up to now.
+    pub(crate) async fn seal(&self) -> Result<Sealed, Arc<Error>> {
+        let ended = || Arc::new(Error::Stopped("it ends".into()));
+        let answer = match self.ask.upgrade() {
+            Some(ask) => ask_on(&ask).await,
+            None => return Err(ended()),
+        };
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+async fn ask_on(ask: &mpsc::Sender<Asked>) -> Answer {
+    let (reply, answer) = oneshot::channel();
+    // When the engine is gone, so is the reply, and the answer ends.
+    let _ = ask.send(reply).await;
+    answer
+}
+
+impl Sealer {
+    /// Lets `engine` work: a round every `period` while there is something. On the runtime that this is called on.
+    pub fn start(place: Place, environment: Environment, engine: Engine, period: Duration) -> Self {
+        let (ask, asked) = mpsc::channel(ASKED_AT_ONCE);
+        let state = State { published: engine.published(), open_epochs: 0, rounds: 0, error: None };
+        let (tell, state) = watch::channel(state);
+        let work = Work {
+            place,
+            environment,
+            lock: engine.lock(),
+            engine: Some(engine),
+            total: SealReport::default(),
+            retry: RETRY_FIRST,
+            tell,
+        };
+        Self { ask, state, task: tokio::spawn(work.run(asked, period)) }
+    }
+
+    /// Asks for everything that was handed over up to now to be sealed.
+    pub async fn ask(&self) -> Answer {
+        ask_on(&self.ask).await
+    }
+
+    pub(crate) fn asker(&self) -> Asker {
+        Asker { ask: self.ask.downgrade(), state: self.state.clone() }
+    }
+
+    /// Seals what is left, and gives up engine and lock. Gives all that was sealed.
+    ///
+    /// # Errors
+    /// Why the last sealing failed: what is not sealed stays in the spool.
+    pub async fn stop(self) -> Result<SealReport, Error> {
+        drop(self.ask);
+        self.task.await.unwrap_or_else(|error| Err(Error::Stopped(error.to_string())))
+    }
+
+    /// Gives up engine and lock without sealing, as when the trail is gone.
+    pub(crate) fn abandon(self) {
+        self.task.abort();
+    }
+}
+
+struct Work {
+    place: Place,
+    environment: Environment,
+    lock: TrailLock,
+    /// None after a failure, until it was opened again.
+    engine: Option<Engine>,
+    total: SealReport,
+    /// How long to wait after the next failure.
+    retry: Duration,
+    tell: watch::Sender<State>,
+}
+
+impl Work {
+    async fn run(mut self, mut asked: mpsc::Receiver<Asked>, period: Duration) -> Result<SealReport, Error> {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut not_before = Instant::now();
+        let mut replies = Vec::new();
+        loop {
+            tokio::select! {
+                count = asked.recv_many(&mut replies, ASKED_AT_ONCE) => if count == 0 { break },
+                _ = ticks.tick() => {
+                    if Instant::now() < not_before || (self.engine.is_some() && !self.something_waits().await) {
+                        continue;
+                    }
+                }
+            }
+            let sealed = self.seal().await.map_err(Arc::new);
+            if let Err(error) = &sealed {
+                tracing::error!("sealing failed: {error}; what is handed over waits in the spool");
+                not_before = Instant::now() + self.retry;
+                self.retry = (self.retry * 2).min(RETRY_MAX);
+            }
+            for reply in replies.drain(..) {
+                // Whoever asked may have gone.
+                let _ = reply.send(sealed.clone());
+            }
+        }
+        self.seal().await?;
+        if let Some(engine) = self.engine.take() {
+            engine.close().await;
+        }
+        Ok(self.total)
+    }
+
+    /// Whether a spool has files. When that cannot be told, the round tells why.
+    async fn something_waits(&self) -> bool {
+        let spool = self.place.spool();
+        let listed = tokio::task::spawn_blocking(move || list_epochs(&spool)).await;
+        !matches!(listed, Ok(Ok(listing)) if listing.epochs.is_empty())
+    }
+
+    /// Seals all there is, with a new engine after a failure.
+    async fn seal(&mut self) -> Result<Sealed, Error> {
+        let sealed = self.try_to_seal().await;
+        if let (Err(_), Some(engine)) = (&sealed, self.engine.take_if(|_| sealed.is_err())) {
+            engine.close().await;
+        }
+        match &sealed {
+            Ok(sealed) => {
+                self.retry = RETRY_FIRST;
+                add(&mut self.total, &sealed.report);
+                let open_epochs = self.engine.as_ref().map_or(0, Engine::open_epochs);
+                self.tell.send_modify(|state| {
+                    state.published = (sealed.log_size, sealed.root);
+                    state.open_epochs = open_epochs;
+                    state.rounds += u64::from(sealed.report.segments > 0);
+                    state.error = None;
+                });
+            }
+            Err(error) => self.tell.send_modify(|state| state.error = Some(error.to_string())),
+        }
+        sealed
+    }
+
+    async fn try_to_seal(&mut self) -> Result<Sealed, Error> {
+        let mut engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => Engine::open_under(&self.place, self.environment.clone(), &self.lock).await?,
+        };
+        let report = engine.seal().await;
+        let (log_size, root) = engine.published();
+        self.engine = Some(engine);
+        Ok(Sealed { report: report?, log_size, root })
+    }
+}
+
+fn add(total: &mut SealReport, report: &SealReport) {
+    total.records += report.records;
+    total.segments += report.segments;
+    total.bytes += report.bytes;
+}

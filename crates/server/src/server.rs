@@ -1,0 +1,195 @@
+//! An engine that serves: its socket, its sealing, and when it ends. Edge: one trail; signals and the terminal are the program's.
+
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use minutebook_trail::{ENGINE_LOG, Error, Place, Reader, STAGING, SealReport, TrailLock};
+use minutebook_verify::hex;
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::api::{App, Identity};
+use crate::limits::{LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD};
+use crate::peers::{Count, Peers};
+use crate::sealer::{Asker, Sealer};
+use crate::socket;
+use crate::starting::Held;
+
+/// How an engine serves.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// The program's version, by which others know whether they can work with this one.
+    pub version: String,
+    /// It ends after so long without a connection, anything unsealed, or a producer that lives; `None`: it stays.
+    pub idle: Option<Duration>,
+}
+
+/// An engine that listens.
+pub struct Server {
+    app: App,
+    sealer: Sealer,
+    count: Arc<Count>,
+    answering: JoinHandle<io::Result<()>>,
+    /// Tells the answering to take no more.
+    last_call: oneshot::Sender<()>,
+    idle: Option<Duration>,
+    folder: Folder,
+    place: Place,
+    /// The socket's name is that of who has the lock: let go last.
+    lock: TrailLock,
+}
+
+impl Server {
+    /// Begins to seal, and to answer on the socket: who connects from now on is answered.
+    ///
+    /// # Errors
+    /// When the socket cannot be made, or the trail not be read.
+    pub async fn start(held: Held, serving: Serving) -> Result<Self, Error> {
+        let Held { place, environment, engine } = held;
+        let lock = engine.lock();
+        let reader = Reader::open(&place).await?;
+        let file = engine.trail();
+        let identity = Identity {
+            version: serving.version,
+            pid: std::process::id(),
+            trail: hex(&file.id),
+            name: file.name.clone(),
+            started: environment.rfc3339(),
+            idle_after_s: serving.idle.map(|idle| idle.as_secs()),
+            folder: place.folder.clone(),
+        };
+        let failed = |error| Error::io("listen at", &socket::path(&place.folder), error);
+        let folder = Folder::look(&place.folder).map_err(failed)?;
+        let (listener, owner) = socket::listen(&place.folder).map_err(failed)?;
+        let peers = Peers::new(UnixListener::from_std(listener).map_err(failed)?, owner);
+        let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
+        let app = App::new(identity, reader, sealer.asker());
+        let (last_call, called) = oneshot::channel();
+        let count = peers.count();
+        let answering = axum::serve(peers, app.clone().router());
+        // An error is that nobody is there any more to call.
+        let answering = answering.with_graceful_shutdown(async { drop(called.await) });
+        let answering = tokio::spawn(async { answering.await });
+        Ok(Self { app, sealer, count, answering, last_call, idle: serving.idle, folder, place, lock })
+    }
+
+    /// Which engine this is.
+    pub fn identity(&self) -> &Identity {
+        &self.app.identity
+    }
+
+    /// Serves until `asked_to_end`, or somebody asks over the socket, or nobody needs it, or the trail's folder is gone. Then seals what there
+    /// is, unless the folder is gone. Gives all that was sealed.
+    ///
+    /// # Errors
+    /// Why the last sealing failed: what is not sealed stays in the spool.
+    pub async fn run(self, asked_to_end: impl Future<Output = ()>) -> Result<SealReport, Error> {
+        let mut use_of = Use::new(Arc::clone(&self.count), self.sealer.asker());
+        let mut looks = interval(LOOK_PERIOD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(asked_to_end);
+        let gone = loop {
+            tokio::select! {
+                () = &mut asked_to_end => break false,
+                () = self.app.stop.notified() => break false,
+                _ = looks.tick() => {}
+            }
+            if !self.folder.is_there(&self.place.folder) {
+                break true;
+            }
+            bound_log(&self.place.folder);
+            if let Some(idle) = self.idle
+                && use_of.unused_for() >= idle
+            {
+                // Somebody may have begun to hand over since the last round.
+                let _ = use_of.sealer.seal().await;
+                if use_of.unused_for() >= idle {
+                    break false;
+                }
+            }
+        };
+        self.end(gone).await
+    }
+
+    async fn end(self, gone: bool) -> Result<SealReport, Error> {
+        // Nobody listens: nothing is left to tell.
+        let _ = self.last_call.send(());
+        let mut answering = self.answering;
+        if tokio::time::timeout(LAST_ANSWERS, &mut answering).await.is_err() {
+            answering.abort();
+        }
+        if gone {
+            tracing::warn!("the trail's folder is gone");
+            self.sealer.abandon();
+            return Ok(SealReport::default());
+        }
+        self.app.reader.close().await;
+        let sealed = self.sealer.stop().await;
+        if let Err(error) = socket::leave(&self.place.folder) {
+            tracing::warn!("the socket cannot be removed: {error}");
+        }
+        drop(self.lock);
+        sealed
+    }
+}
+
+/// Whether anybody needs the engine.
+struct Use {
+    count: Arc<Count>,
+    sealer: Asker,
+    last: (u64, u64),
+    since: Instant,
+}
+
+impl Use {
+    fn new(count: Arc<Count>, sealer: Asker) -> Self {
+        Self { count, sealer, last: (0, 0), since: Instant::now() }
+    }
+
+    /// For how long nobody has, as far as one look after the other tells.
+    fn unused_for(&mut self) -> Duration {
+        let (open, ever) = self.count.look();
+        let state = self.sealer.state.borrow();
+        let now = (ever, state.rounds);
+        let in_use = open > 0 || state.open_epochs > 0 || state.error.is_some();
+        if in_use || now != self.last {
+            self.last = now;
+            self.since = Instant::now();
+        }
+        self.since.elapsed()
+    }
+}
+
+/// A folder as it was: another one may come under its name.
+struct Folder(u64, u64);
+
+impl Folder {
+    fn look(path: &Path) -> io::Result<Self> {
+        let about = std::fs::metadata(path)?;
+        Ok(Self(about.dev(), about.ino()))
+    }
+
+    fn is_there(&self, path: &Path) -> bool {
+        match Self::look(path) {
+            Ok(now) => self.0 == now.0 && self.1 == now.1,
+            // What cannot be told is not gone: a disk that fails comes back.
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Begins the log file anew when it has grown long. It is written at its end, so what comes next comes first.
+fn bound_log(folder: &Path) {
+    let path = folder.join(STAGING).join(ENGINE_LOG);
+    if std::fs::metadata(&path).is_ok_and(|about| about.len() > LOG_BYTES_MAX)
+        && let Err(error) = std::fs::OpenOptions::new().write(true).truncate(true).open(&path)
+    {
+        tracing::warn!("the log file cannot be begun anew: {error}");
+    }
+}
