@@ -1,6 +1,7 @@
 //! The commands, a file each, and the program around them: parsing, logging, the runtime, the exit code.
 
 mod doctor;
+mod engine;
 mod erase;
 mod import;
 mod init;
@@ -9,6 +10,7 @@ mod list;
 mod receipt;
 mod record;
 mod seal;
+mod serve;
 mod show;
 mod tail;
 mod verify;
@@ -52,6 +54,8 @@ enum Command {
     Receipt(receipt::Receipt),
     Verify(verify::Verify),
     Seal(seal::Seal),
+    Engine(engine::Engine),
+    Serve(serve::Serve),
     Erase(erase::Erase),
     #[command(subcommand)]
     Key(key::Key),
@@ -101,6 +105,8 @@ fn run(line: CommandLine) -> Result {
         Command::Receipt(command) => command.run(options, &runtime),
         Command::Verify(command) => command.run(options, &runtime),
         Command::Seal(command) => command.run(options, &runtime),
+        Command::Engine(command) => command.run(options, &runtime),
+        Command::Serve(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
         Command::Doctor(command) => command.run(options, &runtime),
@@ -115,8 +121,10 @@ fn start_logging(options: &Options) {
     let level = match (options.quiet, options.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
-        (false, 1) => "warn,minutebook=info,minutebook_trail=info,minutebook_cli=info",
-        (false, _) => "warn,minutebook=debug,minutebook_trail=debug,minutebook_cli=debug",
+        (false, 1) => "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_cli=info",
+        (false, _) => {
+            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_cli=debug"
+        }
     };
     // The second call in a process, as in tests, changes nothing.
     let _ = tracing_subscriber::fmt()
@@ -158,7 +166,9 @@ mod tests {
             if begins.is_none() {
                 missing.push(path.to_owned());
             }
-            for option in command.get_arguments().filter(|option| !option.is_global_set()) {
+            for option in
+                command.get_arguments().filter(|option| !option.is_global_set() && !option.is_hide_set())
+            {
                 let Some(long) = option.get_long().filter(|long| *long != "help") else { continue };
                 if !section.contains(&format!("`--{long}")) {
                     missing.push(format!("{path} --{long}"));

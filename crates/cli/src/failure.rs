@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use minutebook_capture::{Advice, CaptureError};
+use minutebook_server::{HOLDER, Refused};
 use minutebook_trail::{Error as TrailError, Remedy};
 
 /// What the program ends with (`docs/cli.md`).
@@ -41,6 +42,14 @@ pub enum Failure {
     Said(Exit),
     /// Whoever read the output is gone: nothing to tell.
     NobodyReads,
+}
+
+impl Exit {
+    /// What another process of this program ended with.
+    pub(crate) fn of_code(code: i32) -> Self {
+        let all = [Self::Fine, Self::Problems, Self::Input, Self::Trail];
+        all.into_iter().find(|exit| *exit as i32 == code).unwrap_or(Self::Io)
+    }
 }
 
 impl Failure {
@@ -97,12 +106,18 @@ impl From<io::Error> for Failure {
 
 impl From<TrailError> for Failure {
     fn from(error: TrailError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&TrailError> for Failure {
+    fn from(error: &TrailError) -> Self {
         let exit = match error.remedy() {
             Remedy::FixRequest => Exit::Input,
             Remedy::FixSetup | Remedy::Inspect => Exit::Trail,
             Remedy::Retry => Exit::Io,
         };
-        let (what, to_do) = explain(&error);
+        let (what, to_do) = explain(error);
         Self::Told { exit, what, to_do }
     }
 }
@@ -123,6 +138,10 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
             format!("`{}` is not empty and holds no trail", folder.display()),
             "name a new or an empty folder",
         ),
+        E::Locked { folder, holder } if holder.starts_with(HOLDER) => both(
+            format!("the trail `{}` is in use by its {holder}", folder.display()),
+            &format!("stop it with `minutebook engine --stop --trail '{}'`", folder.display()),
+        ),
         E::Locked { folder, holder } => both(
             format!("the trail `{}` is in use by another engine ({holder})", folder.display()),
             "wait until it is done, or stop it",
@@ -130,6 +149,10 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
         E::KeysMissing { folder } => both(
             format!("no keys in `{}`", folder.display()),
             "name the key folder with --keys or MINUTEBOOK_KEYS, or restore it from its backup",
+        ),
+        E::KeysNowhere { folder, source } => both(
+            format!("the key folder `{}` cannot be made: {source}", folder.display()),
+            "name one that can be written, and that stays, with --keys or MINUTEBOOK_KEYS",
         ),
         E::KeysExist { folder } => both(
             format!("`{}` holds keys already, and keys are not overwritten", folder.display()),
@@ -176,6 +199,14 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
                 ),
             },
         ),
+    }
+}
+
+/// Of the engine process.
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let to_do = "what was handed over is in the spool; `minutebook doctor` says how it goes";
+        Self::Told { exit: Exit::Io, what: refused.to_string(), to_do: Some(to_do.into()) }
     }
 }
 

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use minutebook_capture::{CaptureError, IntakePublicKey, Level, Producer, ProducerOptions, Shape, ShapeDef};
 use minutebook_record::RecordId;
-use minutebook_trail::{Engine, Environment, Error as TrailError, Place, Reader, SealReport};
+use minutebook_server::{Answer, EngineClient, Sealer};
+use minutebook_trail::{Engine, Environment, Error as TrailError, Place, Reader};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::limits::{FULL_RETRY, LOOK_PERIOD, SEAL_AFTER_BYTES, SEAL_WAIT_BYTES, SHAPES_DECLARED};
-use crate::sealer::{Sealed, Sealer};
+use crate::limits::{
+    FULL_RETRY, LOOK_PERIOD, SEAL_AFTER_BYTES, SEAL_PERIOD, SEAL_WAIT_BYTES, SHAPES_DECLARED,
+};
 use crate::terminal::{Out, Terminal};
 use minutebook_present::json::Draft;
 use minutebook_present::page;
@@ -52,7 +54,7 @@ pub(crate) struct Intake {
     waiting: Vec<(u64, RecordId)>,
     unsealed_bytes: u64,
     /// Sealing that was asked for, and the bytes that it will have sealed.
-    asked: Option<(Sealed, u64)>,
+    asked: Option<(Answer, u64)>,
     /// Records handed over.
     pub(crate) records: u64,
     terminal: Terminal,
@@ -63,6 +65,8 @@ pub(crate) struct Intake {
 enum Sealing {
     /// By us.
     Ours(Sealer),
+    /// By the engine process of the trail, which is asked.
+    Process(EngineClient),
     /// By another engine; its progress is read from the trail.
     Theirs(Option<Box<Reader>>),
     /// By nobody now.
@@ -196,6 +200,7 @@ impl Intake {
                 self.unsealed_bytes = 0;
                 self.asked = None;
             }
+            Sealing::Process(engine) if engine.seal().await.is_ok() => {}
             _ => tokio::time::sleep(FULL_RETRY).await,
         }
     }
@@ -223,12 +228,15 @@ impl Intake {
     async fn wait_until_sealed(&mut self, last: &RecordId) -> Result {
         match &mut self.sealing {
             Sealing::Ours(sealer) => {
-                let answer = sealer.ask().await.await;
-                answer.unwrap_or_else(|_| Err(TrailError::Stopped("it ended".into())))?;
+                match sealer.ask().await.await {
+                    Ok(sealed) => sealed.map_err(|error| Failure::from(&*error))?,
+                    Err(_) => return Err(TrailError::Stopped("it ended".into()).into()),
+                };
                 self.unsealed_bytes = 0;
                 self.asked = None;
                 Ok(())
             }
+            Sealing::Process(engine) => Ok(engine.seal().await.map(drop)?),
             Sealing::Theirs(Some(reader)) => {
                 // Numbers of one class are sealed in their order, ids of one process ascend: the last one is
                 // sealed last.
@@ -250,18 +258,23 @@ impl Intake {
         let closed = self.producer.close();
         let records = page::count(self.records);
         let sealed = match self.sealing {
-            Sealing::Ours(sealer) => Some(sealer.stop().await),
+            Sealing::Ours(sealer) => {
+                Some(sealer.stop().await.map(|sealed| sealed.segments).map_err(Failure::from))
+            }
+            Sealing::Process(engine) => {
+                Some(engine.seal().await.map(|sealed| sealed.segments).map_err(Failure::from))
+            }
             Sealing::Theirs(_) | Sealing::Later => None,
         };
         closed?;
         match sealed {
-            Some(Ok(SealReport { segments, .. })) => {
+            Some(Ok(segments)) => {
                 let segments = page::count(segments);
                 self.terminal.say(&format!("{records} recorded and sealed, in {segments} segments"));
                 Ok(())
             }
-            Some(Err(error)) => {
-                let Failure::Told { exit, what, .. } = Failure::from(error) else { return Ok(()) };
+            Some(Err(failure)) => {
+                let Failure::Told { exit, what, .. } = failure else { return Err(failure) };
                 let to_do =
                     format!("{records} records are in the spool, on disk; `minutebook seal` seals them");
                 Err(Failure::Told { exit, what, to_do: Some(to_do) })
@@ -277,8 +290,13 @@ impl Intake {
 
 async fn open_engine(place: &Place, options: &IntakeOptions, terminal: &Terminal) -> Result<Sealing> {
     match Engine::open(place, Environment::default()).await {
-        Ok(engine) => Ok(Sealing::Ours(Sealer::start(engine))),
+        Ok(engine) => {
+            Ok(Sealing::Ours(Sealer::start(place.clone(), Environment::default(), engine, SEAL_PERIOD)))
+        }
         Err(TrailError::Locked { holder, .. }) => {
+            if let Some(engine) = EngineClient::find(&place.folder).await {
+                return Ok(Sealing::Process(engine));
+            }
             terminal.say(&format!(
                 "another engine works on this trail ({holder}) and will seal what is recorded here"
             ));

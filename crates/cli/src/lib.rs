@@ -3,6 +3,7 @@
 
 mod auditkeys;
 mod command;
+mod detached;
 mod failure;
 mod import;
 mod intake;
@@ -12,8 +13,9 @@ mod lines;
 mod moment;
 mod options;
 mod recording;
-mod sealer;
 mod seen;
+mod serving;
+mod sys;
 mod terminal;
 
 pub use command::main;

@@ -18,7 +18,7 @@ use crate::options::Options;
 /// The records stay in their places, and that they were there can still be proved. It cannot be undone. An
 /// `erasure` record says that it was done, on what ground and by whom; it does not name the subject.
 #[derive(Debug, Args)]
-#[command(display_order = 10)]
+#[command(display_order = 12)]
 pub(super) struct Erase {
     /// The subject as it stands in records; `-` reads it from standard input, which keeps it out of the
     /// shell's history.

@@ -15,7 +15,7 @@ use crate::options::Options;
 
 /// Show, export and rotate keys.
 #[derive(Debug, Subcommand)]
-#[command(display_order = 11)]
+#[command(display_order = 13)]
 pub(super) enum Key {
     Show(Show),
     Export(Export),

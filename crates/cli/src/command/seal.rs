@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use minutebook_trail::{Engine, Environment, SealReport};
+use minutebook_server::{EngineClient, SealedThere};
+use minutebook_trail::{Engine, Environment, Error, Place};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -28,11 +29,11 @@ impl Seal {
         let mut out = terminal.out();
         runtime.block_on(async {
             let mut interrupt = Interrupt::listen()?;
-            let mut engine = Engine::open(&options.place(), Environment::default()).await?;
+            let mut sealing = Sealing::open(&options.place()).await?;
             loop {
-                let report = engine.seal().await?;
-                if self.watch.is_none() || report.segments > 0 {
-                    tell(&mut out, &terminal, options.json, &report, engine.published().0)?;
+                let sealed = sealing.seal().await?;
+                if self.watch.is_none() || sealed.segments > 0 {
+                    tell(&mut out, &terminal, options.json, &sealed)?;
                 }
                 let Some(seconds) = self.watch else { break };
                 tokio::select! {
@@ -40,14 +41,51 @@ impl Seal {
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
                 }
             }
-            engine.close().await;
+            if let Sealing::Ours(engine) = sealing {
+                engine.close().await;
+            }
             Ok(())
         })
     }
 }
 
-fn tell(out: &mut Out, terminal: &Terminal, json: bool, report: &SealReport, log_size: u64) -> Result {
-    for (damage, times) in &report.drained.damage {
+/// Who seals.
+enum Sealing {
+    // Boxed: it is far larger than the other.
+    Ours(Box<Engine>),
+    Process(EngineClient),
+}
+
+impl Sealing {
+    async fn open(place: &Place) -> Result<Self> {
+        match Engine::open(place, Environment::default()).await {
+            Ok(engine) => Ok(Self::Ours(Box::new(engine))),
+            Err(error @ Error::Locked { .. }) => match EngineClient::find(&place.folder).await {
+                Some(engine) => Ok(Self::Process(engine)),
+                None => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn seal(&mut self) -> Result<SealedThere> {
+        let engine = match self {
+            Self::Process(engine) => return Ok(engine.seal().await?),
+            Self::Ours(engine) => engine,
+        };
+        let report = engine.seal().await?;
+        Ok(SealedThere {
+            records: report.records,
+            segments: report.segments,
+            bytes: report.bytes,
+            damage: report.drained.damage,
+            log_size: engine.published().0,
+        })
+    }
+}
+
+fn tell(out: &mut Out, terminal: &Terminal, json: bool, report: &SealedThere) -> Result {
+    for (damage, times) in &report.damage {
         terminal.complain(&format!("warning: damage in the spool, {times} times: {damage}"));
     }
     if json {
@@ -55,8 +93,8 @@ fn tell(out: &mut Out, terminal: &Terminal, json: bool, report: &SealReport, log
             "records": report.records,
             "segments": report.segments,
             "bytes": report.bytes,
-            "damage": report.drained.damage,
-            "log_size": log_size,
+            "damage": report.damage,
+            "log_size": report.log_size,
         }))?;
     } else if report.segments == 0 {
         out.line("nothing to seal")?;
@@ -64,7 +102,8 @@ fn tell(out: &mut Out, terminal: &Terminal, json: bool, report: &SealReport, log
         let (records, segments) = (page::count(report.records), page::count(report.segments));
         let bytes = page::bytes(report.bytes);
         out.line(&format!(
-            "sealed {records} records in {segments} segments, {bytes}; the log has {log_size} entries"
+            "sealed {records} records in {segments} segments, {bytes}; the log has {} entries",
+            report.log_size
         ))?;
     }
     out.flush()

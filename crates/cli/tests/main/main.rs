@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api;
+mod engine;
 mod importing;
 mod obstacles;
 mod program;

@@ -1,6 +1,7 @@
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -123,6 +124,19 @@ impl User {
         Running { child, out, err }
     }
 
+    /// Asks the trail's engine process: the status and the answer, which is JSON where it can be read so.
+    #[track_caller]
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        ask(&self.path("trail/engine.sock"), method, path, body)
+    }
+
+    /// Starts an engine process in the background, and gives what it says of itself.
+    #[track_caller]
+    pub fn engine(&self, options: &[&str]) -> Value {
+        let arguments = ["engine", "--create", "--detach", "--json"].iter().chain(options);
+        self.run(arguments).ends(0).json().remove(0)
+    }
+
     /// Records lines and gives their ids.
     #[track_caller]
     pub fn record(&self, lines: &str) -> Vec<String> {
@@ -190,6 +204,33 @@ impl Running {
             err: text(self.err.path()),
         }
     }
+}
+
+/// A request over a Unix socket, with an answer to its end.
+#[track_caller]
+pub fn ask(socket: &Path, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: e\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())))
+}
+
+/// Whether a process is there: one that ended and was not waited for is.
+pub fn is_process(pid: &Value) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Sends a process a signal.
+#[track_caller]
+pub fn signal(pid: &Value, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 /// Waits for a condition, and gives up after a minute.
