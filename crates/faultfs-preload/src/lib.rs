@@ -4,7 +4,7 @@
 //!
 //! A program takes part by loading the shared library. Never link the rlib: it would interpose the linking program.
 //!
-//! Rules inside: a call made by this library goes to the next libc in line (a flag of the thread, see [`process`]);
+//! Rules inside: a call made by this library goes to the next libc in line (a flag of the thread, see `process`);
 //! `errno` is left as the real call set it; a panic ends the process with its message, as it may not unwind into C; and
 //! a fault of our own ends it too, since a wrong model is worse than none. Calls on other files neither allocate nor
 //! lock before they are passed on, so that they stay usable in signal handlers.
