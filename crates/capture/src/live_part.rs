@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,16 +42,14 @@ impl LivePart {
         storage: &dyn Storage,
     ) -> io::Result<Self> {
         let name = part_name(header.epoch, header.part);
-        let temporary = folder.join(format!("{name}{TEMPORARY}"));
+        let (temporary, path) = (folder.join(format!("{name}{TEMPORARY}")), folder.join(name));
         remove_if_there(&temporary)?;
         let file = create_file(&temporary)?;
-        let made = Self::fill(&file, header, storage).and_then(|()| {
-            let path = folder.join(name);
-            fs::rename(&temporary, &path)?;
-            Ok(path)
-        });
-        let path = match made {
-            Ok(path) => path,
+        let made = Self::fill(&file, header, storage)
+            .and_then(|()| Region::new(file, header.capacity, FRAMES_AT, backing))
+            .and_then(|region| put_in_place(&region.file, &temporary, &path).map(|()| region));
+        let region = match made {
+            Ok(region) => region,
             Err(e) => {
                 remove_if_there(&temporary)?;
                 return Err(e);
@@ -60,7 +58,7 @@ impl LivePart {
         let part = Self {
             number: header.part,
             capacity: header.capacity,
-            region: Region::new(file, header.capacity, FRAMES_AT, backing)?,
+            region,
             path,
             classes: AtomicU64::new(0),
             shapes: (0..SHAPES_REMEMBERED / 64).map(|_| AtomicU64::new(0)).collect(),
@@ -173,4 +171,15 @@ impl LivePart {
     pub(crate) fn delete(&self) -> io::Result<()> {
         remove_if_there(&self.path)
     }
+}
+
+/// Gives a part its name, as the last step. A rename that is reported as failed may have happened: the reader has the file open then, and would
+/// never look at another one that took its name.
+fn put_in_place(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temporary, path).or_else(|error| {
+        let is_there = fs::metadata(path).is_ok_and(|there| {
+            file.metadata().is_ok_and(|ours| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        });
+        if is_there { Ok(()) } else { Err(error) }
+    })
 }
