@@ -228,15 +228,14 @@ impl HeadBuilder {
     }
 }
 
-/// For each shape: whether all its records in the batch are about the same subjects. Then what the shape holds may be about them too.
+/// For each shape: whether all its records in the batch have a subject in common. Then what the shape holds may be about that one alone.
 fn shapes_of_one_subject(batch: &Batch) -> HashMap<[u8; 32], bool> {
-    let mut first: HashMap<[u8; 32], (&[u32], bool)> = HashMap::new();
+    let mut common: HashMap<[u8; 32], Vec<u32>> = HashMap::new();
     for record in &batch.records {
-        let seen =
-            first.entry(record.shape.digest()).or_insert((&record.subjects, !record.subjects.is_empty()));
-        seen.1 &= seen.0 == record.subjects.as_slice();
+        let common = common.entry(record.shape.digest()).or_insert_with(|| record.subjects.clone());
+        common.retain(|subject| record.subjects.contains(subject));
     }
-    first.into_iter().map(|(digest, (_, alone))| (digest, alone)).collect()
+    common.into_iter().map(|(digest, common)| (digest, !common.is_empty())).collect()
 }
 
 fn commit(

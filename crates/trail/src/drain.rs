@@ -6,6 +6,7 @@ use crate::catalog::Drawn;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::own::{self, Losses, LostRange, OwnRecord};
+use crate::shape_users::ShapeUsers;
 use crate::subjects::LookupKey;
 use minutebook_capture::{
     BatchLimits, EpochFile, EpochReader, Frame, InFlight, IntakePrivateKey, Owner, Position, ShapeDef, Stop,
@@ -82,7 +83,7 @@ struct Intake {
     closed: Vec<Batch>,
     system: Vec<SystemRecord>,
     losses: Losses,
-    plans: HashMap<[u8; 32], Arc<ShapePlan>>,
+    plans: HashMap<[u8; 32], (Arc<ShapePlan>, ShapeUsers)>,
     recent: HashMap<RecordId, Box<[[u8; 32]]>>,
     ends: Vec<usize>,
     report: DrainReport,
@@ -142,7 +143,11 @@ impl Drainer {
                 continue;
             }
             match EpochReader::open(&path, self.trail, &self.intake_key) {
-                Ok(reader) => found.push(reader),
+                Ok(reader) => {
+                    // What an engine asked that crashed before it took the request back.
+                    reader.withdraw().map_err(|e| Error::io("withdraw a request beside", &path, e))?;
+                    found.push(reader);
+                }
                 Err(minutebook_capture::ReadError::Io(error)) => {
                     return Err(Error::io("read the spool", &path, error));
                 }
@@ -350,6 +355,32 @@ impl Drainer {
         self.epochs.len()
     }
 
+    /// Asks producers to end those parts, of which all is read, that define a shape whose constants may be this person's. Says how many were asked.
+    pub fn ask_to_end_parts(&mut self, lookup: &[u8; 32]) -> Result<usize> {
+        let mut asked = 0;
+        for OpenEpoch { reader, .. } in &mut self.epochs {
+            let theirs = reader.definitions().any(|shape| {
+                let users = self.intake.plans.get(&shape.digest()).map(|(_, users)| users);
+                !shape.constants().is_empty() && users.is_none_or(|users| users.may_be(lookup))
+            });
+            let ask = |reader: &mut EpochReader| {
+                reader
+                    .ask_to_end_part()
+                    .map_err(|e| Error::Spool(format!("`{}`: {e}", reader.path().display())))
+            };
+            asked += usize::from(theirs && ask(reader)?);
+        }
+        Ok(asked)
+    }
+
+    /// Takes all such requests back.
+    pub fn withdraw_requests(&self) -> Result<()> {
+        let withdraw = |epoch: &OpenEpoch| {
+            epoch.reader.withdraw().map_err(|e| Error::io("withdraw a request in", epoch.reader.path(), e))
+        };
+        self.epochs.iter().try_for_each(withdraw)
+    }
+
     /// Forgets which decision was about whom.
     pub fn forget_recent(&mut self) {
         self.intake.recent.clear();
@@ -532,39 +563,38 @@ impl Intake {
         values: &[u8],
         ends: &[usize],
     ) -> Result<(), State> {
-        let mark = if kind == Kind::Producer {
-            let mut batch = Batch::new(ClassName::new(SYSTEM).map_err(|_| State::Refused)?);
-            let (held, held_ends) = batch.hold(values, ends);
-            let record = Incoming {
-                id,
-                kind,
-                producer: 0,
-                seq,
-                shape: Arc::clone(shape),
-                values: held,
-                ends: held_ends,
-                subjects: Vec::new(),
-                about: None,
-                mark: None,
-                event: None,
-            };
-            let mut fields = Vec::new();
-            batch.fields(&record, &mut fields);
-            let mark = own::mark_of(state.producer, state.epoch, shape.schema(), &fields);
-            let mark = mark.ok_or(State::Refused)?;
-            for (class, last) in &mark.counts {
-                let known = state.drawn.entry(class.clone()).or_default();
-                *known = (*last).max(*known);
-            }
-            Some(mark)
-        } else {
-            None
+        // What is in this class is under no person's key: nothing else belongs there.
+        if kind != Kind::Producer {
+            return Err(State::Refused);
+        }
+        let mut batch = Batch::new(ClassName::new(SYSTEM).map_err(|_| State::Refused)?);
+        let (held, held_ends) = batch.hold(values, ends);
+        let record = Incoming {
+            id,
+            kind,
+            producer: 0,
+            seq,
+            shape: Arc::clone(shape),
+            values: held,
+            ends: held_ends,
+            subjects: Vec::new(),
+            about: None,
+            mark: None,
+            event: None,
         };
+        let mut fields = Vec::new();
+        batch.fields(&record, &mut fields);
+        let mark = own::mark_of(state.producer, state.epoch, shape.schema(), &fields);
+        let mark = mark.ok_or(State::Refused)?;
+        for (class, last) in &mark.counts {
+            let known = state.drawn.entry(class.clone()).or_default();
+            *known = (*last).max(*known);
+        }
         let record = OwnRecord {
             kind,
             shape: Arc::clone(shape),
             values: values.to_vec(),
-            mark,
+            mark: Some(mark),
             gone: Vec::new(),
             act: None,
         };
@@ -586,7 +616,7 @@ impl Intake {
         values: &[u8],
         ends: &[usize],
     ) -> Result<(), State> {
-        let Self { open, closed, lookup, recent, assembled_bytes, .. } = self;
+        let Self { open, closed, lookup, recent, assembled_bytes, plans, .. } = self;
         let batch = open.entry(class).or_insert_with(|| Batch::new(class));
         if batch.is_full() {
             closed.push(std::mem::replace(batch, Batch::new(class)).close());
@@ -623,6 +653,12 @@ impl Intake {
                 Some(subjects) => lookups = subjects.to_vec(),
                 None => record.about = link,
             }
+        }
+        if !shape.constants().is_empty()
+            && record.about.is_none()
+            && let Some((_, users)) = plans.get_mut(&shape.digest())
+        {
+            users.see(&lookups);
         }
         for place in &plan.blobs {
             let value = value_at(shape, *place, values, ends);
@@ -666,8 +702,8 @@ impl Intake {
     }
 
     fn plan(&mut self, shape: &Arc<ShapeDef>) -> Arc<ShapePlan> {
-        let plan = self.plans.entry(shape.digest()).or_insert_with(|| Arc::new(ShapePlan::new(shape)));
-        Arc::clone(plan)
+        let fresh = || (Arc::new(ShapePlan::new(shape)), ShapeUsers::default());
+        Arc::clone(&self.plans.entry(shape.digest()).or_insert_with(fresh).0)
     }
 }
 

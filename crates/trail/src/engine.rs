@@ -130,6 +130,7 @@ impl Engine {
         if self.publisher.size() > self.log_size {
             return Err(Error::CatalogBehindLog { published: self.publisher.size(), known: self.log_size });
         }
+        self.check_buckets().await?;
         for (segment, blobs) in self.catalog.intents().await? {
             self.objects.remove(&segment_name(&segment)).await?;
             for blob in blobs {

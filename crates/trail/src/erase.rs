@@ -4,7 +4,9 @@ use crate::catalog::{ActRow, SubjectRow};
 use crate::engine::Engine;
 use crate::environment::draw;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::own::{self, OwnRecord};
+use crate::seal::blocking;
 use crate::subjects::bucket_of;
 use crate::wrap::{self, Purpose};
 use minutebook_record::RecordId;
@@ -37,6 +39,9 @@ pub struct Certificate {
     pub ground: String,
     /// By whom it was ordered.
     pub by: String,
+    /// Live parts of the spool that still define a shape whose constants may be the subject's, since their producers did not answer: whoever
+    /// holds the intake key reads those until the part is full or its producer ends.
+    pub shapes_left: usize,
     /// Entries of the published log that has the `erasure` record.
     pub log_size: u64,
 }
@@ -70,7 +75,37 @@ impl Engine {
         self.stop_on_error(result)
     }
 
+    /// Has those parts of the spool ended whose shapes may hold what is the subject's; gives how many are left.
+    async fn end_parts(&mut self, lookup: [u8; 32]) -> Result<usize> {
+        let mut left = 0;
+        for attempt in 0..=limits::END_PART_LOOKS {
+            // INVARIANT: sealing puts the drainer back; an engine that failed in between is stopped.
+            let mut drainer =
+                self.drainer.take().ok_or_else(|| Error::Stopped("a round did not end".into()))?;
+            let asked =
+                blocking(move || drainer.ask_to_end_parts(&lookup).map(|asked| (drainer, asked))).await;
+            let (drainer, asked) = asked?;
+            self.drainer = Some(drainer);
+            left = asked;
+            if left == 0 || attempt == limits::END_PART_LOOKS {
+                break;
+            }
+            // Nobody can wake us: the producer is another process, and answers by a word in a file.
+            blocking(|| {
+                std::thread::park_timeout(limits::END_PART_LOOK_EVERY);
+                Ok(())
+            })
+            .await?;
+            self.seal().await?;
+        }
+        if let Some(drainer) = &self.drainer {
+            drainer.withdraw_requests()?;
+        }
+        Ok(left)
+    }
+
     async fn erase_row(&mut self, row: SubjectRow, ground: &str, by: &str) -> Result<Certificate> {
+        let shapes_left = self.end_parts(row.lookup).await?;
         let random = std::sync::Arc::clone(&self.environment.random);
         let bucket = bucket_of(&row.lookup);
         let mut others = self.catalog.subjects_in_bucket(bucket).await?;
@@ -111,8 +146,20 @@ impl Engine {
             at: self.environment.rfc3339(),
             ground: ground.to_owned(),
             by: by.to_owned(),
+            shapes_left,
             log_size: self.publisher.size(),
         })
+    }
+
+    /// Catalog and key folder are of one time. A key folder from before an erasure has the key that was destroyed: nothing is to be wrapped
+    /// under it again.
+    pub(crate) async fn check_buckets(&self) -> Result<()> {
+        for (bucket, generation) in self.catalog.bucket_generations().await? {
+            if self.subjects.buckets.key_of(bucket, generation).is_none() {
+                return Err(Error::BucketGeneration { bucket, generation });
+            }
+        }
+        Ok(())
     }
 
     /// Step 3 and the blobs, for every erasure that has no record yet, and for buckets that a crash left with two keys.
@@ -121,12 +168,6 @@ impl Engine {
             match self.catalog.bucket_generation(bucket).await? {
                 Some(generation) => self.subjects.buckets.keep_only(bucket, generation)?,
                 None => self.subjects.buckets.clear(bucket)?,
-            }
-        }
-        // A key folder from before an erasure has the key that the erasure destroyed: nothing is to be wrapped under it again.
-        for (bucket, generation) in self.catalog.bucket_generations().await? {
-            if self.subjects.buckets.key_of(bucket, generation).is_none() {
-                return Err(Error::BucketGeneration { bucket, generation });
             }
         }
         for act in self.catalog.acts().await? {

@@ -23,6 +23,7 @@ mod publish;
 mod reader;
 mod rotate;
 mod seal;
+mod shape_users;
 mod stage;
 mod store;
 mod subjects;

@@ -1,5 +1,7 @@
 //! The engine's bounds, each with its reason.
 
+use std::time::Duration;
+
 /// Records of a segment (`docs/formats/segment.md`).
 pub const SEGMENT_RECORDS: usize = minutebook_verify::limits::SEGMENT_RECORDS_MAX as usize;
 
@@ -26,3 +28,9 @@ pub const LOST_RANGES_PER_SEGMENT: usize = 400;
 
 /// Records that a listing holds while it merges segments that overlap in time, in bytes: some ten segments.
 pub const LISTING_BYTES: usize = 64 << 20;
+
+/// How often an erasure looks whether producers have ended the parts that they were asked to end. They look for requests once a second.
+pub const END_PART_LOOKS: usize = 60;
+
+/// Between two such looks.
+pub const END_PART_LOOK_EVERY: Duration = Duration::from_millis(50);
