@@ -90,12 +90,29 @@ impl Catalog {
             || SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let catalog = Self::connect(path, options()).await?;
         if catalog.meta("format").await.is_ok() {
+            catalog.check_version().await?;
             return Ok(catalog);
         }
         // Without a writable folder SQLite cannot share a write-ahead log; nobody else can be writing then either.
         let catalog = Self::connect(path, options().immutable(true)).await?;
         catalog.meta("format").await?;
+        catalog.check_version().await?;
         Ok(catalog)
+    }
+
+    /// Refuses what a later program has changed: what is read there may mean something else.
+    async fn check_version(&self) -> Result<()> {
+        let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(self.fault())?;
+        let known = sqlx::migrate!("migrations/sqlite").iter().map(|migration| migration.version).max();
+        match version {
+            Some(found) if Some(found) > known => {
+                Err(Error::Newer { what: "the catalog", found: found.to_string(), path: self.path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
@@ -159,10 +176,11 @@ impl Catalog {
         Ok(())
     }
 
-    /// Segments that were to be written, and their blobs.
+    /// Segments that were to be written and were not placed, and their blobs.
     pub async fn intents(&self) -> Result<Vec<(Id, Vec<Id>)>> {
-        let rows =
-            sqlx::query("SELECT id, blobs FROM intent").fetch_all(&self.pool).await.map_err(self.fault())?;
+        // Placing removes the intent. One that is there all the same was put there, and what it names is evidence.
+        let rows = sqlx::query("SELECT id, blobs FROM intent WHERE id NOT IN (SELECT id FROM segment)");
+        let rows = rows.fetch_all(&self.pool).await.map_err(self.fault())?;
         let blobs =
             |row: &SqliteRow| Ok::<_, Error>(self.get::<Vec<u8>>(row, "blobs")?.as_chunks::<16>().0.to_vec());
         rows.iter().map(|row| Ok((self.id(row, "id")?, blobs(row)?))).collect()

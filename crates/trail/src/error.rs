@@ -30,7 +30,7 @@ pub enum Error {
         folder: PathBuf,
     },
     /// There is one already.
-    #[error("`{}` holds a trail already", folder.display())]
+    #[error("`{}` holds a trail already: name another folder for a new one", folder.display())]
     TrailExists {
         /// The folder.
         folder: PathBuf,
@@ -85,13 +85,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A key folder is there already.
-    #[error("`{}` holds keys already: they are not overwritten", folder.display())]
+    #[error("`{}` holds keys already, which are not overwritten: name another folder with --keys", folder.display())]
     KeysExist {
         /// The folder.
         folder: PathBuf,
     },
     /// The keys of another trail.
-    #[error("the keys in `{}` are those of another trail ({theirs})", folder.display())]
+    #[error("the keys in `{}` are those of another trail ({theirs}): name this trail's with --keys or MINUTEBOOK_KEYS", folder.display())]
     KeysOfAnotherTrail {
         /// The folder.
         folder: PathBuf,
@@ -99,7 +99,7 @@ pub enum Error {
         theirs: String,
     },
     /// Others can read the keys.
-    #[error("`{}` can be read by others: `chmod 600` it, and think about rotating the keys", file.display())]
+    #[error("`{0}` can be read by others: `chmod go= {0}`, and think about rotating the keys", file.display())]
     KeysOpenToOthers {
         /// The file.
         file: PathBuf,
@@ -113,7 +113,10 @@ pub enum Error {
         what: &'static str,
     },
     /// The keys do not fit what `trail.toml` says.
-    #[error("the {what} in `{}` is not the one that trail.toml names: these are not this trail's keys, or trail.toml was edited", folder.display())]
+    #[error(
+        "the {what} in `{}` is not this trail's: name its own key folder with --keys or MINUTEBOOK_KEYS, or restore the newest copy of it",
+        folder.display()
+    )]
     KeysDoNotMatch {
         /// Which key.
         what: &'static str,
@@ -131,7 +134,7 @@ pub enum Error {
     /// A bucket key of the catalog's generation is not in the key folder.
     #[error(
         "the catalog says generation {generation} of bucket {bucket}, and the key folder has no such key: one of the two is an older copy. \
-         Nothing was changed"
+         Nothing was changed. Restore the newest of both"
     )]
     BucketGeneration {
         /// Which bucket.
@@ -146,7 +149,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The catalog cannot be used.
-    #[error("the catalog `{}` cannot be used: {what}", path.display())]
+    #[error("the catalog `{}` cannot be used: {what}. Restore the newest copy of it; `minutebook doctor` tells more", path.display())]
     CatalogUnusable {
         /// Its file.
         path: PathBuf,

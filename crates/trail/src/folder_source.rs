@@ -1,7 +1,9 @@
 //! A trail's folder as the verifier reads it. Edge: reads only, follows no links.
 
 use minutebook_verify::Source;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The objects below one folder.
@@ -19,13 +21,24 @@ impl FolderSource {
 
 impl Source for FolderSource {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match std::fs::read(self.root.join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
+        // Whoever can write to the folder must neither keep a verifier waiting (a pipe) nor show it a file from elsewhere (a link).
+        let open = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(self.root.join(name));
+        let mut file = match open {
+            Ok(file) => file,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Ok(None)
+                return Ok(None);
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no ordinary file"));
         }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

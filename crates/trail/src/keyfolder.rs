@@ -108,6 +108,9 @@ impl KeyFolder {
         };
         durable::make_folder(path)
             .map_err(|source| Error::KeysNowhere { folder: path.to_owned(), source })?;
+        if durable::is_open_to_others(path).map_err(|e| Error::io("look at the key folder", path, e))? {
+            return Err(Error::KeysOpenToOthers { file: path.to_owned() });
+        }
         folder.save()?;
         Ok(folder)
     }
@@ -122,7 +125,7 @@ impl KeyFolder {
         let parsed = Self::parse(path, &file).or_else(|_| Self::parse(path, &file))?;
         let malformed = |what| Error::KeysMalformed { file: file.clone(), what };
         if parsed.format != FORMAT {
-            return Err(Error::Newer { what: "the key file", found: parsed.format, path: file });
+            return Err(malformed("its `format` is not that of keys"));
         }
         if parsed.trail != hex(&trail) {
             return Err(Error::KeysOfAnotherTrail { folder: path.to_owned(), theirs: parsed.trail });
@@ -158,8 +161,23 @@ impl KeyFolder {
             }
             Err(error) => return Err(Error::io("read the keys", file, error)),
         };
-        if durable::is_open_to_others(file).map_err(|e| Error::io("look at the keys", file, e))? {
-            return Err(Error::KeysOpenToOthers { file: file.to_owned() });
+        for secret in [path, file, &path.join(BUCKETS_FILE)] {
+            match durable::is_open_to_others(secret) {
+                Ok(false) => {}
+                Ok(true) => return Err(Error::KeysOpenToOthers { file: secret.to_owned() }),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("look at the keys", secret, error)),
+            }
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            format: String,
+        }
+        if let Ok(Version { format }) = toml::from_str(&text)
+            && format != FORMAT
+            && format.starts_with("minutebook/keys/")
+        {
+            return Err(Error::Newer { what: "the key file", found: format, path: file.to_owned() });
         }
         // The parser's own message would quote the line, and the line may be a secret.
         toml::from_str(&text)

@@ -7,8 +7,16 @@ use crate::verify::{CHECKPOINT, Options};
 use std::collections::BTreeSet;
 
 /// Names below these are not evidence: they have their own checks, or none.
-const NOT_EVIDENCE: [&str; 7] =
-    ["spool/", "tmp/", "catalog.db", "catalog.db-wal", "catalog.db-shm", "lock", "engine.sock"];
+const NOT_EVIDENCE: [&str; 8] = [
+    "spool/",
+    "tmp/",
+    "catalog.db",
+    "catalog.db-wal",
+    "catalog.db-shm",
+    "catalog.db-journal",
+    "lock",
+    "engine.sock",
+];
 
 const PUT_THERE: &str = "nothing in the log names it: somebody put it there, or an interrupted write left it (then the engine \
      removes it at its next start)";

@@ -51,13 +51,13 @@ pub struct Succession {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrailFileError {
     /// It is not the file that the format describes.
-    #[error("{0}")]
+    #[error("{0}. Restore it from a copy")]
     Malformed(String),
     /// It is of a later version.
     #[error("it is of format `{0}`, and this program reads `{FORMAT}`: use a newer program")]
     Newer(String),
     /// It says the right things in another form: somebody edited it.
-    #[error("it was edited: it is not written the way Minutebook writes it")]
+    #[error("it was edited: it is not written the way Minutebook writes it. Restore it from a copy")]
     Edited,
 }
 

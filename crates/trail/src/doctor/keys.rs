@@ -3,7 +3,6 @@
 use super::catalog::{Tables, hex_of};
 use super::evidence::Evidence;
 use super::{CATALOG_DIFFERS, Findings, row_name};
-use crate::durable;
 use crate::keyfolder::KeyFolder;
 use crate::place::Place;
 use crate::subjects::bucket_of;
@@ -38,11 +37,6 @@ pub(super) fn check_folder(place: &Place, file: &TrailFile, findings: &mut Findi
         }
     };
     let name = path.display().to_string();
-    if durable::is_open_to_others(&path).unwrap_or(false) {
-        let means =
-            "whoever reads the keys reads the trail: `chmod 700` it, and think about rotating the keys";
-        findings.problem(&name, "the key folder is open to others", means);
-    }
     let within =
         |folder: &std::path::Path| Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
     if within(&place.folder).unwrap_or(false) {
@@ -64,10 +58,6 @@ pub(super) fn check_folder(place: &Place, file: &TrailFile, findings: &mut Findi
     if let Some(wrong) = wrong {
         findings.problem(&name, wrong, KEYS_GONE);
         return None;
-    }
-    if durable::is_open_to_others(&path.join("buckets")).unwrap_or(false) {
-        let means = "whoever reads the keys reads the trail: `chmod 600` it";
-        findings.problem(path.join("buckets").display().to_string(), "it can be read by others", means);
     }
     if keys.key_encryption.len() > 1 || keys.next_signing.is_some() {
         findings.note(

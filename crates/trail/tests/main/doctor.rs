@@ -308,10 +308,10 @@ async fn what_is_wrong_around_the_trail_is_told() {
     assert_eq!(told(&fixture).await, []);
 
     mode(&keys, 0o755);
-    is_told(&name(&keys), "open to others").await;
+    is_told(&name(&keys), "read by others").await;
     mode(&keys, 0o700);
     mode(&keys.join("buckets"), 0o640);
-    is_told(&name(&keys.join("buckets")), "read by others").await;
+    is_told(&name(&keys), "buckets` can be read by others").await;
     mode(&keys.join("buckets"), 0o600);
     mode(&fixture.place.folder, 0o755);
     is_told("", "read by others").await;

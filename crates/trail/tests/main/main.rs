@@ -10,6 +10,7 @@ mod files;
 mod fixture;
 #[allow(dead_code, reason = "what tests share is not all used by each of them")]
 mod keyring;
+mod obstacles;
 mod rotation;
 mod round_trip;
 mod scale;
