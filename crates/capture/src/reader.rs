@@ -22,6 +22,7 @@ use crate::frame::{EpochCipher, LostReason};
 use crate::identity::is_producer_name;
 use crate::intake::{self, IntakePrivateKey};
 use crate::limits::{CLASSES_MAX, SLOTS};
+use crate::mark::system_class;
 use crate::part_file::FileName;
 use crate::shape::ShapeDef;
 use crate::sys;
@@ -265,6 +266,8 @@ pub struct EpochReader {
     /// No part was found after the end was seen.
     looked_for_parts: bool,
     shapes: batch::ShapeCache,
+    /// Names of the classes as far as frames have said them, by place in the table.
+    names: [Option<ClassName>; CLASSES_MAX],
 }
 
 impl EpochReader {
@@ -295,6 +298,8 @@ impl EpochReader {
         }
         let epoch_key =
             intake::open(key, &header.key, &header.sealed_with()).map_err(|_| Damage::EpochKey)?;
+        let mut names = [None; CLASSES_MAX];
+        names[0] = Some(system_class());
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         Ok(Self {
             file,
@@ -311,6 +316,7 @@ impl EpochReader {
             began: false,
             looked_for_parts: false,
             shapes: batch::ShapeCache::default(),
+            names,
         })
     }
 
@@ -391,11 +397,12 @@ impl EpochReader {
         Ok(self.gone)
     }
 
-    /// The last number drawn of each class that drew any.
+    /// The last number drawn of each class that drew any, as the counters say. Nothing authenticates these; a class has the name that frames gave
+    /// it, and only one that no frame has named yet that of the table. Counters without any name are passed over.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or the table was altered.
+    /// The file cannot be read.
     pub fn drawn(&self) -> Result<Vec<(ClassName, u64)>, ReadError> {
         let mut drawn = Vec::new();
         for (name, counter) in self.classes()?.into_iter().flatten() {
@@ -412,7 +419,8 @@ impl EpochReader {
         self.file.read_exact_at(&mut table, epoch_file::CLASSES_AT)?;
         let mut classes = [None; CLASSES_MAX];
         for (place, entry) in table.chunks_exact(epoch_file::CLASS_LEN as usize).enumerate() {
-            let Some(name) = epoch_file::class_name(&epoch_file::field(entry, 0))? else { continue };
+            let said = || epoch_file::class_name(&epoch_file::field(entry, 0)).ok().flatten();
+            let Some(name) = self.names[place].or_else(said) else { continue };
             let counter = u64::from_le_bytes(epoch_file::field(entry, 32)) & !epoch_file::COUNTER_CLOSED;
             classes[place] = Some((name, counter));
         }
@@ -423,7 +431,7 @@ impl EpochReader {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or the table of classes was altered. Slots that name no class are passed over.
+    /// The file cannot be read. Slots that name no class are passed over.
     pub fn in_flight(&self) -> Result<Vec<InFlight>, ReadError> {
         let classes = self.classes()?;
         let mut slots = vec![0; SLOTS * epoch_file::SLOT_LEN as usize];

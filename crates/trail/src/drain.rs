@@ -18,7 +18,7 @@ use minutebook_record::{ClassName, Kind, RecordId};
 use minutebook_verify::Id;
 use minutebook_verify::check::blob_id;
 use minutebook_verify::coverage::RangeSet;
-use minutebook_verify::descriptor::{Range, State};
+use minutebook_verify::descriptor::{MarkKind, Range, State};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +52,10 @@ struct EpochState {
     assembling: HashMap<Id, Assembly>,
     /// What its marks say was drawn: at least so much.
     drawn: Drawn,
+    /// The key that signs its marks, while no opening mark has told it to the log.
+    unopened: Option<[u8; 32]>,
+    /// Its closing mark was read: what was drawn is what its marks say, and nothing else.
+    closed: bool,
     /// Its account was closed in an earlier run; only its files are left.
     settled: bool,
     stop: Stop,
@@ -82,6 +86,8 @@ struct Intake {
     open: HashMap<ClassName, Batch>,
     closed: Vec<Batch>,
     system: Vec<SystemRecord>,
+    /// Epochs with marks to check and no opening mark to check them by, with their keys.
+    unopened: Vec<(Id, u64, [u8; 32])>,
     losses: Losses,
     plans: HashMap<[u8; 32], (Arc<ShapePlan>, ShapeUsers)>,
     recent: HashMap<RecordId, Box<[[u8; 32]]>>,
@@ -113,6 +119,7 @@ impl Drainer {
             open: HashMap::new(),
             closed: Vec::new(),
             system: Vec::new(),
+            unopened: Vec::new(),
             losses: Losses::new(),
             plans: HashMap::new(),
             recent: HashMap::new(),
@@ -162,16 +169,21 @@ impl Drainer {
 
     /// Takes up an epoch, with what is placed of it.
     pub fn add(&mut self, reader: EpochReader, placed: Vec<(String, RangeSet)>, settled: bool, drawn: Drawn) {
-        let claimed = placed
+        let claimed: HashMap<ClassName, RangeSet> = placed
             .into_iter()
             .filter_map(|(class, ranges)| ClassName::new(&class).ok().map(|class| (class, ranges)))
             .collect();
+        let first = claimed.iter().find(|(class, _)| class.as_str() == SYSTEM);
+        let first = first.and_then(|(_, ranges)| ranges.ranges().first());
+        let is_opened = first.is_some_and(|range| range.from == 1 && range.state == State::Kept);
         let state = EpochState {
             producer: reader.producer().0,
             epoch: reader.epoch().get(),
             claimed,
             assembling: HashMap::new(),
             drawn,
+            unopened: (!is_opened).then(|| reader.mark_key()),
+            closed: false,
             settled,
             stop: Stop::CaughtUp,
         };
@@ -237,18 +249,25 @@ impl Drainer {
                 continue;
             }
             let fault = |e| Error::Spool(format!("an epoch's counters: {e}"));
-            let drawn = drawn(state, &reader.drawn().map_err(fault)?);
+            let counters = if state.closed { Vec::new() } else { reader.drawn().map_err(fault)? };
+            let drawn = drawn(state, &counters);
             let in_flight = reader.in_flight().map_err(fault)?;
             settle(state, &drawn, &in_flight, &mut self.intake.losses);
-            // A power loss may keep the word that says closed and take the mark that says so to the log.
-            let closed = reader.owner().map_err(fault)? == Owner::Closed && has_last_mark(state, &drawn);
-            if !closed {
+            // Without the mark at hand: it was sealed before the engine was last opened, or a power loss took it and left the word that says closed.
+            let is_closed = |owner| owner == Owner::Closed && has_last_mark(state, &drawn);
+            if !state.closed && !is_closed(reader.owner().map_err(fault)?) {
                 let counts = drawn.into_iter().map(|(class, last)| (class.to_string(), last)).collect();
                 own.push(own::abandoned(state.producer, state.epoch, counts, now_ns)?);
             }
             state.settled = true;
             ended.push((state.producer, state.epoch));
         }
+        // An opening mark that the spool lost: the epoch file has the key too, bound to the epoch key. It goes before the marks that it verifies.
+        let unopened = std::mem::take(&mut self.intake.unopened);
+        let opened =
+            unopened.into_iter().map(|(producer, epoch, key)| own::opened(producer, epoch, key, now_ns));
+        let opened = opened.collect::<Result<Vec<_>>>()?;
+        self.seal_system(Vec::new(), opened, Losses::new(), Vec::new(), fresh_id, sink)?;
         // What is lost has a record, and its ranges stand in the same segment; many make several.
         let losses = std::mem::take(&mut self.intake.losses);
         let mut portions = portions(losses);
@@ -589,6 +608,16 @@ impl Intake {
         for (class, last) in &mark.counts {
             let known = state.drawn.entry(class.clone()).or_default();
             *known = (*last).max(*known);
+        }
+        match mark.what {
+            MarkKind::Opened(_) => state.unopened = None,
+            MarkKind::Alive(_) => {}
+            MarkKind::Closed(_) => state.closed = true,
+            MarkKind::Abandoned => return Err(State::Refused),
+        }
+        // Told once while the engine runs, and perhaps again by a later one: it says the same each time.
+        if let Some(key) = state.unopened.take() {
+            self.unopened.push((state.producer, state.epoch, key));
         }
         let record = OwnRecord {
             kind,

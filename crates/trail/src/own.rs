@@ -122,7 +122,7 @@ pub fn abandoned(producer: Id, epoch: u64, counts: Vec<(String, u64)>, time_ns: 
     marked(Mark { producer, epoch, what, time: time_ns.div_euclid(1_000_000_000), counts }, time_ns)
 }
 
-/// The `producer` record that opens the engine's own epoch.
+/// The `producer` record that an epoch was opened: the engine's own, or one whose own record of it was lost.
 pub fn opened(producer: Id, epoch: u64, key: [u8; 32], time_ns: i64) -> Result<OwnRecord> {
     let (time, counts) = (time_ns.div_euclid(1_000_000_000), Vec::new());
     marked(Mark { producer, epoch, what: MarkKind::Opened(key), time, counts }, time_ns)

@@ -19,7 +19,7 @@ use minutebook_record::RecordId;
 use minutebook_tlog::{Hash, leaf_hash};
 use minutebook_verify::Id;
 use minutebook_verify::check::{Level, Scratch, check_segment};
-use minutebook_verify::descriptor::{Entry, Gone};
+use minutebook_verify::descriptor::{Entry, Gone, Mark, MarkKind};
 use minutebook_verify::keys::{Keys, Secret, SubjectKey, audit_key, content_key};
 use minutebook_verify::verify::{blob_name, segment_name};
 use std::collections::HashMap;
@@ -268,7 +268,10 @@ impl Engine {
             placement.subjects.extend(new_subjects);
             placement.blobs.extend(&built.blob_subjects);
             placement.ended.extend(&batch.ended);
-            for mark in descriptor.marks.iter().filter(|mark| mark.producer != self.own_producer) {
+            let counted = |mark: &&Mark| {
+                mark.producer != self.own_producer && !matches!(mark.what, MarkKind::Opened(_))
+            };
+            for mark in descriptor.marks.iter().filter(counted) {
                 placement.drawn.insert((mark.producer, mark.epoch), mark.counts.iter().cloned().collect());
             }
             placement.acts.extend(&batch.acts);

@@ -147,13 +147,16 @@ impl Coverage {
                 }
             }
         }
+        // The keys first: places are in the order of ids, which are drawn by several clocks.
+        for mark in &descriptor.marks {
+            let MarkKind::Opened(key) = mark.what else { continue };
+            let epoch = self.epochs.entry((mark.producer, mark.epoch)).or_default();
+            if *epoch.key.get_or_insert(key) != key {
+                faults.push(bad(mark, "the epoch was opened before, with another key"));
+            }
+        }
         for mark in &descriptor.marks {
             let epoch = self.epochs.entry((mark.producer, mark.epoch)).or_default();
-            match mark.what {
-                MarkKind::Opened(key) if epoch.key.is_none() => epoch.key = Some(key),
-                MarkKind::Opened(_) => faults.push(bad(mark, "the epoch was opened before")),
-                _ => {}
-            }
             // Of the heartbeats the last one is enough: an epoch of months has many.
             if let (Some(Mark { what: MarkKind::Alive(_), .. }), MarkKind::Alive(_)) =
                 (epoch.marks.last(), &mark.what)

@@ -271,7 +271,10 @@ impl EpochReader {
             Some(Clear::Class { index, name }) => {
                 given = false;
                 match part.defined.classes.get_mut(usize::from(index)) {
-                    Some(entry) => *entry = Some(name),
+                    Some(entry) => {
+                        *entry = Some(name);
+                        self.names[usize::from(index)] = Some(name);
+                    }
                     None => damage = Some(Damage::Content),
                 }
                 part.defined.frames.push((position.offset, padded));
@@ -369,6 +372,7 @@ impl EpochReader {
                         Some(Clear::Class { index, name }) => {
                             if let Some(entry) = part.defined.classes.get_mut(usize::from(index)) {
                                 *entry = Some(name);
+                                self.names[usize::from(index)] = Some(name);
                             }
                             true
                         }

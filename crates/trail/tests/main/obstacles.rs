@@ -4,6 +4,7 @@
 mod copies;
 mod disk;
 mod foreign;
+mod spool;
 
 use crate::files::{copy, files, restore};
 use crate::fixture::{Fixture, Given, record};

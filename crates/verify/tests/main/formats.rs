@@ -133,8 +133,22 @@ fn completeness_is_told_from_the_log_alone() {
         "{faults:?}"
     );
     let mut forged = Coverage::new(trail);
-    forged.add(&described(&base, &[], vec![opened, Mark { time: closed.time + 1, ..closed }]));
+    forged.add(&described(
+        &base,
+        &[],
+        vec![opened.clone(), Mark { time: closed.time + 1, ..closed.clone() }],
+    ));
     assert!(forged.settle().1.iter().any(|fault| matches!(fault, Fault::BadMark { mark: "closed", .. })));
+
+    // The key may stand behind the marks that it signed, and more than once; there are no two keys.
+    let mut late = Coverage::new(trail);
+    let numbers = [(1, "standard", State::Kept, 1, 6), (1, "system", State::Kept, 1, 3)];
+    assert!(late.add(&described(&base, &numbers, vec![closed.clone(), opened.clone()])).is_empty());
+    assert!(late.add(&described(&base, &[], vec![opened.clone()])).is_empty());
+    assert_eq!(late.settle().1, []);
+    let other = Mark { what: MarkKind::Opened([3; 32]), ..opened };
+    let faults = late.add(&described(&base, &[], vec![other]));
+    assert!(matches!(&faults[..], [Fault::BadMark { mark: "opened", .. }]), "{faults:?}");
 }
 
 #[test]
