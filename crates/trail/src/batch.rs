@@ -1,11 +1,11 @@
 //! A batch: the records of one class that become one segment, between drain and sealing. Edge: holds clear values, in memory only.
 
 use crate::limits;
-use crate::own::{Losses, LostRange};
+use crate::own::Losses;
 use minutebook_capture::ShapeDef;
 use minutebook_record::{ClassName, FieldType, Kind, RecordId};
 use minutebook_verify::Id;
-use minutebook_verify::descriptor::{Gone, Mark, State};
+use minutebook_verify::descriptor::{Gone, Mark};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -73,6 +73,8 @@ pub struct Batch {
     pub ended: Vec<(Id, u64)>,
     /// Acts that are recorded with this batch.
     pub acts: Vec<Id>,
+    // INVARIANT: the ids of `records`, no two of which are the same: an id has one place in a segment.
+    ids: HashSet<RecordId>,
     producer_index: HashMap<(Id, u64), u16>,
     lookup_index: HashMap<[u8; 32], u32>,
     blob_bytes: usize,
@@ -93,6 +95,7 @@ impl Batch {
             gone: Vec::new(),
             ended: Vec::new(),
             acts: Vec::new(),
+            ids: HashSet::new(),
             producer_index: HashMap::new(),
             lookup_index: HashMap::new(),
             blob_bytes: 0,
@@ -142,8 +145,15 @@ impl Batch {
         (at..self.arena.len(), end..self.ends.len())
     }
 
-    /// Adds a record.
+    /// Whether a record has this id.
+    pub fn has(&self, id: &RecordId) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Adds a record, with an id that none has.
     pub fn push(&mut self, record: Incoming) {
+        let is_new = self.ids.insert(record.id);
+        assert!(is_new, "who adds a record asks for its id first");
         self.records.push(record);
     }
 
@@ -173,10 +183,8 @@ impl Batch {
         }
     }
 
-    /// Sorts the records by id, as their places in the segment. Of records with one and the same id the first to arrive stays; the others
-    /// are stated as refused.
+    /// Sorts the records by id, as their places in the segment.
     pub fn close(mut self) -> Self {
-        self.refuse_repeated_ids();
         let mut order: Vec<usize> = (0..self.records.len()).collect();
         order.sort_unstable_by_key(|at| self.records[*at].id);
         let mut place_of = vec![0; order.len()];
@@ -188,36 +196,6 @@ impl Batch {
         }
         self.records.sort_unstable_by_key(|record| record.id);
         self
-    }
-}
-
-impl Batch {
-    fn refuse_repeated_ids(&mut self) {
-        let mut order: Vec<usize> = (0..self.records.len()).collect();
-        order.sort_unstable_by_key(|at| (self.records[*at].id, *at));
-        let repeated = |pair: &&[usize]| self.records[pair[0]].id == self.records[pair[1]].id;
-        let refused: HashSet<usize> = order.windows(2).filter(repeated).map(|pair| pair[1]).collect();
-        if refused.is_empty() {
-            return;
-        }
-        let mut moved_to = Vec::with_capacity(self.records.len());
-        let mut kept = Vec::with_capacity(self.records.len());
-        for (at, record) in std::mem::take(&mut self.records).into_iter().enumerate() {
-            moved_to.push(kept.len());
-            if !refused.contains(&at) {
-                kept.push(record);
-                continue;
-            }
-            let (producer, epoch) = self.producers[usize::from(record.producer)];
-            let (class, from, to) = (self.class.to_string(), record.seq, record.seq);
-            let range = LostRange { producer, epoch, class, from, to };
-            self.losses.entry(State::Refused).or_default().push(range);
-        }
-        self.records = kept;
-        self.blobs.retain(|blob| !refused.contains(&blob.record));
-        for blob in &mut self.blobs {
-            blob.record = moved_to[blob.record];
-        }
     }
 }
 

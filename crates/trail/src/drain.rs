@@ -19,7 +19,7 @@ use minutebook_verify::Id;
 use minutebook_verify::check::blob_id;
 use minutebook_verify::coverage::RangeSet;
 use minutebook_verify::descriptor::{MarkKind, Range, State};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,6 +86,7 @@ struct Intake {
     open: HashMap<ClassName, Batch>,
     closed: Vec<Batch>,
     system: Vec<SystemRecord>,
+    system_ids: HashSet<RecordId>,
     /// Epochs with marks to check and no opening mark to check them by, with their keys.
     unopened: Vec<(Id, u64, [u8; 32])>,
     losses: Losses,
@@ -119,6 +120,7 @@ impl Drainer {
             open: HashMap::new(),
             closed: Vec::new(),
             system: Vec::new(),
+            system_ids: HashSet::new(),
             unopened: Vec::new(),
             losses: Losses::new(),
             plans: HashMap::new(),
@@ -278,6 +280,7 @@ impl Drainer {
         }
         own.extend(own::losses(&last_portion, now_ns)?);
         let held = std::mem::take(&mut self.intake.system);
+        self.intake.system_ids.clear();
         self.seal_system(held, own, last_portion, ended, fresh_id, sink)
     }
 
@@ -583,7 +586,7 @@ impl Intake {
         ends: &[usize],
     ) -> Result<(), State> {
         // What is in this class is under no person's key: nothing else belongs there.
-        if kind != Kind::Producer {
+        if kind != Kind::Producer || !self.system_ids.insert(id) {
             return Err(State::Refused);
         }
         let mut batch = Batch::new(ClassName::new(SYSTEM).map_err(|_| State::Refused)?);
@@ -689,6 +692,7 @@ impl Intake {
         {
             users.see(&lookups);
         }
+        let mut blobs = Vec::new();
         for place in &plan.blobs {
             let value = value_at(shape, *place, values, ends);
             let Some(blob) = blob_id(value) else { continue };
@@ -698,7 +702,14 @@ impl Intake {
             if blob_digest(value) != Some(minutebook_sha256::digest(&assembly.content)) {
                 return Err(State::Refused);
             }
-            batch.push_blob(blob, assembly.content);
+            blobs.push((blob, assembly.content));
+        }
+        // Of records with one and the same id the first to arrive stays.
+        if batch.has(&id) {
+            return Err(State::Refused);
+        }
+        for (blob, content) in blobs {
+            batch.push_blob(blob, content);
         }
         if kind == Kind::Decision && !lookups.is_empty() {
             if recent.len() >= limits::RECENT_SUBJECTS {

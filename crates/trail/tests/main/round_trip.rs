@@ -4,6 +4,7 @@ use crate::fixture::{Fixture, Given, encode, record};
 use minutebook_record::{Kind, Path, Value};
 use minutebook_trail::{Content, Error, Filter};
 use minutebook_verify::coverage::EpochState;
+use minutebook_verify::descriptor::State;
 use minutebook_verify::receipt::verify_receipt;
 use std::ops::ControlFlow;
 
@@ -167,8 +168,33 @@ async fn records_that_repeat_an_id_are_refused_and_told() {
     fixture.seal().await;
     let report = fixture.check().await;
     let account = report.accounts.iter().find(|account| account.class == "standard").unwrap();
-    let refused = account.lost[&minutebook_verify::descriptor::State::Refused];
+    let refused = account.lost[&State::Refused];
     assert_eq!((account.kept, refused), (ids.len() as u64, 2_000 - ids.len() as u64));
+    // Records say it too: each range that the log has, with the reason.
+    let filter = Filter { kinds: vec![Kind::Loss], ..Filter::default() };
+    let reader = fixture.reader().await;
+    let mut said = Vec::new();
+    let mut each = |stored: minutebook_trail::StoredRecord| {
+        said.push(stored);
+        ControlFlow::Continue(())
+    };
+    reader.list(&filter, &mut each).await.unwrap();
+    let mut told = 0;
+    for stored in said {
+        let Content::Readable { values, .. } = &stored.content else { panic!("unreadable") };
+        let field = |name| {
+            let place = stored.schema.find_parts(&["loss", name]).unwrap();
+            Value::decode(&stored.schema.fields()[place].field_type, &values[place]).unwrap()
+        };
+        assert_eq!(field("reason"), Value::Text(State::Refused.words().into()));
+        let Value::List(ranges) = field("ranges") else { panic!("no ranges") };
+        for range in ranges {
+            let Value::List(range) = range else { panic!("{range:?}") };
+            let [_, _, _, Value::Integer(from), Value::Integer(to)] = range[..] else { panic!("{range:?}") };
+            told += to.get() - from.get() + 1;
+        }
+    }
+    assert_eq!(told, i128::from(refused));
 }
 
 /// `init` in a relative folder failed with "prefix not found": the store's root was compared with an absolute one.
