@@ -12,7 +12,9 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             if entry.file_type().unwrap().is_dir() {
                 walk(&entry.path(), &format!("{name}/"), found);
             } else {
-                found.insert(name, std::fs::read(entry.path()).unwrap());
+                let bytes = std::fs::read(entry.path());
+                assert!(gone_or_done(&bytes), "{name}: {bytes:?}");
+                found.extend(bytes.ok().map(|bytes| (name, bytes)));
             }
         }
     }
@@ -32,7 +34,8 @@ pub fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            let copied = std::fs::copy(entry.path(), &target);
+            assert!(gone_or_done(&copied), "{}: {copied:?}", target.display());
         }
     }
 }
@@ -41,4 +44,9 @@ pub fn copy(from: &Path, to: &Path) {
 pub fn restore(from: &Path, to: &Path) {
     std::fs::remove_dir_all(to).unwrap();
     copy(from, to);
+}
+
+/// Done, or the file went meanwhile: SQLite removes its own some time after the catalog was let go of.
+fn gone_or_done<T>(result: &std::io::Result<T>) -> bool {
+    !matches!(result, Err(error) if error.kind() != std::io::ErrorKind::NotFound)
 }

@@ -229,7 +229,8 @@ async fn an_erased_person_is_read_no_more_and_old_proofs_open() {
     let mut engine = fixture.engine().await;
     let certificate =
         engine.erase(minutebook_trail::Whom::Subject("ann"), "request", "officer").await.unwrap();
-    assert_eq!((certificate.subject, certificate.ground.as_str()), (1, "request"));
+    // Two subjects were new in one segment: their numbers follow their keyed hashes.
+    assert!([1, 2].contains(&certificate.subject) && certificate.ground == "request", "{certificate:?}");
     let again = engine.erase(minutebook_trail::Whom::Subject("ann"), "request", "officer").await;
     assert!(matches!(again, Err(Error::NoSubject)));
     engine.close().await;
