@@ -66,7 +66,7 @@ fn check_killed(written: bool, lines: usize) {
     for (seq, n) in &told {
         assert_eq!(seen.records[&(class("standard"), *seq)].value(0), Value::Integer((*n).into()));
     }
-    // What is missing was in flight, and the slots say so.
+    // What is missing was in flight, and the slots say so: by number, or that one was being drawn when the process died.
     let drawn = reader.drawn().unwrap();
     let missing = seen.missing(&drawn);
     let in_flight = reader.in_flight().unwrap();
@@ -74,7 +74,9 @@ fn check_killed(written: bool, lines: usize) {
         in_flight.iter().filter_map(|slot| Some((slot.class, slot.seq?.get()))).collect();
     numbers.sort();
     assert!((3..=4).contains(&missing.len()), "{missing:?}");
-    assert!(missing.iter().all(|key| numbers.contains(key)), "{missing:?} {numbers:?}");
+    let unnamed = missing.iter().filter(|key| !numbers.contains(key)).count();
+    let drawing = in_flight.iter().filter(|slot| slot.seq.is_none()).count();
+    assert!(unnamed <= drawing, "{missing:?} {numbers:?}, {drawing} being drawn");
     assert!(in_flight.iter().all(|slot| slot.started_ns > 1_600_000_000_000_000_000));
     assert_eq!(seen.twice, []);
 }
