@@ -23,6 +23,7 @@ mod publish;
 mod reader;
 mod rotate;
 mod seal;
+mod second_look;
 mod shape_users;
 mod stage;
 mod store;
@@ -42,8 +43,11 @@ pub use folder_source::FolderSource;
 pub use keyfolder::KeyFolder;
 pub use lock::TrailLock;
 pub use place::{ENGINE_SOCKET, InitOptions, Place, init};
-pub use reader::{ClassEpochKey, Content, Filter, Reader, SealedAt, SpoolState, StoredRecord, WaitingEpoch};
+pub use reader::{
+    CheckedRecord, ClassEpochKey, Content, Filter, Reader, SealedAt, SpoolState, StoredRecord, WaitingEpoch,
+};
 pub use seal::SealReport;
+pub use second_look::lasting;
 pub use stage::StageTimes;
 pub use store::{ENGINE_LOG, FlushingFolder, Objects, STAGING};
 pub use trail_keys::TrailKeys;

@@ -1,11 +1,13 @@
 //! Reading a trail beside its engine: one record by id, many by time and kind, receipts. Edge: takes no lock and changes nothing; what a
 //! reader may see is decided by whoever gave it the keys.
 
+mod checking;
 mod listing;
 mod receipts;
 mod segment;
 mod spool;
 
+pub use checking::CheckedRecord;
 pub(crate) use segment::OpenSegment;
 pub use spool::{SpoolState, WaitingEpoch};
 

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use minutebook_tlog::Policy;
-use minutebook_trail::{Error as TrailError, FolderSource, Place, Reader};
+use minutebook_trail::{Error as TrailError, FolderSource, Place, Reader, TrailLock, lasting};
 use minutebook_verify::keys::{Keys, NoKeys};
 use minutebook_verify::receipt::verify_receipt;
 use minutebook_verify::trailfile::TRAIL_FILE;
-use minutebook_verify::{Finding, Options as VerifyOptions, Report, Severity, hex, verify};
+use minutebook_verify::{Options as VerifyOptions, Report, hex, verify};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -114,10 +114,9 @@ impl Verify {
             report
         };
         let mut report = look();
-        if !report.is_clean() && engine_is_at_work(&place) {
-            // What an engine is just writing is not in the log yet, and looks as if it did not belong: it does so once.
+        if !report.is_clean() && TrailLock::is_held(&place).unwrap_or(false) {
             terminal.say("an engine is at work on this trail: looking a second time");
-            report = lasting(report, look());
+            report = lasting(&report, look());
         }
         let witnesses = policy.is_some_and(Policy::needs_witnesses);
         let all_accounts = options.verbose > 0;
@@ -154,20 +153,6 @@ impl Verify {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Whether another process holds the engine's lock.
-fn engine_is_at_work(place: &Place) -> bool {
-    let Ok(lock) = std::fs::File::open(place.folder.join("lock")) else { return false };
-    matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
-}
-
-/// The second of two looks, with those problems only that the first one found too.
-fn lasting(first: Report, mut second: Report) -> Report {
-    let is_new =
-        |finding: &Finding| finding.severity == Severity::Problem && !first.findings.contains(finding);
-    second.findings.retain(|finding| !is_new(finding));
-    second
 }
 
 /// What was verified stands whether or not it can be remembered.
@@ -274,30 +259,5 @@ impl Progress {
         if self.shown && self.last.load(Ordering::Relaxed) != u64::MAX {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_two_looks_what_both_found_counts() {
-        let finding = |severity, object: &str| Finding {
-            severity,
-            object: object.into(),
-            what: "it is there".into(),
-            means: String::new(),
-        };
-        let report = |findings: &[(Severity, &str)]| Report {
-            findings: findings.iter().map(|(severity, object)| finding(*severity, object)).collect(),
-            ..Report::default()
-        };
-        use Severity::{Note, Problem};
-        let first = report(&[(Problem, "segments/on-its-way"), (Problem, "segments/changed")]);
-        let second = report(&[(Problem, "segments/changed"), (Problem, "segments/another"), (Note, "spool")]);
-        let left: Vec<_> =
-            lasting(first, second).findings.into_iter().map(|finding| finding.object).collect();
-        assert_eq!(left, ["segments/changed", "spool"]);
     }
 }

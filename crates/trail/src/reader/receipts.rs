@@ -53,7 +53,7 @@ impl Reader {
         Ok(proof.to_string())
     }
 
-    async fn entry(&self, index: u64, size: minutebook_tlog::TreeSize) -> Result<Vec<u8>> {
+    pub(super) async fn entry(&self, index: u64, size: minutebook_tlog::TreeSize) -> Result<Vec<u8>> {
         let wrong = |what: String| Error::LogDisagrees { what };
         let tile =
             Tile::of_entry(LeafIndex::new(index), size).ok_or_else(|| wrong(format!("no entry {index}")))?;
@@ -68,7 +68,7 @@ impl Reader {
     }
 
     /// The tiles that a path from one leaf needs: on each level its own and the one at the right edge.
-    async fn tiles_for(&self, index: u64, size: u64) -> Result<Tiles> {
+    pub(super) async fn tiles_for(&self, index: u64, size: u64) -> Result<Tiles> {
         let mut tiles = BTreeMap::new();
         for level in 0..8u32 {
             let hashes = size >> (8 * level);
@@ -115,7 +115,7 @@ fn disclose_only(record: &StoredRecord, paths: &[Path]) -> Result<Vec<u8>> {
     Ok(disclosure.map_err(|error| Error::Request(error.to_string()))?.encode())
 }
 
-struct Tiles(BTreeMap<(u8, u64), Bytes>);
+pub(super) struct Tiles(BTreeMap<(u8, u64), Bytes>);
 
 impl TileReader for Tiles {
     type Error = String;

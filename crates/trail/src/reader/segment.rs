@@ -46,6 +46,11 @@ impl OpenSegment {
         Ok(Self { row: row.clone(), object, layout, audit, leaves, content: content_key(class_epoch) })
     }
 
+    /// Its row in the catalog.
+    pub fn row(&self) -> &SegmentRow {
+        &self.row
+    }
+
     /// The place of a record.
     pub fn find(&self, id: &RecordId) -> Option<usize> {
         self.audit.find(id)
