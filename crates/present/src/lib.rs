@@ -4,3 +4,5 @@
 pub mod json;
 pub mod opened;
 pub mod page;
+pub mod selection;
+pub mod typed;

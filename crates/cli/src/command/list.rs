@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 use minutebook_record::Kind;
-use minutebook_record::fields::ModelRef;
-use minutebook_trail::{Filter, Reader, StoredRecord};
+use minutebook_trail::{Reader, StoredRecord};
 use tokio::runtime::Runtime;
 
 use crate::failure::{Failure, Result};
@@ -15,6 +14,8 @@ use crate::terminal::Out;
 use minutebook_present::json::Printer;
 use minutebook_present::opened::Opened;
 use minutebook_present::page::{Listing, Look};
+use minutebook_present::selection::Selection;
+use minutebook_present::typed;
 
 /// List records, the newest first.
 #[derive(Debug, Args)]
@@ -42,7 +43,7 @@ pub(super) struct List {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Which {
     /// Only of these kinds [default: all but `producer` and `access`].
-    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = parse_kind)]
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = typed::kind)]
     kind: Vec<Kind>,
     /// Only of this model, or of this version of it.
     #[arg(long, value_name = "NAME[@VERSION]")]
@@ -60,31 +61,9 @@ pub(super) struct Show {
     pub(super) types: bool,
 }
 
-/// What the engine and producers say about themselves: shown on request only.
-const HIDDEN: [Kind; 2] = [Kind::Producer, Kind::Access];
-
-fn parse_kind(name: &str) -> std::result::Result<Kind, String> {
-    name.parse().map_err(|_| format!("not a kind; kinds are {}", Kind::ALL.map(Kind::name).join(", ")))
-}
-
 impl Which {
-    pub(super) fn filter(&self) -> Filter {
-        let kinds = if self.kind.is_empty() {
-            Kind::ALL.into_iter().filter(|kind| !HIDDEN.contains(kind)).collect()
-        } else {
-            self.kind.clone()
-        };
-        Filter { kinds, ..Filter::default() }
-    }
-
-    pub(super) fn wants(&self, record: &Opened) -> bool {
-        let Some(wanted) = &self.model else { return true };
-        let model = record.value(&["model"]).and_then(|value| ModelRef::decode(value).ok().flatten());
-        let Some(model) = model else { return false };
-        *wanted == model.name
-            || wanted
-                .rsplit_once('@')
-                .is_some_and(|(name, version)| name == model.name && version == model.version)
+    pub(super) fn selection(&self) -> Selection {
+        Selection { kinds: self.kind.clone(), model: self.model.clone(), ..Selection::default() }
     }
 }
 
@@ -150,13 +129,13 @@ impl Lines {
 /// Passes records on until one fails, and keeps that failure.
 pub(super) fn pass(
     lines: &mut Lines,
-    which: &Which,
+    selection: &Selection,
     left: &mut u64,
     failure: &mut Option<Failure>,
     record: StoredRecord,
 ) -> ControlFlow<()> {
     let record = Opened::from(record);
-    if !which.wants(&record) {
+    if !selection.wants(&record) {
         return ControlFlow::Continue(());
     }
     if let Err(error) = lines.push(record) {
@@ -169,19 +148,19 @@ pub(super) fn pass(
 
 impl List {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
-        let filter = Filter {
-            from_ns: self.since.unwrap_or(i64::MIN),
-            to_ns: self.until.unwrap_or(i64::MAX),
+        let selection = Selection {
+            since_ns: self.since,
+            until_ns: self.until,
             oldest_first: self.oldest,
-            ..self.which.filter()
+            ..self.which.selection()
         };
         let mut lines = Lines::new(options, &self.show);
         let mut left = if self.limit == 0 { u64::MAX } else { self.limit };
         let mut failure = None;
         runtime.block_on(async {
             let reader = Reader::open(&options.place()).await?;
-            let mut each = |record| pass(&mut lines, &self.which, &mut left, &mut failure, record);
-            reader.list(&filter, &mut each).await
+            let mut each = |record| pass(&mut lines, &selection, &mut left, &mut failure, record);
+            reader.list(&selection.filter(), &mut each).await
         })?;
         match failure {
             Some(failure) => Err(failure),

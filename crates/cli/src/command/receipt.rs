@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use minutebook_present::typed;
 use minutebook_record::{Path, RecordId};
 use minutebook_trail::Reader;
 use tokio::runtime::Runtime;
@@ -26,14 +27,8 @@ pub(super) struct Receipt {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show these fields with it, such as `outputs/approve`, or `outputs` for all of them.
-    #[arg(long, value_name = "PATH,…", value_delimiter = ',', value_parser = parse_path)]
+    #[arg(long, value_name = "PATH,…", value_delimiter = ',', value_parser = typed::path)]
     disclose: Vec<Path>,
-}
-
-/// A path as records show it: texts joined by `/`, in which `~1` is a `/` and `~0` a `~` (RFC 6901 §3).
-fn parse_path(text: &str) -> std::result::Result<Path, String> {
-    Path::new(text.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")))
-        .map_err(|error| error.to_string())
 }
 
 impl Receipt {

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
-use minutebook_trail::{Filter, Reader};
+use minutebook_present::selection::Selection;
+use minutebook_trail::Reader;
 use tokio::runtime::Runtime;
 
 use super::list::{Lines, Show, Which, pass};
@@ -32,13 +33,14 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let mut lines = Lines::new(options, &self.show);
-        let filter = self.which.filter();
+        let selection = self.which.selection();
+        let filter = selection.filter();
         runtime.block_on(async {
             let mut interrupt = Interrupt::listen()?;
             let reader = Reader::open(&options.place()).await?;
             // Before the list: what is sealed meanwhile is followed, not listed.
             let mut next = reader.checkpoint().await?.0.size().get();
-            for record in self.newest(&reader, &filter, next).await? {
+            for record in self.newest(&reader, &selection, next).await? {
                 lines.push(record)?;
             }
             lines.flush(self.follow)?;
@@ -52,7 +54,7 @@ impl Tail {
                 }
                 let mut failure = None;
                 let mut left = u64::MAX;
-                let mut each = |record| pass(&mut lines, &self.which, &mut left, &mut failure, record);
+                let mut each = |record| pass(&mut lines, &selection, &mut left, &mut failure, record);
                 next = reader.since(next, &filter, &mut each).await?;
                 if let Some(failure) = failure {
                     return Err(failure);
@@ -63,7 +65,7 @@ impl Tail {
     }
 
     /// The newest records of the first `log_size` entries, oldest first.
-    async fn newest(&self, reader: &Reader, filter: &Filter, log_size: u64) -> Result<Vec<Opened>> {
+    async fn newest(&self, reader: &Reader, selection: &Selection, log_size: u64) -> Result<Vec<Opened>> {
         let mut newest = Vec::new();
         if self.count == 0 {
             return Ok(newest);
@@ -71,13 +73,13 @@ impl Tail {
         let mut each = |record: minutebook_trail::StoredRecord| {
             if record.sealed.log_index < log_size {
                 let record = Opened::from(record);
-                if self.which.wants(&record) {
+                if selection.wants(&record) {
                     newest.push(record);
                 }
             }
             if newest.len() < self.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        reader.list(filter, &mut each).await?;
+        reader.list(&selection.filter(), &mut each).await?;
         newest.reverse();
         Ok(newest)
     }
