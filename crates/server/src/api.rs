@@ -3,6 +3,7 @@
 mod engine;
 mod records;
 mod seal;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use minutebook_capture::Clock;
 use minutebook_trail::Reader;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -37,14 +41,14 @@ pub struct Identity {
 }
 
 /// What the handlers share.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) reader: Reader,
     pub(crate) sealer: Asker,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
 }
@@ -58,8 +62,8 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(identity: Identity, reader: Reader, sealer: Asker) -> Self {
-        Self(Arc::new(Shared { identity, reader, sealer, stop: Notify::new() }))
+    pub(crate) fn new(identity: Identity, reader: Reader, sealer: Asker, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Shared { identity, reader, sealer, clock, stop: Notify::new() }))
     }
 
     pub(crate) fn router(self) -> Router {
@@ -68,11 +72,21 @@ impl App {
             .route("/v1/status", get(engine::status))
             .route("/v1/stop", post(engine::stop))
             .route("/v1/seal", post(seal::seal))
+            .route("/v1/records", get(records::records))
             .route("/v1/records/{id}", get(records::record))
+            .route("/v1/records/{id}/page", get(records::page))
+            .route("/v1/records/{id}/receipt", get(records::receipt))
+            .route("/v1/records/{id}/verify", post(records::verify))
+            .route("/v1/verify", post(verify::verify))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self)
     }
+}
+
+/// Digests as they stand in checkpoints.
+fn base64(digest: [u8; 32]) -> String {
+    BASE64.encode(digest)
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

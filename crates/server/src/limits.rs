@@ -38,5 +38,17 @@ pub(crate) const WAIT_STEP: Duration = Duration::from_millis(20);
 /// Bytes of a path that fit into a socket's address with the zero behind them (unix(7), `sun_path`).
 pub(crate) const SOCKET_PATH_BYTES: usize = 107;
 
+/// Records of a listing that does not say how many.
+pub(crate) const LIST_RECORDS: usize = 20;
+
+/// Records of one listing at most: who wants more asks by time.
+pub(crate) const LIST_RECORDS_MAX: usize = 10_000;
+
+/// Bytes of one listing at most: it is in memory whole, and beside others.
+pub(crate) const LIST_BYTES_MAX: usize = 64 << 20;
+
+/// Columns of a page at least: with fewer the names of fields have no room.
+pub(crate) const PAGE_COLUMNS_MIN: usize = 40;
+
 /// Bytes of an engine's answer that a client takes: none of those that it asks for is larger than some kilobytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -53,6 +53,7 @@ impl Server {
     pub async fn start(held: Held, serving: Serving) -> Result<Self, Error> {
         let Held { place, environment, engine } = held;
         let lock = engine.lock();
+        let clock = Arc::clone(&environment.clock);
         let reader = Reader::open(&place).await?;
         let file = engine.trail();
         let identity = Identity {
@@ -69,7 +70,7 @@ impl Server {
         let (listener, owner) = socket::listen(&place.folder).map_err(failed)?;
         let peers = Peers::new(UnixListener::from_std(listener).map_err(failed)?, owner);
         let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
-        let app = App::new(identity, reader, sealer.asker());
+        let app = App::new(identity, reader, sealer.asker(), clock);
         let (last_call, called) = oneshot::channel();
         let count = peers.count();
         let answering = axum::serve(peers, app.clone().router());

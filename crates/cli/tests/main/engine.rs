@@ -1,5 +1,7 @@
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
@@ -136,6 +138,16 @@ fn a_command_that_seals_is_waited_for_and_then_told() {
     recording.finish().ends(0);
 }
 
+/// For how long a process has run: proc_pid_stat(5), field 22, in ticks of which every Linux has 100 a second.
+fn age_s(pid: &serde_json::Value) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let began =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19)?.parse::<f64>().ok());
+    let up = fs::read_to_string("/proc/uptime").unwrap();
+    let up: f64 = up.split(' ').next().unwrap().parse().unwrap();
+    began.map_or(0.0, |ticks| up - ticks / 100.0)
+}
+
 #[test]
 fn it_ends_by_itself_when_nobody_needs_it() {
     let user = User::new();
@@ -143,8 +155,9 @@ fn it_ends_by_itself_when_nobody_needs_it() {
     let mut producer = user.start(["record", "--no-seal", "--ack", "process"]);
     producer.write(&(decision(1) + "\n"));
     let id = producer.wait_for_lines(1).remove(0);
-    wait_until("the record to be sealed by itself", || user.run(["show", &id]).exit == 0);
+    wait_until("it to be older than it may be idle", || !is_process(pid) || age_s(pid) >= 3.5);
     assert!(is_process(pid), "a producer lives");
+    user.run(["show", &id]).ends(0);
     producer.finish().ends(0);
     wait_until("its end", || !is_process(pid));
     assert!(!user.path("trail/engine.sock").exists());
@@ -245,4 +258,63 @@ fn what_keeps_it_from_starting_is_told_as_without_detaching() {
     fs::create_dir(user.path("full")).unwrap();
     user.write("full/file", "x");
     user.run(["engine", "full", "--create", "--detach"]).ends(2).complains("is not empty and holds no trail");
+}
+
+/// A segment that cannot be written stands for a disk that is full.
+#[test]
+fn when_sealing_fails_it_says_so_and_goes_on_when_it_can() {
+    let user = User::new();
+    let pid = &user.engine(&["--idle", "1"])["pid"];
+    let id = user.record(&decisions(1)).remove(0);
+    user.run(["show", &id]).ends(0);
+    fs::rename(user.path("trail/segments"), user.path("trail/tmp/segments")).unwrap();
+    user.write("trail/segments", "in the way");
+    let id = user.feed(["record", "--no-seal"], &decisions(1)).ends(0).lines()[0].to_owned();
+    wait_until("a failure", || !user.ask("GET", "/v1/status", "").1["error"].is_null());
+    let (status, problem) = user.ask("POST", "/v1/seal", "");
+    assert_eq!((status, &problem["code"]), (503, &json!("storage-failed")), "{problem}");
+    user.run(["seal"]).ends(4).complains("what was handed over is in the spool");
+    assert!(is_process(pid), "it stays while something is unsealed");
+    fs::remove_file(user.path("trail/segments")).unwrap();
+    fs::rename(user.path("trail/tmp/segments"), user.path("trail/segments")).unwrap();
+    wait_until("the record to be sealed", || user.run(["show", &id]).exit == 0);
+    wait_until("its end", || !is_process(pid));
+    let log = fs::read_to_string(user.path("trail/tmp/engine.log")).unwrap();
+    assert!(log.contains("sealing failed"), "{log}");
+    user.run(["verify"]).ends(0);
+}
+
+/// An engine of another version, as far as others see: it has the lock, and answers.
+#[test]
+fn one_of_another_version_is_asked_to_end_and_replaced() {
+    let user = User::with_trail();
+    let lock = fs::File::options().write(true).open(user.path("trail/lock")).unwrap();
+    lock.lock().unwrap();
+    let listener = UnixListener::bind(user.path("trail/engine.sock")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let old = json!({
+        "version": "0.0.9", "pid": 1, "trail": "", "name": "", "started": "", "idle_after_s": null,
+        "folder": user.path("trail"),
+    });
+    let starting = user.start(START);
+    let mut asked = Vec::new();
+    while asked.last().is_none_or(|request: &String| !request.starts_with("POST /v1/stop ")) {
+        let mut accepted = None;
+        wait_until("a request", || {
+            accepted = listener.accept().ok();
+            accepted.is_some()
+        });
+        let (mut stream, _) = accepted.unwrap();
+        stream.set_nonblocking(false).unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).unwrap();
+        asked.push(String::from_utf8(request[..length].to_vec()).unwrap());
+        let body = old.to_string();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    }
+    drop(listener);
+    lock.unlock().unwrap();
+    let line = starting.finish().ends(0).json().remove(0);
+    assert_eq!((&line["version"], &line["already"]), (&json!(env!("CARGO_PKG_VERSION")), &json!(null)));
+    assert_eq!(user.ask("GET", "/v1/engine", "").1["pid"], line["pid"]);
 }

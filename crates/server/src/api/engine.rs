@@ -3,13 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use minutebook_trail::WaitingEpoch;
 use serde_json::{Map, Value, json};
 
-use super::{App, Identity};
+use super::{App, Identity, base64};
 use crate::problem::Problem;
 
 pub(super) async fn engine(State(app): State<App>) -> Json<Identity> {
@@ -24,7 +22,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Value>, Proble
     let alive = spool.epochs.iter().filter(|epoch| epoch.alive).count();
     let status = json!({
         "log_size": log_size,
-        "root": BASE64.encode(root),
+        "root": base64(root),
         "records_sealed": records,
         "segments": segments,
         "last_sealed": last_sealed(&app),

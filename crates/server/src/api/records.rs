@@ -1,19 +1,159 @@
-//! `/v1/records`: records one by one. One that was handed over and is not sealed yet is sealed first.
+//! `/v1/records`: records by time and kind, and one by one. One that was handed over and is not sealed yet is sealed first.
+
+use std::ops::ControlFlow;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use jiff::tz::TimeZone;
 use minutebook_present::json::Printer;
 use minutebook_present::opened::Opened;
+use minutebook_present::page::{self, Look};
+use minutebook_present::selection::Selection;
+use minutebook_present::typed;
 use minutebook_record::RecordId;
 use minutebook_trail::{Error, StoredRecord};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::App;
+use crate::limits::{LIST_BYTES_MAX, LIST_RECORDS, LIST_RECORDS_MAX, PAGE_COLUMNS_MIN};
 use crate::problem::Problem;
 
-pub(super) async fn record(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listing {
+    limit: Option<usize>,
+    since: Option<String>,
+    until: Option<String>,
+    kind: Option<String>,
+    model: Option<String>,
+    #[serde(default)]
+    oldest: bool,
+    #[serde(default)]
+    types: bool,
+}
+
+pub(super) async fn records(
+    State(app): State<App>,
+    query: Result<Query<Listing>, QueryRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let listing = given(query)?;
+    let limit = listing.limit.unwrap_or(LIST_RECORDS);
+    if limit == 0 || limit > LIST_RECORDS_MAX {
+        return Err(Problem::request(format!("`limit` is from 1 to {LIST_RECORDS_MAX}")));
+    }
+    let selection = selection(&app, &listing)?;
+    let printer = Printer { types: listing.types };
+    let (mut list, mut count, mut too_large) = (String::from(r#"{"records":["#), 0, false);
+    let mut each = |record: StoredRecord| {
+        let record = Opened::from(record);
+        if !selection.wants(&record) {
+            return ControlFlow::Continue(());
+        }
+        if count > 0 {
+            list.push(',');
+        }
+        list.push_str(&printer.record(&record).to_string());
+        count += 1;
+        too_large = list.len() > LIST_BYTES_MAX;
+        if too_large || count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    app.reader.list(&selection.filter(), &mut each).await?;
+    if too_large {
+        let longest = page::bytes(LIST_BYTES_MAX as u64);
+        return Err(Problem::request(format!(
+            "the answer would be longer than {longest}: ask for less at a time"
+        )));
+    }
+    list.push_str("]}");
+    Ok(([(header::CONTENT_TYPE, "application/json")], list))
+}
+
+fn selection(app: &App, listing: &Listing) -> Result<Selection, Problem> {
+    let wrong = |member: &str, what: String| Problem::request(format!("`{member}`: {what}"));
+    let time = |member: &str, text: &Option<String>| {
+        let time = |text: &String| typed::time(text, app.clock.wall_ns(), &TimeZone::UTC);
+        text.as_ref().map(time).transpose().map_err(|what| wrong(member, what))
+    };
+    let kinds = listing.kind.iter().flat_map(|kinds| kinds.split(',')).map(typed::kind);
+    Ok(Selection {
+        kinds: kinds.collect::<Result<_, _>>().map_err(|what| wrong("kind", what))?,
+        model: listing.model.clone(),
+        since_ns: time("since", &listing.since)?,
+        until_ns: time("until", &listing.until)?,
+        oldest_first: listing.oldest,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shown {
+    #[serde(default)]
+    types: bool,
+}
+
+pub(super) async fn record(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<Shown>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Shown { types } = given(query)?;
     let record = Opened::from(find(&app, parse_id(&id)?).await?);
-    Ok(Json(Printer::default().record(&record)))
+    Ok(Json(Printer { types }.record(&record)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paged {
+    width: Option<usize>,
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<Paged>, QueryRejection>,
+) -> Result<String, Problem> {
+    let Paged { width } = given(query)?;
+    if width.is_some_and(|width| width < PAGE_COLUMNS_MIN) {
+        return Err(Problem::request(format!("`width` is at least {PAGE_COLUMNS_MIN}")));
+    }
+    let record = Opened::from(find(&app, parse_id(&id)?).await?);
+    let page = page::record(&Look { width, unicode: true, zone: TimeZone::system() }, &record);
+    Ok(anstream::adapter::strip_str(&page).to_string())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Disclosed {
+    disclose: Option<String>,
+}
+
+pub(super) async fn receipt(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<Disclosed>, QueryRejection>,
+) -> Result<String, Problem> {
+    let paths = given(query)?.disclose;
+    let paths = paths.iter().flat_map(|paths| paths.split(',')).map(typed::path);
+    let paths: Vec<_> =
+        paths.collect::<Result<_, _>>().map_err(|what| Problem::request(format!("`disclose`: {what}")))?;
+    let id = parse_id(&id)?;
+    sealed(&app, app.reader.receipt(&id, &paths).await, || app.reader.receipt(&id, &paths)).await
+}
+
+pub(super) async fn verify(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let id = parse_id(&id)?;
+    let checked = sealed(&app, app.reader.check(&id).await, || app.reader.check(&id)).await?;
+    Ok(Json(json!({
+        "verified": checked.findings.is_empty(),
+        "findings": checked.findings.iter().map(page::finding_json).collect::<Vec<_>>(),
+        "log_index": checked.log_index,
+        "log_size": checked.log_size,
+        "leaf": checked.leaf.map(super::base64),
+    })))
 }
 
 fn parse_id(text: &str) -> Result<RecordId, Problem> {
@@ -21,12 +161,23 @@ fn parse_id(text: &str) -> Result<RecordId, Problem> {
         .map_err(|_| Problem::request("not the id of a record, such as 0193a1b2-0000-7000-8000-000000000000"))
 }
 
-/// A record, sealed when it was not.
+fn given<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(given)| given).map_err(|rejection| Problem::request(rejection.body_text()))
+}
+
 async fn find(app: &App, id: RecordId) -> Result<StoredRecord, Problem> {
-    match app.reader.get(&id).await {
+    sealed(app, app.reader.get(&id).await, || app.reader.get(&id)).await
+}
+
+/// What was found of a record, or what is found when all that was handed over is sealed.
+async fn sealed<T, F>(app: &App, found: Result<T, Error>, again: impl FnOnce() -> F) -> Result<T, Problem>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    match found {
         Err(Error::NoRecord { .. }) => {
             app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
-            Ok(app.reader.get(&id).await?)
+            Ok(again().await?)
         }
         found => Ok(found?),
     }

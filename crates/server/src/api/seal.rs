@@ -4,12 +4,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::App;
+use super::{App, base64};
 use crate::problem::Problem;
 use crate::sealer::Sealed;
 
@@ -45,7 +43,7 @@ pub(super) async fn seal(State(app): State<App>, body: Bytes) -> Result<Json<Val
 fn answer(sealed: &Sealed) -> Value {
     json!({
         "log_size": sealed.log_size,
-        "root": BASE64.encode(sealed.root),
+        "root": base64(sealed.root),
         "records": sealed.report.records,
         "segments": sealed.report.segments,
         "bytes": sealed.report.bytes,
