@@ -71,7 +71,8 @@ impl Catalog {
     pub async fn subjects(&self, lookups: &[[u8; 32]]) -> Result<Vec<SubjectRow>> {
         // One parameter for all, so that the statement is prepared once: thousands of parameters cost more than the search.
         const FIND: &str = "WITH RECURSIVE wanted (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM wanted WHERE n + 1 < $2) \
-             SELECT lookup, number, wrapped FROM wanted CROSS JOIN subject ON lookup = substr($1, n * 32 + 1, 32)";
+             SELECT lookup, number, wrapped FROM wanted CROSS JOIN subject \
+             ON substr(lookup, 1, 8) = substr($1, n * 32 + 1, 8) AND lookup = substr($1, n * 32 + 1, 32)";
         if lookups.is_empty() {
             return Ok(Vec::new());
         }
@@ -104,9 +105,11 @@ impl Catalog {
     /// The rows of one bucket.
     pub async fn subjects_in_bucket(&self, bucket: u16) -> Result<Vec<SubjectRow>> {
         let first = bucket << 4;
-        let mut last = [0xff; 32];
+        let mut last = [0xff; 8];
         last[..2].copy_from_slice(&(first | 15).to_be_bytes());
-        let rows = sqlx::query("SELECT lookup, number, wrapped FROM subject WHERE lookup BETWEEN $1 AND $2")
+        const FIND: &str =
+            "SELECT lookup, number, wrapped FROM subject WHERE substr(lookup, 1, 8) BETWEEN $1 AND $2";
+        let rows = sqlx::query(FIND)
             .bind(first.to_be_bytes().to_vec())
             .bind(last.to_vec())
             .fetch_all(&self.pool)
@@ -191,7 +194,7 @@ impl Catalog {
         let (last, erasures) = (self.last_subject_number().await?, self.erasures().await?);
         let mut transaction = self.pool.begin().await.map_err(self.fault())?;
         let work = async {
-            sqlx::query("DELETE FROM subject WHERE lookup = $1")
+            sqlx::query("DELETE FROM subject WHERE substr(lookup, 1, 8) = substr($1, 1, 8) AND lookup = $1")
                 .bind(subject.lookup.to_vec())
                 .execute(&mut *transaction)
                 .await?;
@@ -201,9 +204,9 @@ impl Catalog {
                 .execute(&mut *transaction)
                 .await?;
             for other in others {
-                sqlx::query("UPDATE subject SET wrapped = $1 WHERE lookup = $2")
+                sqlx::query("UPDATE subject SET wrapped = $1 WHERE number = $2")
                     .bind(&other.wrapped)
-                    .bind(other.lookup.to_vec())
+                    .bind(other.number as i64)
                     .execute(&mut *transaction)
                     .await?;
             }

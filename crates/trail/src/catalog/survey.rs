@@ -133,7 +133,7 @@ impl Catalog {
             "pending_entry" => "SELECT * FROM pending_entry ORDER BY log_index",
             "class_epoch" => "SELECT * FROM class_epoch ORDER BY id",
             "bucket" => "SELECT * FROM bucket ORDER BY bucket",
-            "subject" => "SELECT * FROM subject ORDER BY lookup",
+            "subject" => "SELECT * FROM subject ORDER BY substr(lookup, 1, 8), lookup",
             "coverage" => "SELECT * FROM coverage ORDER BY producer, epoch, class",
             "epoch" => "SELECT * FROM epoch ORDER BY producer, epoch",
             "blob" => "SELECT * FROM blob ORDER BY subject, id",

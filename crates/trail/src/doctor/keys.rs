@@ -3,6 +3,7 @@
 use super::catalog::{Tables, hex_of};
 use super::evidence::Evidence;
 use super::{CATALOG_DIFFERS, Findings, row_name};
+use crate::catalog::survey::RawRow;
 use crate::keyfolder::KeyFolder;
 use crate::place::Place;
 use crate::subjects::bucket_of;
@@ -104,6 +105,7 @@ pub(super) fn check_rows(
         findings.row("meta", "lookup_key", "it is missing, or does not open", means);
     }
     let buckets = check_buckets(tables, keys, findings);
+    let mut seen = HashSet::new();
     for row in &tables.subject {
         let name = hex_of(row.cell("lookup"));
         let (Some(lookup), Some(number)) =
@@ -112,6 +114,10 @@ pub(super) fn check_rows(
             findings.row("subject", &name, "it is malformed", CATALOG_DIFFERS);
             continue;
         };
+        if !seen.insert(lookup) {
+            let means = "this person has two keys: an erasure destroys both, and says so of one number";
+            findings.row("subject", &name, "it is there twice", means);
+        }
         held.lookups.insert(number, lookup);
         let bucket = bucket_of(&lookup);
         let key = buckets.get(&bucket).and_then(|cipher| {
@@ -160,9 +166,10 @@ fn check_buckets(tables: &Tables, keys: &KeyFolder, findings: &mut Findings) -> 
             );
         }
     }
-    let used: HashSet<u64> = tables.subject.iter().filter_map(|row| row.number("bucket")).collect();
+    let of_row = |row: &RawRow| row.fixed("lookup").map(|lookup| bucket_of(&lookup));
+    let used: HashSet<u16> = tables.subject.iter().filter_map(of_row).collect();
     for bucket in used {
-        if !u16::try_from(bucket).is_ok_and(|bucket| with_row.contains(&bucket)) {
+        if !with_row.contains(&bucket) {
             findings.row(
                 "bucket",
                 &bucket.to_string(),

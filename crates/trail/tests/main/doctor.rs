@@ -103,12 +103,14 @@ const COVERAGE: &str =
     "SELECT hex(producer) || '/' || epoch || '/' || class FROM coverage WHERE class = 'standard'";
 const EPOCH: &str = "SELECT hex(producer) || '/' || epoch FROM epoch";
 const CLASS_EPOCH: &str = "SELECT hex(id) FROM class_epoch WHERE class = 'long'";
-const BUCKET: &str = "SELECT bucket FROM subject WHERE number = SECOND";
+const BUCKET: &str = "SELECT (instr('0123456789ABCDEF', substr(hex(lookup), 1, 1)) - 1) * 256 \
+    + (instr('0123456789ABCDEF', substr(hex(lookup), 2, 1)) - 1) * 16 + instr('0123456789ABCDEF', substr(hex(lookup), 3, 1)) - 1 \
+    FROM subject WHERE number = SECOND";
 const BLOB: &str = "SELECT subject || '/' || hex(id) FROM blob WHERE subject = OWNER";
 const TIMELINE: &str = "SELECT kind || '/' || span || '/' || time_first || '/' || time_last || '/' || log_index FROM timeline WHERE kind = 1";
 const SPAN: &str = "SELECT axis || '/' || span FROM span WHERE axis = 1";
 
-const EDITS: [Edit; 62] = [
+const EDITS: [Edit; 63] = [
     edit("segment", SEGMENT, "DELETE FROM segment WHERE id = x'ROW'"),
     edit("segment", SEGMENT, "UPDATE segment SET log_index = log_index + 1000 WHERE id = x'ROW'"),
     edit("segment", SEGMENT, "UPDATE segment SET class = 'long' WHERE id = x'ROW'"),
@@ -187,6 +189,11 @@ const EDITS: [Edit; 62] = [
         "subject",
         "SELECT '07' || hex(zeroblob(31))",
         "INSERT INTO subject (number, lookup, wrapped) VALUES (99, x'ROW', zeroblob(60))",
+    ),
+    edit(
+        "subject",
+        SUBJECT,
+        "INSERT INTO subject (number, lookup, wrapped) SELECT 99, lookup, wrapped FROM subject WHERE number = FIRST",
     ),
     edit("coverage", COVERAGE, "DELETE FROM coverage WHERE class = 'standard'"),
     edit("coverage", COVERAGE, "UPDATE coverage SET ranges = x'010100' WHERE class = 'standard'"),

@@ -79,9 +79,10 @@ pub async fn wrapped(trail: &Path) -> (Vec<Wrapped>, Vec<(u64, u16, Wrapped)>) {
         keys.push(Wrapped { purpose: "lookup", id: Vec::new(), bytes: row.get("value") });
     }
     let mut subjects = Vec::new();
-    for row in rows(&mut connection, "SELECT lookup, number, bucket, wrapped FROM subject").await {
+    for row in rows(&mut connection, "SELECT lookup, number, wrapped FROM subject").await {
         let key = Wrapped { purpose: "subject", id: row.get("lookup"), bytes: row.get("wrapped") };
-        subjects.push((row.get::<i64, _>("number") as u64, row.get::<i64, _>("bucket") as u16, key));
+        let bucket = u16::from_be_bytes([key.id[0], key.id[1]]) >> 4;
+        subjects.push((row.get::<i64, _>("number") as u64, bucket, key));
     }
     connection.close().await.unwrap();
     (keys, subjects)
