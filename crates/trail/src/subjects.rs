@@ -1,7 +1,6 @@
 //! The keys of persons: from a name to its keyed hash, number and key. Edge: knows nothing of records; erasing is `erase`'s business.
 
 use crate::catalog::{Catalog, SubjectRow};
-use crate::environment::draw;
 use crate::error::{Error, Result};
 use crate::keyfolder::{BUCKETS, Buckets};
 use crate::wrap::{self, Purpose};
@@ -11,9 +10,13 @@ use minutebook_record::RecordId;
 use minutebook_verify::Id;
 use minutebook_verify::keys::{Cipher, Secret};
 use std::collections::HashMap;
+use zeroize::Zeroizing;
 
 /// Subjects whose keys are kept at hand: about 100 bytes each.
 const CACHE_MAX: usize = 200_000;
+
+/// A fresh key, and the nonce that it is wrapped with.
+const KEY_AND_NONCE: usize = 32 + 12;
 
 /// A subject's number and key.
 #[derive(Debug, Clone)]
@@ -115,13 +118,19 @@ impl Subjects {
         buckets.dedup();
         self.buckets.ensure(&buckets, random)?;
         let mut rows = Vec::with_capacity(new.len());
-        for lookup in new {
+        // Drawn at once: a call for each key and nonce costs as much as wrapping.
+        let mut drawn = Zeroizing::new(vec![[0; KEY_AND_NONCE]; new.len()]);
+        random.fill(drawn.as_flattened_mut()).map_err(|_| Error::NoRandomness)?;
+        for (lookup, drawn) in new.into_iter().zip(drawn.iter()) {
+            // INVARIANT: the two parts are as long as what is drawn.
+            let (key, nonce) = drawn.split_first_chunk().expect("a key");
+            let nonce = nonce.try_into().expect("a nonce");
             let bucket = bucket_of(&lookup);
             self.last_number += 1;
-            let subject = Subject { number: self.last_number, key: Secret::new(draw(random)?) };
+            let subject = Subject { number: self.last_number, key: Secret::new(*key) };
             let trail = self.trail;
             let cipher = self.cipher(bucket)?;
-            let wrapped = wrap::wrap(cipher, &trail, Purpose::Subject(&lookup), &subject.key, random)?;
+            let wrapped = wrap::wrap_with(nonce, cipher, &trail, Purpose::Subject(&lookup), &subject.key);
             rows.push(SubjectRow { lookup, number: subject.number, bucket, wrapped: wrapped.to_vec() });
             self.known.insert(lookup, subject);
         }

@@ -66,7 +66,17 @@ pub fn wrap(
     key: &Secret,
     random: &dyn Random,
 ) -> Result<[u8; WRAPPED_BYTES]> {
-    let nonce = draw::<12>(random)?;
+    Ok(wrap_with(draw(random)?, under, trail, purpose, key))
+}
+
+/// Wraps `key` with a nonce that was drawn for it alone.
+pub fn wrap_with(
+    nonce: [u8; 12],
+    under: &Cipher,
+    trail: &Id,
+    purpose: Purpose<'_>,
+    key: &Secret,
+) -> [u8; WRAPPED_BYTES] {
     let mut sealed = Vec::with_capacity(48);
     sealed.extend_from_slice(key.expose());
     under.seal_with(nonce, &associated(trail, purpose), &mut sealed);
@@ -74,7 +84,7 @@ pub fn wrap(
     wrapped[..12].copy_from_slice(&nonce);
     wrapped[12..].copy_from_slice(&sealed);
     sealed.zeroize();
-    Ok(wrapped)
+    wrapped
 }
 
 /// The key in `wrapped`; `None` when it is not one of this trail, purpose and wrapping key.

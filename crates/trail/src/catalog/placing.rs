@@ -174,10 +174,11 @@ impl Catalog {
     }
 }
 
-/// Inserts subjects in runs of consecutive numbers, each run as one parameter, so that the statement is prepared once.
+/// Inserts subjects in runs of consecutive numbers, each run as one parameter, so that the statement is prepared once. `OR FAIL` is SQLite's:
+/// the transaction is given up after a failure, and no copies of pages are kept for taking the statement alone back.
 async fn insert_subjects(connection: &mut SqliteConnection, subjects: &[SubjectRow]) -> sqlx::Result<()> {
     const INSERT: &str = "WITH RECURSIVE row (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n + 1 < $2) \
-         INSERT INTO subject (number, lookup, wrapped) \
+         INSERT OR FAIL INTO subject (number, lookup, wrapped) \
          SELECT $3 + n, substr($1, n * 92 + 1, 32), substr($1, n * 92 + 33, 60) FROM row";
     for run in subjects.chunk_by(|before, after| before.number + 1 == after.number) {
         let mut packed = Vec::with_capacity(run.len() * 92);
