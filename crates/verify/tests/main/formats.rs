@@ -142,7 +142,7 @@ fn completeness_is_told_from_the_log_alone() {
 
     // The key may stand behind the marks that it signed, and more than once; there are no two keys.
     let mut late = Coverage::new(trail);
-    let numbers = [(1, "standard", State::Kept, 1, 6), (1, "system", State::Kept, 1, 3)];
+    let numbers = [(1, "standard", State::Kept, 1, 6), (1, "system", State::Kept, 1, 2)];
     assert!(late.add(&described(&base, &numbers, vec![closed.clone(), opened.clone()])).is_empty());
     assert!(late.add(&described(&base, &[], vec![opened.clone()])).is_empty());
     assert_eq!(late.settle().1, []);
