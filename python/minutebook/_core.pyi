@@ -1,0 +1,242 @@
+"""The extension module: numbers, encodes, encrypts and hands records over. Everything else of the package is Python."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, final
+
+__version__: str
+
+Full = Literal["block", "spill", "drop"]
+
+class TrailError(Exception):
+    """Something about the trail went wrong: its folder, its spool, its engine. What the caller gave was right."""
+
+class SpoolFull(TrailError):
+    """There is no room in the spool: its limit is reached, or the disk is full. The number is told as lost, with this reason."""
+
+class Explanation(TypedDict, total=False):
+    """Why, as `record` takes it. `attributions` and `method` are needed."""
+
+    attributions: Mapping[str, float] | tuple[Sequence[str], Any]
+    """Feature to number; or features and an array of one dimension, or of two: (features, outputs)."""
+    method: str
+    library: str
+    parameters: Mapping[str, Any]
+    seed: int
+    background: bytes
+    """SHA-256 of the background data, 32 bytes."""
+    space: Literal["raw", "log-odds", "probability"]
+    of: Any
+    """The class or output that is explained."""
+    base: float | Sequence[float]
+    residual: float | Sequence[float]
+    when: Literal["inline", "later"]
+    duration_ns: int
+
+class ProducerStatus(TypedDict):
+    """What a producer did so far in this process."""
+
+    producer: str
+    """Who draws the numbers: 32 hex digits."""
+    epoch: int
+    drawn: dict[str, int]
+    """Last number drawn, by retention class."""
+    lost: int
+    """Numbers told as lost, or about to be."""
+    in_flight: int
+    bytes: int
+    """Handed over, encrypted."""
+    parts: int
+    full: bool
+    """There was no room when a file was last asked for."""
+    poisoned: bool
+    """A flush failed: nothing more is accepted."""
+    mapped: bool
+
+@final
+class Producer:
+    """One service that decides, for all threads of this process and its children made by `fork`.
+
+    Opening blocks for some milliseconds, and the opening mark is on disk on return. Needs `trail.toml` and the spool, no engine and no
+    key that decrypts.
+    """
+
+    def __new__(
+        cls,
+        folder: str,
+        name: str,
+        *,
+        spill_bytes: int = ...,
+        part_bytes: int = ...,
+        heartbeat: float = 30.0,
+        full: Full = "spill",
+        block: float = 1.0,
+    ) -> Producer:
+        """`folder` is the trail's. `name` is `[a-z0-9][a-z0-9._-]{0,63}`.
+
+        `spill_bytes`: what the producer's files may take on disk. `full`: what happens there: `block` waits up to `block` seconds for
+        room, `spill` and `drop` tell the number as lost at once (they differ in the limit that the package gives).
+        Raises ValueError for an option, FileNotFoundError when there is no trail, TrailError else.
+        """
+
+    @property
+    def trail(self) -> str:
+        """The trail's id, 32 hex digits."""
+
+    def model(
+        self,
+        name: str,
+        version: str,
+        artifact: bytes | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        retention: str = "standard",
+    ) -> Model:
+        """A model whose decisions are to be recorded: what is the same in all of them is written once. `artifact` is a SHA-256."""
+
+    def record(
+        self,
+        kind: str,
+        fields: Mapping[str, Any],
+        *,
+        links: Sequence[str] = (),
+        model: tuple[str, str, bytes | None] | None = None,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        explanation: Explanation | None = None,
+        time_ns: int | None = None,
+        retention: str = "standard",
+    ) -> str:
+        """Hands over a record of another kind (`outcome`, `review`, `model`, `deployment`, `note`, `explanation`, `replay`), gives its id.
+
+        `fields` stand below the kind's own name. Returns once the record survives the death of the process. Holds the GIL.
+        """
+
+    def flush(self) -> None:
+        """Blocks until all that was handed over is on disk; threads that wait share one flush. Releases the GIL."""
+
+    def heartbeat(self) -> None:
+        """Hands a signed mark over: all numbers up to now exist."""
+
+    def close(self) -> None:
+        """Waits up to a second for decisions in flight, closes the epoch, flushes. Releases the GIL. Closing twice does nothing."""
+
+    def status(self) -> ProducerStatus:
+        """What was done so far."""
+
+@final
+class Model:
+    """A model of a producer. For all threads."""
+
+    def record(
+        self,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any] | None = None,
+        *,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        explanation: Explanation | None = None,
+        status: str = "ok",
+        time_ns: int | None = None,
+        duration_ns: int | None = None,
+        trace: bytes | None = None,
+        span: bytes | None = None,
+    ) -> str:
+        """Records a decision that was made already; gives its id.
+
+        Returns once the record survives the death of the process (`process`). Takes no lock, makes no system call (but one call in
+        thousands, which goes on to the next file). Holds the GIL for some microseconds. Raises TypeError for a value that has no place
+        in a record (it says where), SpoolFull, TrailError; then the number, if one was drawn, is told as lost.
+        """
+
+    def begin(self) -> Pending:
+        """Draws the number and the id of a decision that is about to be made, notes the time, marks it in flight."""
+
+    def record_batch(
+        self,
+        inputs: Sequence[tuple[str, Any]],
+        outputs: Sequence[tuple[str, Any]] = (),
+        *,
+        subject: Any | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        status: str = "ok",
+        time_ns: int | None = None,
+        duration_ns: int | None = None,
+        trace: bytes | None = None,
+        span: bytes | None = None,
+    ) -> Ids:
+        """A decision per row; no Python per row.
+
+        Columns of one length: a numpy array of one dimension (any stride; `object` ones hold what `record` takes), an Arrow array or
+        chunked array (`__arrow_c_array__`, `__arrow_c_stream__`), or a list. `subject`: such a column of text, or one text for all.
+        All rows have one time and one call id, and their place in the call.
+        """
+
+    def begin_batch(self, rows: int) -> PendingBatch:
+        """Draws `rows` numbers before the model is asked."""
+
+@final
+class Pending:
+    """A decision with its number and without its record. Dropped without one, its number is told as lost."""
+
+    @property
+    def id(self) -> str:
+        """UUIDv7 of the record to come."""
+
+    def finish(
+        self,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any] | None = None,
+        *,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        explanation: Explanation | None = None,
+        status: str = "ok",
+        trace: bytes | None = None,
+        span: bytes | None = None,
+    ) -> None:
+        """Hands the record over; its duration is the time since `begin`. As `Model.record`; once."""
+
+    def lose(self) -> None:
+        """Gives the number back: told as lost (`dropped`)."""
+
+@final
+class PendingBatch:
+    """Decisions with their numbers, one per row of a call that is under way."""
+
+    @property
+    def ids(self) -> Ids: ...
+    def finish(
+        self,
+        inputs: Sequence[tuple[str, Any]],
+        outputs: Sequence[tuple[str, Any]] = (),
+        *,
+        subject: Any | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        status: str = "ok",
+        trace: bytes | None = None,
+        span: bytes | None = None,
+    ) -> None:
+        """As `Model.record_batch`, with the numbers, ids and time of the beginning."""
+
+    def lose(self) -> None: ...
+
+@final
+class Ids(Sequence[str]):
+    """Ids of the records of a batch, made into text when asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any) -> Any: ...
+
+def random_id() -> str:
+    """A fresh UUIDv7."""
