@@ -89,6 +89,12 @@ impl LivePart {
         self.region.load(TAIL_AT).min(self.capacity)
     }
 
+    /// Gets the place of the next frame close to the processor.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        self.region.prefetch(self.tail());
+    }
+
     /// Bytes of frames.
     pub(crate) fn extent(&self) -> u64 {
         let end = self.region.load(END_AT);

@@ -256,6 +256,15 @@ impl<P: Deref<Target = Producer>> Encoder<'_, P> {
         self
     }
 
+    /// The values of the next `count` open places in their encodings, none of them the event; taken at their word as by
+    /// [`Encoder::raw`].
+    #[inline]
+    pub fn raw_all(&mut self, count: usize, values: &[u8]) -> &mut Self {
+        self.next += count;
+        self.buffer.extend_from_slice(values);
+        self
+    }
+
     /// Any value, checked against its field.
     pub fn value(&mut self, value: &Value) -> &mut Self {
         self.expect();
@@ -309,8 +318,25 @@ impl<P: Deref<Target = Producer>> Encoder<'_, P> {
     ///
     /// Values that do not fit the shape, no room, a record too large, a poisoned or closed producer. The number is told as lost.
     #[inline]
-    pub fn finish(mut self) -> Result<RecordId, CaptureError> {
-        match self.hand_over() {
+    pub fn finish(self) -> Result<RecordId, CaptureError> {
+        self.finish_or_wait(|| false)
+    }
+
+    /// The same for whoever would rather wait than lose the record: while there is no room, `wait` is called, which blocks for a while
+    /// and says whether to try again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::finish`].
+    #[inline]
+    pub fn finish_or_wait(mut self, mut wait: impl FnMut() -> bool) -> Result<RecordId, CaptureError> {
+        let handed_over = loop {
+            match self.hand_over() {
+                Err(CaptureError::Full { .. }) if wait() => {}
+                other => break other,
+            }
+        };
+        match handed_over {
             Ok(()) => Ok(self.pending.id),
             Err(error) => {
                 self.pending.close(match error {

@@ -143,6 +143,14 @@ impl Region {
         }
     }
 
+    /// Asks the processor for the lines at `at`, to be written soon.
+    #[inline]
+    pub(crate) fn prefetch(&self, at: u64) {
+        if let Kind::Mapped(mapping) = &self.kind {
+            mapping.prefetch(at);
+        }
+    }
+
     /// Faults pages in where there is a mapping.
     pub(crate) fn prefault(&self, from: u64, to: u64) {
         if let Kind::Mapped(mapping) = &self.kind {

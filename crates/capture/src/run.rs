@@ -224,6 +224,7 @@ impl Run {
         start: &Moment,
     ) -> Result<(u8, u64, Option<u16>), CaptureError> {
         self.check_open()?;
+        self.current.load().prefetch();
         let class = self.epoch.class(class)?;
         let slot = self.written(self.epoch.take_slot(hint, class, start))?;
         let drawn = self.written(self.epoch.draw(class))?;

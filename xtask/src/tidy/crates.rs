@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["minutebook-sha256"],
     &["minutebook-record", "minutebook-tlog"],
     &["minutebook-verify", "minutebook-capture"],
-    &["minutebook-trail"],
+    &["minutebook-trail", "minutebook-python"],
     &["minutebook-index", "minutebook-monitor"],
     &["minutebook-present"],
     &["minutebook-server"],

@@ -1,0 +1,275 @@
+//! An explanation as the two fields that hold it: `explanation / attributions` and `explanation / meta`.
+
+use minutebook_record::fields::{Space, When};
+use minutebook_record::value::Value;
+use minutebook_record::{FieldType, Integer, cbor};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::encode;
+use crate::errors::unfit;
+use crate::layout::Key;
+use crate::{array, convert};
+
+const PATH: &str = "explanation";
+/// Tags and types of the encoding (RFC 8746).
+const TAG_ARRAY: u64 = 40;
+const TAG_F64: u64 = 86;
+/// Features whose numbers are gathered on the stack.
+const FEATURES_SMALL: usize = 64;
+
+const KNOWN: [&str; 12] = [
+    "attributions",
+    "method",
+    "library",
+    "parameters",
+    "seed",
+    "background",
+    "space",
+    "of",
+    "base",
+    "residual",
+    "when",
+    "duration_ns",
+];
+
+fn fault(name: &str, what: &str) -> PyErr {
+    unfit(&[PATH, name], what)
+}
+
+/// Appends the attributions. `inputs` are the features of the record, in the order of its schema.
+pub fn put_attributions(explanation: &Bound<'_, PyDict>, inputs: &[Key], out: &mut Vec<u8>) -> PyResult<()> {
+    let given = explanation.get_item(pyo3::intern!(explanation.py(), "attributions"))?;
+    let given = given.ok_or_else(|| fault("attributions", "is missing"))?;
+    if let Ok(pair) = given.cast::<PyTuple>() {
+        return put_array(pair, inputs, out);
+    }
+    let dict = convert::to_dict(&given, &[PATH, "attributions"])?;
+    cbor::write_array(out, 2);
+    let number = |value: &Bound<'_, PyAny>| -> PyResult<f64> {
+        value.extract().map_err(|_| fault("attributions", "a number for each feature is asked for"))
+    };
+    let mut small = [0u8; FEATURES_SMALL * 8];
+    let mut large = Vec::new();
+    let count = dict.len();
+    let data: &mut [u8] = if count <= FEATURES_SMALL {
+        &mut small[..count * 8]
+    } else {
+        large.resize(count * 8, 0);
+        &mut large
+    };
+    if in_order(&dict, inputs, data) {
+        cbor::write_null(out);
+    } else if dict.len() == inputs.len()
+        && let Some(values) = by_name(&dict, inputs)?
+    {
+        cbor::write_null(out);
+        for (place, value) in data.chunks_exact_mut(8).zip(&values) {
+            place.copy_from_slice(&number(value)?.to_le_bytes());
+        }
+    } else {
+        cbor::write_array(out, dict.len() as u64);
+        for ((name, value), place) in dict.iter().zip(data.chunks_exact_mut(8)) {
+            put_name(&name, out)?;
+            place.copy_from_slice(&number(&value)?.to_le_bytes());
+        }
+    }
+    cbor::write_tag(out, TAG_ARRAY);
+    cbor::write_array(out, 2);
+    cbor::write_array(out, 1);
+    cbor::write_unsigned(out, (data.len() / 8) as u64);
+    cbor::write_tag(out, TAG_F64);
+    cbor::write_bytes(out, data);
+    Ok(())
+}
+
+fn put_name(name: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
+    let name = name.cast::<PyString>().map_err(|_| fault("attributions", "a feature that is not text"))?;
+    let name = name.to_str().map_err(|_| fault("attributions", "a feature with a lone surrogate"))?;
+    cbor::write_text(out, name);
+    Ok(())
+}
+
+/// The common case: plain floats under the very names of the inputs, in their order. Else `data` holds nothing of use.
+fn in_order(dict: &Bound<'_, PyDict>, inputs: &[Key], data: &mut [u8]) -> bool {
+    if dict.len() != inputs.len() {
+        return false;
+    }
+    let mut places = data.chunks_exact_mut(8);
+    let mut keys = inputs.iter();
+    let (mut at, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: attached, a live dict, no Python code runs while we walk; names and values are borrowed from it and used at once.
+    pyo3::sync::critical_section::with_critical_section(dict, || unsafe {
+        while ffi::PyDict_Next(dict.as_ptr(), &mut at, &mut name, &mut value) != 0 {
+            let (Some(key), Some(place)) = (keys.next(), places.next()) else { return false };
+            if !key.is_named(name) || ffi::Py_TYPE(value) != &raw mut ffi::PyFloat_Type {
+                return false;
+            }
+            place.copy_from_slice(&ffi::PyFloat_AS_DOUBLE(value).to_le_bytes());
+        }
+        true
+    })
+}
+
+/// The values in the order of the inputs, when there is one for each.
+fn by_name<'py>(dict: &Bound<'py, PyDict>, inputs: &[Key]) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    let mut values = Vec::with_capacity(inputs.len());
+    for key in inputs {
+        match dict.get_item(key.name())? {
+            Some(value) => values.push(value),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(values))
+}
+
+/// Features and an array: of one dimension, or (features, outputs).
+fn put_array(pair: &Bound<'_, PyTuple>, inputs: &[Key], out: &mut Vec<u8>) -> PyResult<()> {
+    let (names, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair
+        .extract()
+        .map_err(|_| fault("attributions", "a mapping, or features and an array are asked for"))?;
+    let names: Vec<Bound<'_, PyString>> =
+        names.extract().map_err(|_| fault("attributions", "the features are to be a list of texts"))?;
+    let (field_type, value) = array::tensor(&array, &[PATH, "attributions"])?;
+    let (FieldType::Tensor(_), Value::Tensor(tensor)) = (field_type, value) else {
+        return Err(fault("attributions", "an array is asked for"));
+    };
+    if !matches!(tensor.shape.len(), 1 | 2) || tensor.shape[0] != names.len() as u64 {
+        return Err(fault(
+            "attributions",
+            "an array of a number for each feature, or of a row for each (features, outputs), is asked for",
+        ));
+    }
+    cbor::write_array(out, 2);
+    let same = names.len() == inputs.len()
+        && names.iter().zip(inputs).all(|(name, key)| key.is_named(name.as_ptr()));
+    if same {
+        cbor::write_null(out);
+    } else {
+        cbor::write_array(out, names.len() as u64);
+        names.iter().try_for_each(|name| put_name(name, out))?;
+    }
+    tensor.write(out);
+    Ok(())
+}
+
+/// The parts of an explanation, taken from its dict in one pass.
+#[derive(Default)]
+struct Given<'py>([Option<Bound<'py, PyAny>>; KNOWN.len()]);
+
+impl<'py> Given<'py> {
+    fn of(explanation: &Bound<'py, PyDict>) -> PyResult<Self> {
+        let mut given = Self::default();
+        for (name, value) in explanation.iter() {
+            let known = name.cast::<PyString>().ok().and_then(|name| {
+                let name = name.to_str().ok()?;
+                KNOWN.iter().position(|known| *known == name)
+            });
+            let place = known.ok_or_else(|| {
+                let name = name.extract::<String>().unwrap_or_default();
+                fault(&name, &format!("is no part of an explanation; there are {}", KNOWN.join(", ")))
+            })?;
+            given.0[place] = Some(value).filter(|value| !value.is_none());
+        }
+        Ok(given)
+    }
+
+    fn take(&self, name: &'static str) -> Option<&Bound<'py, PyAny>> {
+        KNOWN.iter().position(|known| *known == name).and_then(|place| self.0[place].as_ref())
+    }
+
+    /// Appends a part, or null when it is not given.
+    fn put(
+        &self,
+        name: &'static str,
+        out: &mut Vec<u8>,
+        put: impl FnOnce(&Bound<'py, PyAny>, &mut Vec<u8>) -> Option<()>,
+        asked_for: &str,
+    ) -> PyResult<()> {
+        match self.take(name) {
+            Some(value) => put(value, out).ok_or_else(|| fault(name, &format!("{asked_for} is asked for"))),
+            None => {
+                cbor::write_null(out);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn put_words(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Option<()> {
+    cbor::write_text(out, value.cast::<PyString>().ok()?.to_str().ok()?);
+    Some(())
+}
+
+fn put_floats(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Option<()> {
+    if let Ok(one) = value.extract() {
+        cbor::write_float(out, one);
+        return Some(());
+    }
+    let each: Vec<f64> = match value.call_method0("tolist") {
+        Ok(list) => list.extract().ok()?,
+        Err(_) => value.extract().ok()?,
+    };
+    cbor::write_array(out, each.len() as u64);
+    each.iter().for_each(|one| cbor::write_float(out, *one));
+    Some(())
+}
+
+/// Appends how the explanation was made: the eleven parts of `explanation / meta` (`docs/formats/record.md`, "Fields").
+pub fn put_meta(explanation: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<()> {
+    let given = Given::of(explanation)?;
+    cbor::write_array(out, 11);
+    given.take("method").ok_or_else(|| fault("method", "is missing"))?;
+    given.put("method", out, put_words, "a text")?;
+    match given.take("library") {
+        Some(_) => given.put("library", out, put_words, "a text")?,
+        None => cbor::write_text(out, ""),
+    }
+    match given.take("parameters") {
+        Some(map) => convert::map(map, &[PATH, "parameters"])?.write(out),
+        None => cbor::write_map(out, 0),
+    }
+    let seed = |seed: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
+        cbor::write_integer(out, Integer::new(seed.extract().ok()?).ok()?);
+        Some(())
+    };
+    given.put("seed", out, seed, "an integer of 64 bits")?;
+    let digest = |digest: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
+        cbor::write_bytes(out, &digest.extract::<[u8; 32]>().ok()?);
+        Some(())
+    };
+    given.put("background", out, digest, "a SHA-256 of 32 bytes")?;
+    let space = |space: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
+        Space::from_name(space.cast::<PyString>().ok()?.to_str().ok()?)?;
+        put_words(space, out)
+    };
+    given.put("space", out, space, "`raw`, `log-odds` or `probability`")?;
+    match given.take("of") {
+        Some(class) => encode::put_any(class.as_borrowed(), out, &[PATH, "of"])?,
+        None => cbor::write_null(out),
+    }
+    given.put("base", out, put_floats, "a number or a list of numbers")?;
+    given.put("residual", out, put_floats, "a number or a list of numbers")?;
+    let when = |when: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
+        let name = when.cast::<PyString>().ok()?.to_str().ok()?;
+        [When::Inline, When::Later].iter().find(|when| when.name() == name)?;
+        put_words(when, out)
+    };
+    match given.take("when") {
+        Some(_) => given.put("when", out, when, "`inline` or `later`")?,
+        None => cbor::write_text(out, When::Inline.name()),
+    }
+    let duration = |ns: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
+        cbor::write_unsigned(out, ns.extract().ok()?);
+        Some(())
+    };
+    given.put("duration_ns", out, duration, "a whole number of nanoseconds")
+}
+
+/// Whether an object is this text.
+#[inline]
+pub fn is_text(object: *mut ffi::PyObject, text: &str) -> bool {
+    // SAFETY: attached; the type is looked at first.
+    unsafe { ffi::PyUnicode_Check(object) != 0 && encode::text_of(object) == Some(text) }
+}

@@ -1,0 +1,99 @@
+//! A numpy array of numbers, by the buffer protocol (PEP 3118): of any stride, and kept alive while it is read.
+
+use std::mem::MaybeUninit;
+
+use minutebook_record::{Element, cbor};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// A view of one dimension in native byte order.
+pub struct Buffer {
+    view: Box<ffi::Py_buffer>,
+    element: Element,
+    rows: usize,
+    stride: isize,
+}
+
+// SAFETY: the memory is not moved or freed before the view is released; it is read only. That another thread writes to it meanwhile is
+// the caller's affair, as with numpy itself.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    pub fn of(array: &Bound<'_, PyAny>, element: Element) -> PyResult<Self> {
+        let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::uninit());
+        // SAFETY: attached, a live object, and room for the view.
+        let failed =
+            unsafe { ffi::PyObject_GetBuffer(array.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_STRIDES) } != 0;
+        if failed {
+            return Err(PyErr::fetch(array.py()));
+        }
+        // SAFETY: filled by the call that succeeded.
+        let view = unsafe { view.assume_init() };
+        // SAFETY: with strides asked for, shape and strides are there, one for each dimension; the caller gives one dimension.
+        let (rows, stride) = unsafe { (*view.shape as usize, *view.strides) };
+        let buffer = Self { view, element, rows, stride };
+        if buffer.view.ndim != 1 || buffer.view.itemsize != size_of_element(element) {
+            return Err(pyo3::exceptions::PyBufferError::new_err("the array is not what its dtype says"));
+        }
+        Ok(buffer)
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    #[inline]
+    fn read<T: Copy>(&self, row: usize) -> T {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: within the rows; the element is of this size, and may lie anywhere.
+        unsafe { self.view.buf.cast::<u8>().offset(row as isize * self.stride).cast::<T>().read_unaligned() }
+    }
+
+    #[inline]
+    pub fn put(&self, row: usize, out: &mut Vec<u8>) {
+        match self.element {
+            Element::F64 => cbor::write_float(out, self.read(row)),
+            Element::F32 => cbor::write_float32(out, self.read(row)),
+            Element::F16 => cbor::write_float(out, half(self.read(row))),
+            Element::I64 => cbor::write_signed(out, self.read(row)),
+            Element::I32 => cbor::write_signed(out, self.read::<i32>(row).into()),
+            Element::I16 => cbor::write_signed(out, self.read::<i16>(row).into()),
+            Element::I8 => cbor::write_signed(out, self.read::<i8>(row).into()),
+            Element::U64 => cbor::write_unsigned(out, self.read(row)),
+            Element::U32 => cbor::write_unsigned(out, self.read::<u32>(row).into()),
+            Element::U16 => cbor::write_unsigned(out, self.read::<u16>(row).into()),
+            Element::U8 => cbor::write_unsigned(out, self.read::<u8>(row).into()),
+            Element::Bool => cbor::write_bool(out, self.read::<u8>(row) != 0),
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: releasing needs the interpreter, and is done once.
+        Python::attach(|_| unsafe { ffi::PyBuffer_Release(&mut *self.view) });
+    }
+}
+
+fn size_of_element(element: Element) -> isize {
+    match element {
+        Element::Bool | Element::U8 | Element::I8 => 1,
+        Element::U16 | Element::I16 | Element::F16 => 2,
+        Element::U32 | Element::I32 | Element::F32 => 4,
+        Element::U64 | Element::I64 | Element::F64 => 8,
+    }
+}
+
+/// A half float (IEEE 754 binary16).
+pub fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+    }
+}

@@ -1,0 +1,152 @@
+//! A model as its decisions are recorded.
+
+use std::sync::Arc;
+
+use minutebook_capture::{CaptureError, EventRef, LostReason, Pending as Drawn, Producer};
+use minutebook_record::{ClassName, Kind, RecordId};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::batch::{self, PendingBatch};
+use crate::errors::of_capture;
+use crate::ids::{self, Ids};
+use crate::layout::Layout;
+use crate::layouts::Layouts;
+use crate::parts::{Arguments, Given};
+use crate::pending::Pending;
+use crate::producer::Room;
+use crate::scratch::with_buffer;
+
+/// What a model's calls share.
+pub struct Shared {
+    pub producer: Arc<Producer>,
+    pub class: ClassName,
+    pub layouts: Layouts,
+    pub room: Room,
+}
+
+/// A model of a producer.
+#[pyclass(frozen, module = "minutebook._core")]
+pub struct Model(pub Arc<Shared>);
+
+/// How a call ended, as its event says it.
+#[derive(Default, Clone, Copy)]
+pub struct Ended<'a> {
+    pub status: &'a str,
+    pub time_ns: Option<i64>,
+    pub duration_ns: Option<u64>,
+    pub trace: Option<[u8; 16]>,
+    pub span: Option<[u8; 8]>,
+}
+
+impl Shared {
+    /// Draws a number.
+    pub fn begin(&self) -> Result<Drawn<Arc<Producer>>, CaptureError> {
+        Producer::begin_with(Arc::clone(&self.producer), &self.class)
+    }
+
+    /// Hands a decision over whose values are encoded.
+    #[inline]
+    pub fn hand_over(
+        &self,
+        py: Python<'_>,
+        drawn: Drawn<impl std::ops::Deref<Target = Producer>>,
+        layout: &Layout,
+        values: &[u8],
+        ended: &Ended<'_>,
+    ) -> PyResult<RecordId> {
+        let event = event_of(drawn.event(), ended);
+        let mut encoder = drawn.record(&layout.shape, Kind::Decision);
+        encoder.event(&event).raw_all(layout.values(), values);
+        encoder.finish_or_wait(self.room.waiter(py)).map_err(of_capture)
+    }
+}
+
+/// The event of a decision, where what the caller says goes before what was measured.
+pub fn event_of<'a>(drawn: EventRef<'a>, ended: &Ended<'a>) -> EventRef<'a> {
+    let mut event = EventRef { status: ended.status, trace: ended.trace, span: ended.span, ..drawn };
+    if let Some(time_ns) = ended.time_ns {
+        (event.time_ns, event.clock_error_ns) = (time_ns, None);
+    }
+    if ended.duration_ns.is_some() {
+        event.duration_ns = ended.duration_ns;
+    }
+    event
+}
+
+#[pymethods]
+impl Model {
+    #[pyo3(signature = (inputs, outputs=None, *, subject=None, actor=None, params=None, tags=None, explanation=None, status="ok",
+        time_ns=None, duration_ns=None, trace=None, span=None))]
+    #[allow(clippy::too_many_arguments, reason = "they are keywords")]
+    fn record<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &Bound<'py, PyAny>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        subject: Option<&Bound<'py, PyAny>>,
+        actor: Option<&Bound<'py, PyAny>>,
+        params: Option<&Bound<'py, PyAny>>,
+        tags: Option<&Bound<'py, PyAny>>,
+        explanation: Option<&Bound<'py, PyAny>>,
+        status: &str,
+        time_ns: Option<i64>,
+        duration_ns: Option<u64>,
+        trace: Option<[u8; 16]>,
+        span: Option<[u8; 8]>,
+    ) -> PyResult<Bound<'py, PyString>> {
+        let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
+        let drawn = Producer::begin_with(&*self.0.producer, &self.0.class).map_err(of_capture)?;
+        let id = with_buffer(|values| {
+            let layout = Given::new(&arguments).and_then(|given| self.0.layouts.encode(&given, values));
+            match layout {
+                // It was made already: how long it took only the caller knows.
+                Ok(layout) => {
+                    let mut event = drawn.event();
+                    event.duration_ns = None;
+                    let ended = Ended { status, time_ns, duration_ns, trace, span };
+                    let event = event_of(event, &ended);
+                    let mut encoder = drawn.record(&layout.shape, Kind::Decision);
+                    encoder.event(&event).raw_all(layout.values(), values);
+                    encoder.finish_or_wait(self.0.room.waiter(py)).map_err(of_capture)
+                }
+                Err(error) => {
+                    drawn.lose(LostReason::Dropped);
+                    Err(error)
+                }
+            }
+        })?;
+        Ok(ids::to_python(py, &id))
+    }
+
+    fn begin(&self) -> PyResult<Pending> {
+        Ok(Pending::new(Arc::clone(&self.0), self.0.begin().map_err(of_capture)?))
+    }
+
+    #[pyo3(signature = (inputs, outputs=None, *, subject=None, actor=None, params=None, tags=None, status="ok", time_ns=None,
+        duration_ns=None, trace=None, span=None))]
+    #[allow(clippy::too_many_arguments, reason = "they are keywords")]
+    fn record_batch<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &Bound<'py, PyAny>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        subject: Option<&Bound<'py, PyAny>>,
+        actor: Option<&Bound<'py, PyAny>>,
+        params: Option<&Bound<'py, PyAny>>,
+        tags: Option<&Bound<'py, PyAny>>,
+        status: &str,
+        time_ns: Option<i64>,
+        duration_ns: Option<u64>,
+        trace: Option<[u8; 16]>,
+        span: Option<[u8; 8]>,
+    ) -> PyResult<Ids> {
+        let given = batch::Columns { inputs, outputs, subject, actor, params, tags };
+        let ended = Ended { status, time_ns, duration_ns, trace, span };
+        batch::record(py, &self.0, &given, &ended, None)
+    }
+
+    fn begin_batch(&self, rows: usize) -> PyResult<PendingBatch> {
+        PendingBatch::begin(Arc::clone(&self.0), rows)
+    }
+}
