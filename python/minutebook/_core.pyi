@@ -1,6 +1,7 @@
 """The extension module: numbers, encodes, encrypts and hands records over. Everything else of the package is Python."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Literal, TypedDict, final
 
 __version__: str
@@ -70,11 +71,18 @@ class Producer:
         heartbeat: float = 30.0,
         full: Full = "spill",
         block: float = 1.0,
+        context: ContextVar[dict[str, Any] | None] | None = None,
+        span: Callable[[], tuple[bytes, bytes] | None] | None = None,
+        fault: Callable[[Exception], object] | None = None,
     ) -> Producer:
         """`folder` is the trail's. `name` is `[a-z0-9][a-z0-9._-]{0,63}`.
 
         `spill_bytes`: what the producer's files may take on disk. `full`: what happens there: `block` waits up to `block` seconds for
         room, `spill` and `drop` tell the number as lost at once (they differ in the limit that the package gives).
+        `context`: what holds for calls that do not say it themselves: a dict with `subject`, `actor`, `tags`, `trace`, `span`.
+        `span`: gives trace and span of the call; asked once `opentelemetry.trace` is imported, when neither call nor context say them.
+        `fault`: takes the exception of a decision that could not be recorded, which is raised when it raises; else it passes in silence,
+        and the call gives the id that the record would have had (a batch: no ids).
         Raises ValueError for an option, FileNotFoundError when there is no trail, TrailError else.
         """
 

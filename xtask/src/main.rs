@@ -11,6 +11,7 @@ mod python;
 mod tally;
 mod test;
 mod tidy;
+mod wheels;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ struct Task {
     run: fn(&Workspace, &[String]) -> Result<(), Failure>,
 }
 
-const TASKS: [Task; 5] = [
+const TASKS: [Task; 6] = [
     Task {
         name: "demo",
         arguments: demo::ARGUMENTS,
@@ -49,6 +50,12 @@ const TASKS: [Task; 5] = [
         arguments: bench::ARGUMENTS,
         summary: "run a benchmark in release; without a name, list them",
         run: bench::run,
+    },
+    Task {
+        name: "wheels",
+        arguments: wheels::ARGUMENTS,
+        summary: "build the Python wheels for release, and say how large they are",
+        run: wheels::run,
     },
     Task {
         name: "tidy",

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use crate::failure::{During, Failure};
 use crate::tally::Tally;
+use crate::wheels::Profile;
 use crate::workspace::Workspace;
-use crate::{check, clock, demo, program, python, tidy};
+use crate::{check, clock, demo, program, python, tidy, wheels};
 
 pub(crate) const ARGUMENTS: &str =
-    "[--only fmt|tidy|clippy|tests|docs|checks|pytest|demo]... [ARGUMENTS OF cargo test]";
-
-/// pytest's exit code when it found no test.
-const PYTEST_NO_TESTS: i32 = 5;
+    "[--only fmt|tidy|clippy|tests|docs|checks|pytest|types|wheels|demo]... [ARGUMENTS OF cargo test]";
 
 struct Step {
     name: &'static str,
@@ -25,7 +23,7 @@ struct Step {
     tests: bool,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", what: "formatting", run: |w, _, _| check::format(w), tests: false },
     Step { name: "tidy", what: "our own rules", run: |w, _, _| tidy::run(w, &[]), tests: false },
     Step { name: "clippy", what: "lints", run: |w, _, _| check::lints(w), tests: false },
@@ -33,6 +31,18 @@ const STEPS: [Step; 8] = [
     Step { name: "docs", what: "the documentation builds", run: |w, _, _| docs(w), tests: false },
     Step { name: "checks", what: "formats checked from Python", run: python_checks, tests: true },
     Step { name: "pytest", what: "the Python tests", run: |w, _, tally| pytest(w, tally), tests: true },
+    Step {
+        name: "types",
+        what: "stubs and types of the Python package",
+        run: |w, _, _| types(w),
+        tests: false,
+    },
+    Step {
+        name: "wheels",
+        what: "the extension's wheel is small",
+        run: |w, _, _| wheels::check_extension(w),
+        tests: false,
+    },
     Step { name: "demo", what: "the demo", run: |w, _, tally| demo_step(w, tally), tests: true },
 ];
 
@@ -156,7 +166,7 @@ fn check_scripts(workspace: &Workspace) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
-    let python = python::interpreter(workspace)?;
+    let python = wheels::installed(workspace, Profile::Dev)?;
     let mut command = Command::new(python);
     command.current_dir(&workspace.root).args([
         "-m",
@@ -173,7 +183,22 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
         }
     })?;
     *tally += last.unwrap_or_default();
-    ended_with(&command, code, &[0, PYTEST_NO_TESTS])
+    ended_with(&command, code, &[0])
+}
+
+/// The stubs say what the extension does (stubtest), and the package keeps to its types (pyright). After the Python tests, which
+/// install the package.
+fn types(workspace: &Workspace) -> Result<(), Failure> {
+    let python = python::interpreter(workspace)?;
+    let module = |name: &str| {
+        let mut command = Command::new(&python);
+        command.current_dir(workspace.root.join("python")).args(["-m", name]);
+        command
+    };
+    let mut stubtest = module("mypy.stubtest");
+    program::run(stubtest.args(["minutebook._core", "--ignore-disjoint-bases"]))?;
+    let mut pyright = module("pyright");
+    program::run(pyright.arg("--pythonpath").arg(&python).arg("minutebook"))
 }
 
 fn demo_step(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {

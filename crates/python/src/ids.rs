@@ -1,6 +1,6 @@
 //! Record ids as text, one or many.
 
-use minutebook_capture::{Random, SystemRandom};
+use minutebook_capture::{Clock as _, Random as _, SystemClock, SystemRandom};
 use minutebook_record::RecordId;
 use pyo3::exceptions::{PyIndexError, PyOSError, PyTypeError};
 use pyo3::prelude::*;
@@ -74,11 +74,15 @@ impl Ids {
 }
 
 /// A fresh UUIDv7.
-#[pyfunction]
-pub fn random_id(py: Python<'_>) -> PyResult<Bound<'_, PyString>> {
-    use minutebook_capture::Clock as _;
+pub fn fresh() -> PyResult<RecordId> {
     let mut random = [0; 10];
     SystemRandom.fill(&mut random).map_err(|error| PyOSError::new_err(error.to_string()))?;
-    let ms = u64::try_from(minutebook_capture::SystemClock.wall_ns() / 1_000_000).unwrap_or(0);
-    Ok(to_python(py, &RecordId::from_parts(ms, random)))
+    let ms = u64::try_from(SystemClock.wall_ns() / 1_000_000).unwrap_or(0);
+    Ok(RecordId::from_parts(ms, random))
+}
+
+/// The same as text.
+#[pyfunction]
+pub fn random_id(py: Python<'_>) -> PyResult<Bound<'_, PyString>> {
+    Ok(to_python(py, &fresh()?))
 }

@@ -20,6 +20,7 @@ mod parts;
 mod pending;
 mod producer;
 mod scratch;
+mod surroundings;
 
 use pyo3::prelude::*;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use minutebook_capture::{CaptureError, EventRef, LostReason, Pending as Drawn, Producer};
-use minutebook_record::{ClassName, Kind, RecordId};
+use minutebook_capture::{CaptureError, EventRef, Pending as Drawn, Producer};
+use minutebook_record::{ClassName, Kind};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -16,6 +16,7 @@ use crate::parts::{Arguments, Given};
 use crate::pending::Pending;
 use crate::producer::Room;
 use crate::scratch::with_buffer;
+use crate::surroundings::Surroundings;
 
 /// What a model's calls share.
 pub struct Shared {
@@ -23,6 +24,7 @@ pub struct Shared {
     pub class: ClassName,
     pub layouts: Layouts,
     pub room: Room,
+    pub surroundings: Arc<Surroundings>,
 }
 
 /// A model of a producer.
@@ -53,12 +55,11 @@ impl Shared {
         drawn: Drawn<impl std::ops::Deref<Target = Producer>>,
         layout: &Layout,
         values: &[u8],
-        ended: &Ended<'_>,
-    ) -> PyResult<RecordId> {
-        let event = event_of(drawn.event(), ended);
+        event: &EventRef<'_>,
+    ) -> PyResult<()> {
         let mut encoder = drawn.record(&layout.shape, Kind::Decision);
-        encoder.event(&event).raw_all(layout.values(), values);
-        encoder.finish_or_wait(self.room.waiter(py)).map_err(of_capture)
+        encoder.event(event).raw_all(layout.values(), values);
+        encoder.finish_or_wait(self.room.waiter(py)).map_err(of_capture).map(|_| ())
     }
 }
 
@@ -95,32 +96,45 @@ impl Model {
         trace: Option<[u8; 16]>,
         span: Option<[u8; 8]>,
     ) -> PyResult<Bound<'py, PyString>> {
-        let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        let drawn = Producer::begin_with(&*self.0.producer, &self.0.class).map_err(of_capture)?;
-        let id = with_buffer(|values| {
-            let layout = Given::new(&arguments).and_then(|given| self.0.layouts.encode(&given, values));
-            match layout {
-                // It was made already: how long it took only the caller knows.
-                Ok(layout) => {
-                    let mut event = drawn.event();
-                    event.duration_ns = None;
-                    let ended = Ended { status, time_ns, duration_ns, trace, span };
-                    let event = event_of(event, &ended);
-                    let mut encoder = drawn.record(&layout.shape, Kind::Decision);
-                    encoder.event(&event).raw_all(layout.values(), values);
-                    encoder.finish_or_wait(self.0.room.waiter(py)).map_err(of_capture)
-                }
-                Err(error) => {
-                    drawn.lose(LostReason::Dropped);
-                    Err(error)
-                }
+        let shared = &*self.0;
+        let drawn = match Producer::begin_with(&*shared.producer, &shared.class) {
+            Ok(drawn) => drawn,
+            Err(error) => {
+                shared.surroundings.settle(py, of_capture(error))?;
+                return ids::random_id(py);
             }
-        })?;
+        };
+        let id = drawn.id();
+        let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
+        let recorded = with_buffer(|values| {
+            let around = shared.surroundings.look(py, trace.is_some())?;
+            let ended = Ended {
+                status,
+                time_ns,
+                duration_ns,
+                trace: trace.or(around.trace),
+                span: span.or(around.span),
+            };
+            let layout = shared.layouts.encode(&Given::new(&arguments.within(&around))?, values)?;
+            // It was made already: how long it took only the caller knows.
+            let mut event = drawn.event();
+            event.duration_ns = None;
+            shared.hand_over(py, drawn, &layout, values, &event_of(event, &ended))
+        });
+        if let Err(error) = recorded {
+            shared.surroundings.settle(py, error)?;
+        }
         Ok(ids::to_python(py, &id))
     }
 
-    fn begin(&self) -> PyResult<Pending> {
-        Ok(Pending::new(Arc::clone(&self.0), self.0.begin().map_err(of_capture)?))
+    fn begin(&self, py: Python<'_>) -> PyResult<Pending> {
+        match self.0.begin() {
+            Ok(drawn) => Ok(Pending::new(Arc::clone(&self.0), drawn.id(), Some(drawn))),
+            Err(error) => {
+                self.0.surroundings.settle(py, of_capture(error))?;
+                Ok(Pending::new(Arc::clone(&self.0), ids::fresh()?, None))
+            }
+        }
     }
 
     #[pyo3(signature = (inputs, outputs=None, *, subject=None, actor=None, params=None, tags=None, status="ok", time_ns=None,
@@ -146,7 +160,7 @@ impl Model {
         batch::record(py, &self.0, &given, &ended, None)
     }
 
-    fn begin_batch(&self, rows: usize) -> PyResult<PendingBatch> {
-        PendingBatch::begin(Arc::clone(&self.0), rows)
+    fn begin_batch(&self, py: Python<'_>, rows: usize) -> PyResult<PendingBatch> {
+        PendingBatch::begin(py, Arc::clone(&self.0), rows)
     }
 }

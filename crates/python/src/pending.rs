@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::ids;
-use crate::model::{Ended, Shared};
+use crate::model::{Ended, Shared, event_of};
 use crate::parts::{Arguments, Given};
 use crate::scratch::with_buffer;
 
@@ -18,17 +18,26 @@ use crate::scratch::with_buffer;
 pub struct Pending {
     shared: Arc<Shared>,
     id: RecordId,
-    drawn: Mutex<Option<Drawn<Arc<Producer>>>>,
+    drawn: Mutex<State>,
+}
+
+enum State {
+    Open(Option<Drawn<Arc<Producer>>>),
+    Done,
 }
 
 impl Pending {
-    pub fn new(shared: Arc<Shared>, drawn: Drawn<Arc<Producer>>) -> Self {
-        Self { shared, id: drawn.id(), drawn: Mutex::new(Some(drawn)) }
+    /// `drawn` is missing when no number could be drawn, which was told then.
+    pub fn new(shared: Arc<Shared>, id: RecordId, drawn: Option<Drawn<Arc<Producer>>>) -> Self {
+        Self { shared, id, drawn: Mutex::new(State::Open(drawn)) }
     }
 
-    fn take(&self) -> PyResult<Drawn<Arc<Producer>>> {
-        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drawn.ok_or_else(|| PyRuntimeError::new_err("the decision was recorded already, or given up"))
+    fn take(&self) -> PyResult<Option<Drawn<Arc<Producer>>>> {
+        let mut state = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Done) {
+            State::Open(drawn) => Ok(drawn),
+            State::Done => Err(PyRuntimeError::new_err("the decision was recorded already, or given up")),
+        }
     }
 }
 
@@ -56,20 +65,26 @@ impl Pending {
         trace: Option<[u8; 16]>,
         span: Option<[u8; 8]>,
     ) -> PyResult<()> {
-        let drawn = self.take()?;
+        let Some(drawn) = self.take()? else { return Ok(()) };
+        let shared = &*self.shared;
         // Now, not after the walk over the values: it is how long the model took.
         let duration_ns = Some(drawn.elapsed_ns());
         let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        with_buffer(|values| {
-            let layout =
-                Given::new(&arguments).and_then(|given| self.shared.layouts.encode(&given, values))?;
+        let recorded = with_buffer(|values| {
+            let around = shared.surroundings.look(py, trace.is_some())?;
+            let (trace, span) = (trace.or(around.trace), span.or(around.span));
             let ended = Ended { status, time_ns: None, duration_ns, trace, span };
-            self.shared.hand_over(py, drawn, &layout, values, &ended).map(|_| ())
-        })
+            let layout = shared.layouts.encode(&Given::new(&arguments.within(&around))?, values)?;
+            let event = event_of(drawn.event(), &ended);
+            shared.hand_over(py, drawn, &layout, values, &event)
+        });
+        recorded.or_else(|error| shared.surroundings.settle(py, error))
     }
 
     fn lose(&self) -> PyResult<()> {
-        self.take()?.lose(LostReason::Dropped);
+        if let Some(drawn) = self.take()? {
+            drawn.lose(LostReason::Dropped);
+        }
         Ok(())
     }
 }

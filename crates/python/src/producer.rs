@@ -19,6 +19,7 @@ use crate::errors::{TrailError, of_capture};
 use crate::layouts::{Constant, Layouts};
 use crate::limits::ROOM_LOOK_EVERY;
 use crate::model::{Model, Shared};
+use crate::surroundings::Surroundings;
 use crate::{convert, ids, other};
 
 /// What a call does while there is no room.
@@ -54,13 +55,14 @@ pub struct Producer {
     capture: Arc<Capture>,
     trail: String,
     room: Room,
+    surroundings: Arc<Surroundings>,
 }
 
 #[pymethods]
 impl Producer {
     #[new]
     #[pyo3(signature = (folder, name, *, spill_bytes=capture_limits::SPILL_BYTES_DEFAULT, part_bytes=capture_limits::PART_BYTES_DEFAULT,
-        heartbeat=30.0, full="spill", block=1.0))]
+        heartbeat=30.0, full="spill", block=1.0, context=None, span=None, fault=None))]
     #[allow(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
         py: Python<'_>,
@@ -71,6 +73,9 @@ impl Producer {
         heartbeat: f64,
         full: &str,
         block: f64,
+        context: Option<Py<PyAny>>,
+        span: Option<Py<PyAny>>,
+        fault: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let seconds = |name: &str, value: f64| {
             let duration = Duration::try_from_secs_f64(value).ok().filter(|duration| !duration.is_zero());
@@ -96,7 +101,8 @@ impl Producer {
         options.heartbeat = seconds("heartbeat", heartbeat)?;
         let capture = py.detach(|| Capture::open(options)).map_err(of_capture)?;
         let trail = trail.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { capture: Arc::new(capture), trail, room: Room { block } })
+        let surroundings = Arc::new(Surroundings { context, span, fault });
+        Ok(Self { capture: Arc::new(capture), trail, room: Room { block }, surroundings })
     }
 
     #[getter]
@@ -128,7 +134,9 @@ impl Producer {
         }
         let layouts = Layouts::new(Arc::clone(&self.capture), constants);
         let class = class_of(retention)?;
-        Ok(Model(Arc::new(Shared { producer: Arc::clone(&self.capture), class, layouts, room: self.room })))
+        let surroundings = Arc::clone(&self.surroundings);
+        let producer = Arc::clone(&self.capture);
+        Ok(Model(Arc::new(Shared { producer, class, layouts, room: self.room, surroundings })))
     }
 
     #[pyo3(signature = (kind, fields, *, links=vec![], model=None, subject=None, actor=None, tags=None, explanation=None, time_ns=None,

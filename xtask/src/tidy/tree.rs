@@ -70,7 +70,7 @@ impl Tree {
                     self.read_folder(&entry.path(), &format!("{path}/"))?;
                     self.paths.insert(path);
                 }
-            } else if kind.is_file() {
+            } else if kind.is_file() && name != ".git" {
                 let bytes = fs::read(entry.path()).during(|| format!("cannot read `{path}`"))?;
                 if let Ok(text) = String::from_utf8(bytes) {
                     self.files.push(File { path: path.clone(), text });
