@@ -19,20 +19,60 @@ const TAG_F64: u64 = 86;
 /// Features whose numbers are gathered on the stack.
 const FEATURES_SMALL: usize = 64;
 
-const KNOWN: [&str; 12] = [
-    "attributions",
-    "method",
-    "library",
-    "parameters",
-    "seed",
-    "background",
-    "space",
-    "of",
-    "base",
-    "residual",
-    "when",
-    "duration_ns",
-];
+/// The parts of an explanation.
+#[derive(Clone, Copy)]
+enum Part {
+    Attributions,
+    Method,
+    Library,
+    Parameters,
+    Seed,
+    Background,
+    Space,
+    Of,
+    Base,
+    Residual,
+    When,
+    Duration,
+}
+
+impl Part {
+    const ALL: [Self; 12] = [
+        Self::Attributions,
+        Self::Method,
+        Self::Library,
+        Self::Parameters,
+        Self::Seed,
+        Self::Background,
+        Self::Space,
+        Self::Of,
+        Self::Base,
+        Self::Residual,
+        Self::When,
+        Self::Duration,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Attributions => "attributions",
+            Self::Method => "method",
+            Self::Library => "library",
+            Self::Parameters => "parameters",
+            Self::Seed => "seed",
+            Self::Background => "background",
+            Self::Space => "space",
+            Self::Of => "of",
+            Self::Base => "base",
+            Self::Residual => "residual",
+            Self::When => "when",
+            Self::Duration => "duration_ns",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name().len() == name.len() && part.name() == name)
+    }
+}
 
 fn fault(name: &str, what: &str) -> PyErr {
     unfit(&[PATH, name], what)
@@ -156,39 +196,39 @@ fn put_array(pair: &Bound<'_, PyTuple>, inputs: &[Key], out: &mut Vec<u8>) -> Py
 
 /// The parts of an explanation, taken from its dict in one pass.
 #[derive(Default)]
-struct Given<'py>([Option<Bound<'py, PyAny>>; KNOWN.len()]);
+struct Given<'py>([Option<Bound<'py, PyAny>>; Part::ALL.len()]);
 
 impl<'py> Given<'py> {
     fn of(explanation: &Bound<'py, PyDict>) -> PyResult<Self> {
         let mut given = Self::default();
         for (name, value) in explanation.iter() {
-            let known = name.cast::<PyString>().ok().and_then(|name| {
-                let name = name.to_str().ok()?;
-                KNOWN.iter().position(|known| *known == name)
-            });
-            let place = known.ok_or_else(|| {
+            let part = name.cast::<PyString>().ok().and_then(|name| Part::named(name.to_str().ok()?));
+            let part = part.ok_or_else(|| {
                 let name = name.extract::<String>().unwrap_or_default();
-                fault(&name, &format!("is no part of an explanation; there are {}", KNOWN.join(", ")))
+                let parts = Part::ALL.map(Part::name).join(", ");
+                fault(&name, &format!("is no part of an explanation; there are {parts}"))
             })?;
-            given.0[place] = Some(value).filter(|value| !value.is_none());
+            given.0[part as usize] = Some(value).filter(|value| !value.is_none());
         }
         Ok(given)
     }
 
-    fn take(&self, name: &'static str) -> Option<&Bound<'py, PyAny>> {
-        KNOWN.iter().position(|known| *known == name).and_then(|place| self.0[place].as_ref())
+    fn take(&self, part: Part) -> Option<&Bound<'py, PyAny>> {
+        self.0[part as usize].as_ref()
     }
 
     /// Appends a part, or null when it is not given.
     fn put(
         &self,
-        name: &'static str,
+        part: Part,
         out: &mut Vec<u8>,
         put: impl FnOnce(&Bound<'py, PyAny>, &mut Vec<u8>) -> Option<()>,
         asked_for: &str,
     ) -> PyResult<()> {
-        match self.take(name) {
-            Some(value) => put(value, out).ok_or_else(|| fault(name, &format!("{asked_for} is asked for"))),
+        match self.take(part) {
+            Some(value) => {
+                put(value, out).ok_or_else(|| fault(part.name(), &format!("{asked_for} is asked for")))
+            }
             None => {
                 cbor::write_null(out);
                 Ok(())
@@ -220,13 +260,13 @@ fn put_floats(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Option<()> {
 pub fn put_meta(explanation: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<()> {
     let given = Given::of(explanation)?;
     cbor::write_array(out, 11);
-    given.take("method").ok_or_else(|| fault("method", "is missing"))?;
-    given.put("method", out, put_words, "a text")?;
-    match given.take("library") {
-        Some(_) => given.put("library", out, put_words, "a text")?,
+    given.take(Part::Method).ok_or_else(|| fault("method", "is missing"))?;
+    given.put(Part::Method, out, put_words, "a text")?;
+    match given.take(Part::Library) {
+        Some(_) => given.put(Part::Library, out, put_words, "a text")?,
         None => cbor::write_text(out, ""),
     }
-    match given.take("parameters") {
+    match given.take(Part::Parameters) {
         Some(map) => convert::map(map, &[PATH, "parameters"])?.write(out),
         None => cbor::write_map(out, 0),
     }
@@ -234,37 +274,37 @@ pub fn put_meta(explanation: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<
         cbor::write_integer(out, Integer::new(seed.extract().ok()?).ok()?);
         Some(())
     };
-    given.put("seed", out, seed, "an integer of 64 bits")?;
+    given.put(Part::Seed, out, seed, "an integer of 64 bits")?;
     let digest = |digest: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
         cbor::write_bytes(out, &digest.extract::<[u8; 32]>().ok()?);
         Some(())
     };
-    given.put("background", out, digest, "a SHA-256 of 32 bytes")?;
+    given.put(Part::Background, out, digest, "a SHA-256 of 32 bytes")?;
     let space = |space: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
         Space::from_name(space.cast::<PyString>().ok()?.to_str().ok()?)?;
         put_words(space, out)
     };
-    given.put("space", out, space, "`raw`, `log-odds` or `probability`")?;
-    match given.take("of") {
+    given.put(Part::Space, out, space, "`raw`, `log-odds` or `probability`")?;
+    match given.take(Part::Of) {
         Some(class) => encode::put_any(class.as_borrowed(), out, &[PATH, "of"])?,
         None => cbor::write_null(out),
     }
-    given.put("base", out, put_floats, "a number or a list of numbers")?;
-    given.put("residual", out, put_floats, "a number or a list of numbers")?;
+    given.put(Part::Base, out, put_floats, "a number or a list of numbers")?;
+    given.put(Part::Residual, out, put_floats, "a number or a list of numbers")?;
     let when = |when: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
         let name = when.cast::<PyString>().ok()?.to_str().ok()?;
         [When::Inline, When::Later].iter().find(|when| when.name() == name)?;
         put_words(when, out)
     };
-    match given.take("when") {
-        Some(_) => given.put("when", out, when, "`inline` or `later`")?,
+    match given.take(Part::When) {
+        Some(_) => given.put(Part::When, out, when, "`inline` or `later`")?,
         None => cbor::write_text(out, When::Inline.name()),
     }
     let duration = |ns: &Bound<'_, PyAny>, out: &mut Vec<u8>| {
         cbor::write_unsigned(out, ns.extract().ok()?);
         Some(())
     };
-    given.put("duration_ns", out, duration, "a whole number of nanoseconds")
+    given.put(Part::Duration, out, duration, "a whole number of nanoseconds")
 }
 
 /// Whether an object is this text.
