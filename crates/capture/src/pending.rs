@@ -137,7 +137,15 @@ pub struct Encoder<'s, P: Deref<Target = Producer>> {
     fault: Option<Fault>,
 }
 
-impl<P: Deref<Target = Producer>> Encoder<'_, P> {
+impl<'s, P: Deref<Target = Producer>> Encoder<'s, P> {
+    /// Forgets the values that were given, and takes those of a record of this shape.
+    pub fn restart(&mut self, shape: &'s Shape) {
+        self.buffer.truncate(RECORD_HEAD);
+        let foreign = shape.0.tag != self.pending.producer.tag();
+        (self.shape, self.next, self.fault) = (shape, 0, foreign.then_some(Fault::ForeignShape));
+        self.deferred = self.deferred.map(|_| None);
+    }
+
     /// The decision.
     pub fn pending(&self) -> &Pending<P> {
         &self.pending
@@ -263,6 +271,21 @@ impl<P: Deref<Target = Producer>> Encoder<'_, P> {
         self.next += count;
         self.buffer.extend_from_slice(values);
         self
+    }
+
+    /// The same, where `put` appends the values and says whether it could. When it could not, or failed, [`Encoder::restart`] begins anew.
+    ///
+    /// # Errors
+    ///
+    /// What `put` gives.
+    #[inline]
+    pub fn put_all<E>(
+        &mut self,
+        count: usize,
+        put: impl FnOnce(&mut Vec<u8>) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        self.next += count;
+        put(&mut self.buffer)
     }
 
     /// Any value, checked against its field.

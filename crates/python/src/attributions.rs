@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::encode;
 use crate::errors::unfit;
-use crate::layout::Key;
+use crate::layout::Keys;
 use crate::{array, convert};
 
 const PATH: &str = "explanation";
@@ -79,7 +79,7 @@ fn fault(name: &str, what: &str) -> PyErr {
 }
 
 /// Appends the attributions. `inputs` are the features of the record, in the order of its schema.
-pub fn put_attributions(explanation: &Bound<'_, PyDict>, inputs: &[Key], out: &mut Vec<u8>) -> PyResult<()> {
+pub fn put_attributions(explanation: &Bound<'_, PyDict>, inputs: &Keys, out: &mut Vec<u8>) -> PyResult<()> {
     let given = explanation.get_item(pyo3::intern!(explanation.py(), "attributions"))?;
     let given = given.ok_or_else(|| fault("attributions", "is missing"))?;
     if let Ok(pair) = given.cast::<PyTuple>() {
@@ -132,31 +132,32 @@ fn put_name(name: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
 }
 
 /// The common case: plain floats under the very names of the inputs, in their order. Else `data` holds nothing of use.
-fn in_order(dict: &Bound<'_, PyDict>, inputs: &[Key], data: &mut [u8]) -> bool {
+fn in_order(dict: &Bound<'_, PyDict>, inputs: &Keys, data: &mut [u8]) -> bool {
     if dict.len() != inputs.len() {
         return false;
     }
     let mut places = data.chunks_exact_mut(8);
-    let mut keys = inputs.iter();
+    let mut number = 0;
     let (mut at, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: attached, a live dict, no Python code runs while we walk; names and values are borrowed from it and used at once.
     pyo3::sync::critical_section::with_critical_section(dict, || unsafe {
         while ffi::PyDict_Next(dict.as_ptr(), &mut at, &mut name, &mut value) != 0 {
-            let (Some(key), Some(place)) = (keys.next(), places.next()) else { return false };
-            if !key.is_named(name) || ffi::Py_TYPE(value) != &raw mut ffi::PyFloat_Type {
+            let Some(place) = places.next() else { return false };
+            if !inputs.is_named(number, name) || ffi::Py_TYPE(value) != &raw mut ffi::PyFloat_Type {
                 return false;
             }
             place.copy_from_slice(&ffi::PyFloat_AS_DOUBLE(value).to_le_bytes());
+            number += 1;
         }
         true
     })
 }
 
 /// The values in the order of the inputs, when there is one for each.
-fn by_name<'py>(dict: &Bound<'py, PyDict>, inputs: &[Key]) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+fn by_name<'py>(dict: &Bound<'py, PyDict>, inputs: &Keys) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
     let mut values = Vec::with_capacity(inputs.len());
-    for key in inputs {
-        match dict.get_item(key.name())? {
+    for name in inputs.names() {
+        match dict.get_item(name)? {
             Some(value) => values.push(value),
             None => return Ok(None),
         }
@@ -165,7 +166,7 @@ fn by_name<'py>(dict: &Bound<'py, PyDict>, inputs: &[Key]) -> PyResult<Option<Ve
 }
 
 /// Features and an array: of one dimension, or (features, outputs).
-fn put_array(pair: &Bound<'_, PyTuple>, inputs: &[Key], out: &mut Vec<u8>) -> PyResult<()> {
+fn put_array(pair: &Bound<'_, PyTuple>, inputs: &Keys, out: &mut Vec<u8>) -> PyResult<()> {
     let (names, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair
         .extract()
         .map_err(|_| fault("attributions", "a mapping, or features and an array are asked for"))?;
@@ -183,7 +184,7 @@ fn put_array(pair: &Bound<'_, PyTuple>, inputs: &[Key], out: &mut Vec<u8>) -> Py
     }
     cbor::write_array(out, 2);
     let same = names.len() == inputs.len()
-        && names.iter().zip(inputs).all(|(name, key)| key.is_named(name.as_ptr()));
+        && names.iter().enumerate().all(|(place, name)| inputs.is_named(place, name.as_ptr()));
     if same {
         cbor::write_null(out);
     } else {

@@ -108,7 +108,8 @@ impl Column {
             Data::Arrow(arrow) => arrow.put(row, out),
             Data::Objects(objects, tag) => {
                 let Some(py) = py else { return Err(unfit(&path, "is not read without Python")) };
-                if !encode::put(objects[row].bind(py).as_borrowed(), tag, out, || path)? {
+                let value = objects[row].bind(py).as_borrowed();
+                if !encode::put(value, *tag, out, || (path, &self.field_type))? {
                     return Err(unfit(&path, "was changed by another thread while it was read"));
                 }
             }

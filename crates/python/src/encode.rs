@@ -9,14 +9,15 @@ use pyo3::types::{PyDict, PyString};
 use crate::convert;
 use crate::errors::unfit;
 
-/// What a value is expected to be, by how it is checked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a value is expected to be, by how it is checked: a byte, so that those of a record are one line of the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Tag {
     Float,
     Int,
     Bool,
     Text,
-    Other(FieldType),
+    Other,
 }
 
 impl Tag {
@@ -27,40 +28,29 @@ impl Tag {
             FieldType::Integer(IntegerType::I64) => Self::Int,
             FieldType::Bool => Self::Bool,
             FieldType::Text => Self::Text,
-            other => Self::Other(other.clone()),
-        }
-    }
-
-    /// Its type.
-    pub fn field_type(&self) -> FieldType {
-        match self {
-            Self::Float => FieldType::F64,
-            Self::Int => FieldType::Integer(IntegerType::I64),
-            Self::Bool => FieldType::Bool,
-            Self::Text => FieldType::Text,
-            Self::Other(field_type) => field_type.clone(),
+            _ => Self::Other,
         }
     }
 }
 
-/// Appends the value if it is of this type or missing; else leaves `out` as it is and gives false. `path` is made when needed.
+/// Appends the value if it is of this type or missing; else leaves `out` as it is and gives false. `field` is asked when the type is a rare one.
 #[inline]
-pub fn put<'p>(
+pub fn put<'f>(
     value: Borrowed<'_, '_, PyAny>,
-    tag: &Tag,
+    tag: Tag,
     out: &mut Vec<u8>,
-    path: impl FnOnce() -> [&'p str; 2],
+    field: impl FnOnce() -> ([&'f str; 2], &'f FieldType),
 ) -> PyResult<bool> {
     if scalar(value, Some(tag), out) {
         return Ok(true);
     }
-    let expected = tag.field_type();
-    let (found, value) = convert::value(&value, &path())?;
+    let (path, expected) = field();
+    let (found, value) = convert::value(&value, &path)?;
     if found == FieldType::Null {
         cbor::write_null(out);
         return Ok(true);
     }
-    Ok(found == expected && value.encode(&expected, out).is_ok())
+    Ok(found == *expected && value.encode(expected, out).is_ok())
 }
 
 /// Appends a value of any type, as within lists and maps.
@@ -73,14 +63,14 @@ pub fn put_any(value: Borrowed<'_, '_, PyAny>, out: &mut Vec<u8>, path: &[&str])
 
 /// Appends the value if it is one of the plain types, and of this tag if one is given.
 #[inline]
-fn scalar(value: Borrowed<'_, '_, PyAny>, tag: Option<&Tag>, out: &mut Vec<u8>) -> bool {
+fn scalar(value: Borrowed<'_, '_, PyAny>, tag: Option<Tag>, out: &mut Vec<u8>) -> bool {
     let object = value.as_ptr();
-    let is = |wanted: &Tag| tag.is_none_or(|tag| tag == wanted);
+    let is = |wanted: Tag| tag.is_none_or(|tag| tag == wanted);
     // SAFETY: `object` is a live object and we are attached to the interpreter; each call is made for the exact type that it needs.
     unsafe {
         let class = ffi::Py_TYPE(object);
         if class == &raw mut ffi::PyFloat_Type {
-            let fits = is(&Tag::Float);
+            let fits = is(Tag::Float);
             if fits {
                 cbor::write_float(out, ffi::PyFloat_AS_DOUBLE(object));
             }
@@ -88,7 +78,7 @@ fn scalar(value: Borrowed<'_, '_, PyAny>, tag: Option<&Tag>, out: &mut Vec<u8>) 
         }
         if class == &raw mut ffi::PyLong_Type {
             let mut overflow = 0;
-            let integer = if is(&Tag::Int) {
+            let integer = if is(Tag::Int) {
                 ffi::PyLong_AsLongLongAndOverflow(object, &mut overflow)
             } else {
                 return false;
@@ -99,14 +89,14 @@ fn scalar(value: Borrowed<'_, '_, PyAny>, tag: Option<&Tag>, out: &mut Vec<u8>) 
             return overflow == 0;
         }
         if class == &raw mut ffi::PyUnicode_Type {
-            let text = if is(&Tag::Text) { text_of(object) } else { None };
+            let text = if is(Tag::Text) { text_of(object) } else { None };
             if let Some(text) = text {
                 cbor::write_text(out, text);
             }
             return text.is_some();
         }
         if class == &raw mut ffi::PyBool_Type {
-            let fits = is(&Tag::Bool);
+            let fits = is(Tag::Bool);
             if fits {
                 cbor::write_bool(out, object == ffi::Py_True());
             }

@@ -2,6 +2,7 @@
 //! written as it is walked.
 
 use minutebook_capture::Shape;
+use minutebook_record::FieldType;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -10,34 +11,59 @@ use crate::attributions::{is_text, put_attributions, put_meta};
 use crate::encode::{self, Tag};
 use crate::parts::{Given, Parts, put_subject, put_text};
 
-/// A name in a dict, and what stands there.
-pub struct Key {
-    name: Py<PyString>,
-    text: Box<str>,
-    tag: Tag,
+/// The names in a dict and what stands there, in order. What is looked at for every record lies close together.
+#[derive(Default)]
+pub struct Keys {
+    names: Box<[Py<PyString>]>,
+    tags: Box<[Tag]>,
+    fields: Box<[(Box<str>, FieldType)]>,
 }
 
-impl Key {
-    pub fn new(name: &Bound<'_, PyString>, text: &str, tag: Tag) -> Self {
-        Self { name: name.clone().unbind(), text: text.into(), tag }
+impl Keys {
+    pub fn new(names: &[Bound<'_, PyString>], fields: &[(Box<str>, FieldType)]) -> Self {
+        Self {
+            names: names.iter().map(|name| name.clone().unbind()).collect(),
+            tags: fields.iter().map(|(_, field_type)| Tag::of(field_type)).collect(),
+            fields: fields.into(),
+        }
     }
 
-    pub fn name(&self) -> &Py<PyString> {
-        &self.name
+    pub fn len(&self) -> usize {
+        self.names.len()
     }
 
-    /// Whether this object is the name. Most often it is the very same object, since Python shares the names of a program.
+    pub fn names(&self) -> &[Py<PyString>] {
+        &self.names
+    }
+
+    /// Whether this object is the name at a place. Most often it is the very same object, since Python shares the names of a program.
     #[inline]
-    pub fn is_named(&self, object: *mut ffi::PyObject) -> bool {
-        object == self.name.as_ptr() || is_text(object, &self.text)
+    pub fn is_named(&self, place: usize, object: *mut ffi::PyObject) -> bool {
+        match self.names.get(place) {
+            Some(name) => object == name.as_ptr() || is_text(object, &self.fields[place].0),
+            None => false,
+        }
+    }
+
+    /// Appends the value of a place if it is of its type.
+    #[inline]
+    fn put(
+        &self,
+        place: usize,
+        value: Borrowed<'_, '_, PyAny>,
+        section: &str,
+        out: &mut Vec<u8>,
+    ) -> PyResult<bool> {
+        let field = || ([section, &*self.fields[place].0], &self.fields[place].1);
+        encode::put(value, self.tags[place], out, field)
     }
 }
 
 /// The fields of a record.
 pub struct Layout {
     pub parts: Parts,
-    pub inputs: Vec<Key>,
-    pub outputs: Vec<Key>,
+    pub inputs: Keys,
+    pub outputs: Keys,
     pub shape: Shape,
 }
 
@@ -63,7 +89,7 @@ impl Layout {
         }
         match &given.outputs {
             Some(outputs) if !put_section(outputs, &self.outputs, "outputs", out)? => return Ok(false),
-            None if !self.outputs.is_empty() => return Ok(false),
+            None if self.outputs.len() > 0 => return Ok(false),
             _ => {}
         }
         if let Some(params) = &given.params {
@@ -81,24 +107,24 @@ impl Layout {
 }
 
 #[inline]
-fn put_section(dict: &Bound<'_, PyDict>, keys: &[Key], section: &str, out: &mut Vec<u8>) -> PyResult<bool> {
+fn put_section(dict: &Bound<'_, PyDict>, keys: &Keys, section: &str, out: &mut Vec<u8>) -> PyResult<bool> {
     let py = dict.py();
-    let mut keys = keys.iter();
+    let mut place = 0;
     let (mut at, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
     pyo3::sync::critical_section::with_critical_section(dict, || {
         // SAFETY: attached, and a live dict. A value of a rare type may run Python code, which may change the dict: the walk stays within
         // memory then (CPython's promise), and what it finds may not be this layout, which is what is checked.
         while unsafe { ffi::PyDict_Next(dict.as_ptr(), &mut at, &mut name, &mut value) } != 0 {
-            let Some(key) = keys.next() else { return Ok(false) };
-            if !key.is_named(name) {
+            if !keys.is_named(place, name) {
                 return Ok(false);
             }
             // SAFETY: borrowed from the dict; a reference is held while it is used.
             let value = unsafe { Bound::from_borrowed_ptr(py, value) };
-            if !encode::put(value.as_borrowed(), &key.tag, out, || [section, &key.text])? {
+            if !keys.put(place, value.as_borrowed(), section, out)? {
                 return Ok(false);
             }
+            place += 1;
         }
-        Ok(keys.next().is_none())
+        Ok(place == keys.len())
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use minutebook_capture::{Producer, ShapeDef};
 use minutebook_record::{Field, FieldType, Path, Schema};
 use pyo3::exceptions::PyValueError;
@@ -11,9 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::convert;
-use crate::encode::Tag;
 use crate::errors::{of_capture, unfit};
-use crate::layout::{Key, Layout};
+use crate::layout::{Keys, Layout};
 use crate::limits::{LAYOUTS_KEPT, LAYOUTS_TRIED};
 use crate::parts::{Given, Parts};
 
@@ -52,29 +51,19 @@ impl Layouts {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends the values of a record to `out`, which is empty, and gives their layout.
-    pub fn encode(&self, given: &Given<'_>, out: &mut Vec<u8>) -> PyResult<Arc<Layout>> {
-        for layout in self.recent.load().iter() {
-            if layout.put(given, out)? {
-                return Ok(Arc::clone(layout));
-            }
-            out.clear();
-        }
-        self.encode_new(given, out)
+    /// The layouts that were of use last, the very last one first.
+    #[inline]
+    pub fn recent(&self) -> Guard<Arc<Vec<Arc<Layout>>>> {
+        self.recent.load()
     }
 
+    /// The layout of a record like none of the recent ones.
     #[cold]
-    fn encode_new(&self, given: &Given<'_>, out: &mut Vec<u8>) -> PyResult<Arc<Layout>> {
+    pub fn derive(&self, given: &Given<'_>) -> PyResult<Arc<Layout>> {
         let (inputs, input_names) = section(&given.inputs, "inputs")?;
         let outputs = given.outputs.as_ref().map(|outputs| section(outputs, "outputs")).transpose()?;
         let (outputs, output_names) = outputs.unwrap_or_default();
-        let layout =
-            self.of(Fields { parts: given.parts(), inputs, outputs }, &input_names, &output_names)?;
-        if layout.put(given, out)? {
-            Ok(layout)
-        } else {
-            Err(PyValueError::new_err("the record was changed by another thread while it was read"))
-        }
+        self.of(Fields { parts: given.parts(), inputs, outputs }, &input_names, &output_names)
     }
 
     /// The layout of these fields, made if need be. No Python code runs while the lock is held.
@@ -95,15 +84,10 @@ impl Layouts {
             }
         }
         let shape = self.producer.shape_of(self.shape(&fields)?).map_err(of_capture)?;
-        let keys = |names: &[Bound<'_, PyString>], fields: &[(Box<str>, FieldType)]| {
-            let key =
-                |(name, (text, field_type)): (_, &(Box<str>, _))| Key::new(name, text, Tag::of(field_type));
-            names.iter().zip(fields).map(key).collect()
-        };
         let layout = Arc::new(Layout {
             parts: fields.parts,
-            inputs: keys(inputs, &fields.inputs),
-            outputs: keys(outputs, &fields.outputs),
+            inputs: Keys::new(inputs, &fields.inputs),
+            outputs: Keys::new(outputs, &fields.outputs),
             shape,
         });
         let mut known = self.known();

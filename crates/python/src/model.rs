@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use minutebook_capture::{CaptureError, EventRef, Pending as Drawn, Producer};
+use minutebook_capture::{CaptureError, Encoder, EventRef, Pending as Drawn, Producer};
 use minutebook_record::{ClassName, Kind};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -15,7 +16,6 @@ use crate::layouts::Layouts;
 use crate::parts::{Arguments, Given};
 use crate::pending::Pending;
 use crate::producer::Room;
-use crate::scratch::with_buffer;
 use crate::surroundings::Surroundings;
 
 /// What a model's calls share.
@@ -47,18 +47,43 @@ impl Shared {
         Producer::begin_with(Arc::clone(&self.producer), &self.class)
     }
 
-    /// Hands a decision over whose values are encoded.
+    /// Hands a decision over. What cannot be recorded has its number told as lost.
     #[inline]
     pub fn hand_over(
         &self,
         py: Python<'_>,
         drawn: Drawn<impl std::ops::Deref<Target = Producer>>,
-        layout: &Layout,
-        values: &[u8],
+        given: &Given<'_>,
         event: &EventRef<'_>,
     ) -> PyResult<()> {
+        let recent = self.layouts.recent();
+        let (first, new);
+        let mut tried = recent.iter();
+        let layout = match tried.next() {
+            Some(layout) => layout,
+            None => {
+                first = self.layouts.derive(given)?;
+                &first
+            }
+        };
         let mut encoder = drawn.record(&layout.shape, Kind::Decision);
-        encoder.event(event).raw_all(layout.values(), values);
+        let fits = |layout: &Layout, encoder: &mut Encoder<'_, _>| {
+            encoder.event(event).put_all(layout.values(), |out| layout.put(given, out))
+        };
+        let mut done = fits(layout, &mut encoder)?;
+        while !done && let Some(layout) = tried.next() {
+            encoder.restart(&layout.shape);
+            done = fits(layout, &mut encoder)?;
+        }
+        if !done {
+            new = self.layouts.derive(given)?;
+            encoder.restart(&new.shape);
+            if !fits(&new, &mut encoder)? {
+                return Err(PyValueError::new_err(
+                    "the record was changed by another thread while it was read",
+                ));
+            }
+        }
         encoder.finish_or_wait(self.room.waiter(py)).map_err(of_capture).map(|_| ())
     }
 }
@@ -106,8 +131,7 @@ impl Model {
         };
         let id = drawn.id();
         let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        let recorded = with_buffer(|values| {
-            let around = shared.surroundings.look(py, trace.is_some())?;
+        let recorded = shared.surroundings.look(py, trace.is_some()).and_then(|around| {
             let ended = Ended {
                 status,
                 time_ns,
@@ -115,11 +139,11 @@ impl Model {
                 trace: trace.or(around.trace),
                 span: span.or(around.span),
             };
-            let layout = shared.layouts.encode(&Given::new(&arguments.within(&around))?, values)?;
+            let given = Given::new(&arguments.within(&around))?;
             // It was made already: how long it took only the caller knows.
             let mut event = drawn.event();
             event.duration_ns = None;
-            shared.hand_over(py, drawn, &layout, values, &event_of(event, &ended))
+            shared.hand_over(py, drawn, &given, &event_of(event, &ended))
         });
         if let Err(error) = recorded {
             shared.surroundings.settle(py, error)?;

@@ -10,6 +10,7 @@ use pyo3::types::PyString;
 
 use crate::attributions::{put_attributions, put_meta};
 use crate::errors::{of_capture, unfit};
+use crate::layout::Keys;
 use crate::layouts::field;
 use crate::parts::{put_subject, put_text};
 use crate::producer::Room;
@@ -98,7 +99,7 @@ pub fn record(
     if let Some(explanation) = given.explanation {
         let explanation = convert::to_dict(explanation, &["explanation"])?;
         let out = draft.add(&["explanation", "attributions"], FieldType::Attributions)?;
-        put_attributions(&explanation, &[], out)?;
+        put_attributions(&explanation, &Keys::default(), out)?;
         put_meta(&explanation, draft.add(&["explanation", "meta"], FieldType::Explanation)?)?;
     }
     let Draft { fields, values } = draft;

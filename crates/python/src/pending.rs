@@ -11,7 +11,6 @@ use pyo3::types::PyString;
 use crate::ids;
 use crate::model::{Ended, Shared, event_of};
 use crate::parts::{Arguments, Given};
-use crate::scratch::with_buffer;
 
 /// Between the beginning of a decision and its record.
 #[pyclass(frozen, module = "minutebook._core")]
@@ -70,13 +69,12 @@ impl Pending {
         // Now, not after the walk over the values: it is how long the model took.
         let duration_ns = Some(drawn.elapsed_ns());
         let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        let recorded = with_buffer(|values| {
-            let around = shared.surroundings.look(py, trace.is_some())?;
+        let recorded = shared.surroundings.look(py, trace.is_some()).and_then(|around| {
             let (trace, span) = (trace.or(around.trace), span.or(around.span));
             let ended = Ended { status, time_ns: None, duration_ns, trace, span };
-            let layout = shared.layouts.encode(&Given::new(&arguments.within(&around))?, values)?;
+            let given = Given::new(&arguments.within(&around))?;
             let event = event_of(drawn.event(), &ended);
-            shared.hand_over(py, drawn, &layout, values, &event)
+            shared.hand_over(py, drawn, &given, &event)
         });
         recorded.or_else(|error| shared.surroundings.settle(py, error))
     }

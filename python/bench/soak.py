@@ -1,0 +1,153 @@
+"""Workers and the engine are killed again and again, and every number is accounted for: `cargo xtask soak [SECONDS]`.
+
+Four worker processes of one service, two threads each, decide as fast as the engine seals (`full="block"`). Every few seconds a worker
+or the engine gets a SIGKILL; a worker is started again, the engine is started again by those who need it. At the end `verify` has to
+account for every number of every epoch: kept, or lost while a worker died with it in flight. What a worker saw handed over has to be
+there. The seed is printed, and decides who is killed.
+"""
+
+import argparse
+import mmap
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import minutebook
+
+WORKERS = 4
+THREADS = 2
+SLOT = 8
+"""Bytes of a thread's count in a worker's file."""
+
+
+def work(folder: Path, counts: Path) -> None:
+    """Decides until it is killed, or told to end by SIGTERM. What was handed over is counted in a file that outlives us."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    with open(counts, "w+b") as file:
+        file.truncate(SLOT * (THREADS + 2))
+        shared = mmap.mmap(file.fileno(), 0)
+    trail = minutebook.open(
+        folder / "trail", keys=folder / "keys", service="soak", full="block", block=120.0, spill_bytes=256 << 20, on_error="raise"
+    )
+    model = trail.model("soak", version="1", git=None)
+    producer = trail.status()["producer"]
+    shared[SLOT * THREADS :] = struct.pack("<QQ", producer["epoch"], int(producer["producer"][:16], 16))
+
+    def decide(thread: int) -> None:
+        drawn, done = random.Random(thread), 0
+        while not ended.is_set():
+            with model.decision(subject=f"person-{drawn.randrange(1000)}", inputs={"a": drawn.random(), "b": done, "c": "x"}) as decision:
+                decision.outputs = {"y": drawn.random()}
+            done += 1
+            shared[SLOT * thread : SLOT * (thread + 1)] = struct.pack("<Q", done)
+
+    threads = [threading.Thread(target=decide, args=(thread,)) for thread in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    trail.close()
+
+
+def start(folder: Path, number: int) -> tuple[subprocess.Popen[bytes], Path]:
+    counts = folder / f"worker-{number}.counts"
+    return subprocess.Popen([sys.executable, __file__, "--worker", str(folder), str(counts)]), counts
+
+
+def read_counts(path: Path) -> tuple[int, str, int]:
+    """Epoch, the beginning of the producer's id, decisions handed over."""
+    values = struct.unpack(f"<{THREADS + 2}Q", path.read_bytes())
+    return values[THREADS], f"{values[THREADS + 1]:016x}", sum(values[:THREADS])
+
+
+def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any]:
+    """Runs, and gives what was found. Raises AssertionError when a number is not accounted for."""
+    drawn = random.Random(seed)
+    trail = minutebook.open(folder / "trail", keys=folder / "keys", service="soak", on_error="raise")
+    workers = [start(folder, number) for number in range(WORKERS)]
+    all_counts = [counts for _, counts in workers]
+    started, killed = WORKERS, {"worker": 0, "engine": 0}
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(every, left))
+        for worker, counts in workers:
+            if worker.poll() is not None:
+                raise AssertionError(f"a worker ended by itself, with {worker.returncode} ({counts.name})")
+        if time.monotonic() >= end:
+            break
+        if drawn.random() < 0.5:
+            place = drawn.randrange(WORKERS)
+            worker, _ = workers[place]
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+            workers[place] = start(folder, started)
+            all_counts.append(workers[place][1])
+            started += 1
+            killed["worker"] += 1
+        elif pid := trail.status()["engine"]["pid"]:
+            os.kill(pid, signal.SIGKILL)
+            killed["engine"] += 1
+    for worker, _ in workers:
+        worker.terminate()
+    for worker, counts in workers:
+        if worker.wait(180) != 0:
+            raise AssertionError(f"a worker ended with {worker.returncode} ({counts.name})")
+    sealed = time.monotonic()
+    trail.flush("sealed")
+    sealed = time.monotonic() - sealed
+    report = trail.verify()
+    trail.close()
+    assert report["problems"] == 0, report["findings"]
+    found: dict[str, Any] = {"killed": killed, "workers": started, "kept": 0, "lost": 0, "sealed_in_s": round(sealed, 1)}
+    accounts = [account for account in report["accounts"] if account["class"] == "standard"]
+    for account in accounts:
+        lost = sum(account["lost"].values())
+        assert account["drawn"] == account["kept"] + lost, account
+        assert not account["gaps"], account
+        found["kept"] += account["kept"]
+        found["lost"] += lost
+    for path in all_counts:
+        epoch, producer, handed_over = read_counts(path)
+        if epoch == 0:
+            # Killed before it had opened the trail.
+            continue
+        account = next(a for a in accounts if a["epoch"] == epoch and a["producer"].startswith(producer))
+        lost = sum(account["lost"].values())
+        # A thread may be killed between handing over and counting. The record of the model is one of the numbers.
+        kept = account["kept"] - 1
+        assert handed_over <= kept <= handed_over + THREADS, (path.name, handed_over, account)
+        assert lost <= THREADS, (path.name, account)
+    return found
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        work(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("folder", type=Path, help="where the trail is made; some gigabytes for five minutes")
+    options.add_argument("--seconds", type=float, default=300.0)
+    options.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
+    options.add_argument("--seed", type=int, default=int(time.time()))
+    given = options.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    print(f"seed {given.seed}", flush=True)
+    found = soak(given.folder, given.seconds, given.every, given.seed)
+    rate = found["kept"] / given.seconds
+    print(
+        f"{found['kept']:,} decisions kept ({rate:,.0f}/s while it ran), {found['lost']} lost in flight and told; killed: "
+        f"{found['killed']['worker']} workers, {found['killed']['engine']} engines; the rest sealed in {found['sealed_in_s']} s. Every "
+        "number is accounted for."
+    )
+
+
+if __name__ == "__main__":
+    main()
