@@ -1,0 +1,43 @@
+"""Bounds of the package, each with its unit and its reason."""
+
+WATCH_PERIOD_S = 2.0
+"""Between two looks whether the engine lives: a connect costs some 30 µs, and until it is started again the spool holds what comes."""
+
+START_BACKOFF_MAX_S = 60.0
+"""Between two tries to start an engine that does not start: each try is a process, and the cause is seldom gone by itself."""
+
+START_TIMEOUT_S = 45.0
+"""For an engine to answer: one of another version is waited for up to 30 s until it has sealed and gone."""
+
+CONNECT_TIMEOUT_S = 2.0
+"""For a local socket to accept: an engine that needs longer is as good as dead."""
+
+REQUEST_TIMEOUT_S = 30.0
+"""For an answer that reads: a record that waits in the spool is sealed first."""
+
+SEAL_TIMEOUT_S = 120.0
+"""For what was handed over to be sealed: a slow disk takes seconds, a full one is told by then."""
+
+GIT_TIMEOUT_S = 2.0
+"""For one answer of git: a repository on a slow network must not hold up the start of a service."""
+
+OUTPUT_BYTES_MAX = 64 << 10
+"""Of what a program says that is read: the engine's line and git's answers have some hundred bytes."""
+
+SOCKET_PATH_BYTES_MAX = 107
+"""A path in `sockaddr_un` on Linux, without the NUL that ends it."""
+
+SPILL_BYTES = 1 << 30
+"""What the spool of a producer may take on disk with `full="spill"` and `"block"`: about 10 minutes at full rate without an engine."""
+
+DROP_BYTES = 64 << 20
+"""The same with `full="drop"`: who would rather lose numbers than disk."""
+
+COLUMNS_MAX = 4096
+"""Columns of a table that become a field each; a wider row is one tensor. A record holds 16,384 fields, outputs among them."""
+
+SPARSE_CELLS_MAX = 1 << 24
+"""Cells of a sparse matrix that is made dense to be recorded: 128 MiB of float64."""
+
+STREAM_CHARACTERS_MAX = 768 << 10
+"""Of a streamed answer that are kept for its record, which holds 1 MiB of values in all."""
