@@ -1,0 +1,40 @@
+"""Minutebook: an audit trail for the decisions of machine-learning models.
+
+    import minutebook
+
+    trail = minutebook.open("trail/")
+    credit = trail.model("credit-risk", version="1.4.0", artifact="model.onnx")
+    clf = credit.wrap(clf)
+"""
+
+from typing import TYPE_CHECKING
+
+from ._context import context
+from ._core import Ids, SpoolFull, TrailError, __version__
+from ._decision import Decision
+from ._faults import EngineError, TrailWarning
+from ._model import Model
+from ._record import Record
+from ._trail import Status, Trail, Verification, open
+from ._wrap import unwrap
+
+if TYPE_CHECKING:
+    from ._core import Explanation as Explanation
+
+__all__ = [
+    "Decision",
+    "EngineError",
+    "Ids",
+    "Model",
+    "Record",
+    "SpoolFull",
+    "Status",
+    "Trail",
+    "TrailError",
+    "TrailWarning",
+    "Verification",
+    "__version__",
+    "context",
+    "open",
+    "unwrap",
+]

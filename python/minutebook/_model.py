@@ -1,0 +1,247 @@
+"""A version of a model whose decisions are recorded: by hand, in batches, or by wrapping what decides."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from . import _artifact, _columns, _context, _explain, _table
+from ._core import __version__
+from ._decision import Decision
+
+if TYPE_CHECKING:
+    from . import _core
+    from ._trail import Trail
+
+Level = Literal["process", "disk", "sealed", "witnessed"]
+T = TypeVar("T")
+
+
+class Model:
+    """A model of a trail, made by `Trail.model`. For all threads, and for children made by `fork`.
+
+    A fault of the trail never raises from a method here unless the trail was opened with `on_error="raise"`. What was not recorded has
+    no id: None is given.
+    """
+
+    def __init__(
+        self,
+        trail: Trail,
+        core: _core.Model,
+        *,
+        name: str,
+        version: str,
+        artifact: bytes | None,
+        params: Mapping[str, Any] | None,
+        tags: Mapping[str, Any] | None,
+        level: Level | None,
+    ) -> None:
+        self.trail = trail
+        self.name = name
+        self.version = version
+        self.artifact = artifact
+        """SHA-256 of what was loaded, 32 bytes."""
+        self._core = core
+        self._faults = trail._faults
+        self._params = params
+        self._tags = tags
+        self._level: Level = level or trail._level
+        # Looked up once: `record` is called for each decision.
+        self._record = core.record
+        self._is_process = self._level == "process"
+
+    def record(
+        self,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any] | None = None,
+        *,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        explanation: Any = None,
+        status: str = "ok",
+        time_ns: int | None = None,
+        duration_ns: int | None = None,
+        level: Level | None = None,
+    ) -> str | None:
+        """Records a decision that was made already; gives its id.
+
+        `time_ns` is when it began, since 1970; now if not given. `params` and `tags` are added to the model's. Returns when the record
+        survives what `level` says; with `process` that takes some microseconds, holds the GIL and blocks for nothing but room
+        (`full="block"`).
+        """
+        try:
+            if inputs.__class__ is not dict:
+                inputs = _row(inputs)
+            if explanation is not None and explanation.__class__ is not dict:
+                explanation = _explain.explanation(explanation, features=inputs)
+            about = _context.about()
+            if about is None and actor is None and params is None and tags is None and time_ns is None and duration_ns is None:
+                # What most calls give. Each argument that need not be passed on is a part of what a record costs.
+                if subject is None and explanation is None and status == "ok":
+                    id = self._record(inputs, outputs)
+                else:
+                    id = self._record(inputs, outputs, subject=subject, explanation=explanation, status=status)
+            else:
+                about = about or _context.NOTHING
+                id = self._record(
+                    inputs,
+                    outputs,
+                    subject=subject or about.subject,
+                    actor=actor or about.actor,
+                    params=self._with_params(params),
+                    tags=self._with_tags(about.tags, tags),
+                    explanation=explanation,
+                    status=status,
+                    time_ns=time_ns,
+                    duration_ns=duration_ns,
+                    trace=about.trace,
+                    span=about.span,
+                )
+                if about.ids is not None:
+                    about.ids.append(id)
+            if level is not None or not self._is_process:
+                self.trail._reach(level or self._level)
+            return id
+        except Exception as error:
+            self._faults.take(error)
+            return None
+
+    def record_batch(
+        self,
+        inputs: Any,
+        outputs: Any = None,
+        *,
+        subject: Any = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        status: str = "ok",
+        time_ns: int | None = None,
+        duration_ns: int | None = None,
+        level: Level | None = None,
+    ) -> _core.Ids | None:
+        """Records a decision for each row of a table; gives their ids.
+
+        `inputs` and `outputs` are data frames (pandas, Polars), Arrow tables, arrays of numpy, dicts of columns or lists of rows, of as
+        many rows; an output of one dimension is called `prediction`. `subject` is a column of texts, or one text for all. Numbers and
+        text in numpy or Arrow are read without Python and without the GIL. A row that no record takes is told as lost, the others are
+        recorded.
+        """
+        try:
+            about = _context.about() or _context.NOTHING
+            ids = self._core.record_batch(
+                _columns.columns(inputs),
+                [] if outputs is None else _columns.columns(outputs, single="prediction"),
+                subject=about.subject if subject is None else _columns.values(subject),
+                actor=actor or about.actor,
+                params=self._with_params(params),
+                tags=self._with_tags(about.tags, tags),
+                status=status,
+                time_ns=time_ns,
+                duration_ns=duration_ns,
+                trace=about.trace,
+                span=about.span,
+            )
+            if about.ids is not None:
+                about.ids.extend(ids)
+            if level is not None or not self._is_process:
+                self.trail._reach(level or self._level)
+            return ids
+        except Exception as error:
+            self._faults.take(error)
+            return None
+
+    def decision(
+        self,
+        *,
+        inputs: Any = None,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        level: Level | None = None,
+    ) -> Decision:
+        """A decision that is about to be made: for `with` and `async with`. Its number is drawn at entry, so that one which ends with the
+        process is found missing."""
+        return Decision(self, inputs, subject, actor, params, tags, level)
+
+    def wrap(self, thing: T, **options: Any) -> T:
+        """The same thing, recorded: an estimator, a booster, a session, a pyfunc, a module, a function, an OpenAI client.
+
+        Options are those of the framework's page (docs/python/). Raises TypeError for what cannot be wrapped.
+        """
+        from ._wrap import wrap
+
+        return wrap(self, thing, **options)
+
+    def _finish(self, pending: _core.Pending, about: _context.About | None, of: Decision) -> None:
+        """Hands over what a decision in a block came to."""
+        about = about or _context.NOTHING
+        inputs = _row(of.inputs)
+        explanation = of.explanation
+        if explanation is not None:
+            explanation = _explain.explanation(explanation, features=inputs)
+        pending.finish(
+            inputs,
+            None if of.outputs is None else _row(of.outputs),
+            subject=of.subject or about.subject,
+            actor=of.actor or about.actor,
+            params=self._with_params(of.params),
+            tags=self._with_tags(about.tags, of.tags),
+            explanation=explanation,
+            status=of.status,
+            trace=about.trace,
+            span=about.span,
+        )
+        if about.ids is not None:
+            about.ids.append(pending.id)
+        level = of._level or self._level
+        if level != "process":
+            self.trail._reach(level)
+
+    def _with_params(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        return {**self._params, **params} if params and self._params else params
+
+    def _with_tags(self, around: Mapping[str, Any] | None, tags: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if not around and not tags:
+            return None
+        return {**(self._tags or {}), **(around or {}), **(tags or {})}
+
+    def __repr__(self) -> str:
+        return f"<minutebook model {self.name} {self.version}>"
+
+
+def _row(given: Any) -> Any:
+    """A mapping from names to values of what may be a pandas row; nothing is an empty one."""
+    if given is None:
+        return {}
+    return given.to_dict() if type(given).__module__.partition(".")[0] == "pandas" else given
+
+
+def described(of: Any, artifact: _artifact.Artifact | None, training_data: Any, git: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the record of a model says beside its name, version and digest (docs/python/index.md)."""
+    fields: dict[str, Any] = {"environment": environment(of), "registered_ns": time.time_ns()}
+    if artifact is not None:
+        fields["digest_of"] = artifact.how
+    if training_data is not None:
+        data = training_data if isinstance(training_data, _table.Table) else _table.table(training_data)
+        fields["training_data"] = {"sha256": data.sha256, "rows": data.rows}
+        fields["features"] = data.features
+    if git is not None:
+        fields["git"] = dict(git)
+    return fields
+
+
+def environment(of: Any) -> dict[str, str]:
+    """Versions that decide what a model answers."""
+    found = {"python": platform.python_version(), "minutebook": __version__, "platform": platform.platform(terse=True)}
+    for name in (_artifact.library_of(of), "numpy"):
+        version = getattr(sys.modules.get(name or ""), "__version__", None)
+        if name and isinstance(version, str):
+            found[name] = version
+    return found

@@ -1,0 +1,343 @@
+"""A trail: decisions go in through its spool, everything else through its engine."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import warnings
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from urllib.parse import quote, urlencode
+
+from . import _artifact, _core, _git, _model, _service, _watch
+from ._client import Problem
+from ._core import TrailError
+from ._engine import TRAIL_FILE, Engine, Mode
+from ._faults import EngineError, Faults, OnError
+from ._limits import DROP_BYTES, SEAL_TIMEOUT_S, SPILL_BYTES
+from ._model import Level, Model
+from ._record import Record
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_LEVELS = ("process", "disk", "sealed", "witnessed")
+_open: weakref.WeakSet[Trail] = weakref.WeakSet()
+
+
+class Status(TypedDict):
+    """How a trail does, as this process sees it."""
+
+    trail: str
+    """Its id: 32 hex digits."""
+    folder: str
+    service: str
+    producer: _core.ProducerStatus
+    engine: dict[str, Any] | None
+    """What `GET /v1/status` says; None when no engine runs. What was handed over waits in the spool then."""
+    faults: dict[str, int]
+    """How often something was not recorded, by kind: `value`, `spool-full`, `trail`, `engine`, `other`."""
+    last_fault: str | None
+
+
+class Verification(dict):
+    """What a verification found; true when it found no fault."""
+
+    def __bool__(self) -> bool:
+        return bool(self.get("verified"))
+
+
+class Trail:
+    """An open trail, made by `minutebook.open`. For all threads, and for children made by `fork`.
+
+    Closed at the end of the process, also of a forked child that ends as Python does. What was handed over is kept without: it is in the
+    spool.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        service: str | None,
+        engine: Mode,
+        keys: str | None,
+        level: Level,
+        full: _core.Full,
+        spill_bytes: int | None,
+        block: float,
+        on_error: OnError,
+    ) -> None:
+        self.folder = folder
+        self.service = _service.default() if service is None else service
+        self._level = _checked(level)
+        self._faults = Faults(on_error)
+        self._engine = Engine(folder, mode=engine, keys=keys)
+        self._models: set[tuple[str, str, bytes | None]] = set()
+        if engine == "auto":
+            self._start()
+        if spill_bytes is None:
+            spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
+        self._producer = _core.Producer(folder, self.service, spill_bytes=spill_bytes, full=full, block=block)
+        if engine == "auto":
+            _watch.add(self._engine)
+        _open.add(self)
+
+    def _start(self) -> None:
+        try:
+            self._engine.ensure()
+        except EngineError as error:
+            if not os.path.exists(os.path.join(self.folder, TRAIL_FILE)):
+                raise EngineError(
+                    f"there is no trail in `{self.folder}`, and it could not be made: {error}; make it with"
+                    f" `minutebook init {self.folder}` and open it with `engine=\"external\"`",
+                    code=error.code,
+                ) from None
+            self._faults.note(error, "no engine runs: records wait in the spool until one does")
+
+    @property
+    def id(self) -> str:
+        """32 hex digits."""
+        return self._producer.trail
+
+    def model(
+        self,
+        name: str,
+        version: str,
+        artifact: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        training_data: Any = None,
+        git: Literal["auto"] | Mapping[str, Any] | None = "auto",
+        environment: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        retention: str = "standard",
+        level: Level | None = None,
+    ) -> Model:
+        """A version of a model whose decisions are to be recorded.
+
+        `artifact` is its bytes, a path to its file or folder, or the estimator itself (docs/python/digests.md says what is hashed then).
+        `params`, `environment` and `tags` are part of each decision's record. `training_data` is a table, or several in a tuple, of which
+        digest and columns are kept. `git`: `auto` looks into the folder of the calling file. A record of kind `model` says all this, once
+        in a process. Blocks while it hashes, and for git.
+
+        Raises TypeError for an artifact or data that cannot be hashed, FileNotFoundError, ValueError.
+        """
+        made_from = getattr(artifact, "__minutebook_wrapped__", artifact)
+        digest = None if made_from is None else _artifact.artifact(made_from)
+        sha256 = digest and digest.sha256
+        core = self._producer.model(
+            name, version, sha256, params=params, environment=environment, tags=tags, retention=retention
+        )
+        if level is not None:
+            _checked(level)
+        model = Model(self, core, name=name, version=version, artifact=sha256, params=params, tags=tags, level=level)
+        if (name, version, sha256) not in self._models:
+            found = _git.git(_folder_of_caller()) if git == "auto" else git
+            fields = _model.described(made_from, digest, training_data, found)
+            if params:
+                fields["params"] = dict(params)
+            try:
+                self._producer.record("model", fields, model=(name, version, sha256), tags=tags, retention=retention)
+            except TrailError as error:
+                self._faults.take(error)
+            self._models.add((name, version, sha256))
+        return model
+
+    def outcome(
+        self, id: str, fields: Mapping[str, Any], *, subject: str | Sequence[str] | None = None, actor: str | None = None
+    ) -> str:
+        """Records what turned out to be true of a decision; gives the id of that record. Raises as `note` does."""
+        return self._about("outcome", id, fields, subject, actor)
+
+    def review(
+        self,
+        id: str,
+        action: str,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
+        subject: str | Sequence[str] | None = None,
+    ) -> str:
+        """Records that a person confirmed, overrode or escalated a decision; gives the id of that record. Raises as `note` does."""
+        fields = {"action": action, "by": by, "reason": reason}
+        return self._about("review", id, {name: value for name, value in fields.items() if value is not None}, subject, by)
+
+    def note(
+        self,
+        text: str,
+        *,
+        links: Sequence[str] = (),
+        fields: Mapping[str, Any] | None = None,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """Records a text by a person; gives its id.
+
+        It is no prediction, so it raises: TypeError, ValueError for what no record takes, TrailError, SpoolFull.
+        """
+        told = {"text": text, **(fields or {})}
+        return self._record("note", told, links=list(links), subject=subject, actor=actor)
+
+    def _about(
+        self, kind: str, id: str, fields: Mapping[str, Any], subject: str | Sequence[str] | None, actor: str | None
+    ) -> str:
+        return self._record(kind, fields, links=[id], subject=subject, actor=actor)
+
+    def _record(self, kind: str, fields: Mapping[str, Any], **given: Any) -> str:
+        id = self._producer.record(kind, fields, **given)
+        if self._level != "process":
+            self.flush(self._level)
+        return id
+
+    def __getitem__(self, id: str) -> Record:
+        """The record of this id; what waits in the spool is sealed first. Blocks for the engine. Raises KeyError when there is none."""
+        try:
+            return Record(self, self._engine.ask_json("GET", f"/v1/records/{quote(id, safe='')}"))
+        except Problem as error:
+            if error.status == 404:
+                raise KeyError(id) from None
+            raise
+
+    def records(
+        self,
+        *,
+        limit: int = 100,
+        since: str | None = None,
+        until: str | None = None,
+        kind: str | None = None,
+        model: str | None = None,
+    ) -> list[Record]:
+        """The newest sealed records. Times as the command line takes them: `2026-11-21`, `7d`. Blocks for the engine."""
+        asked = {"limit": limit, "since": since, "until": until, "kind": kind, "model": model}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        told = self._engine.ask_json("GET", f"/v1/records?{query}")
+        return [Record(self, one) for one in told["records"]]
+
+    def show(self, id: str, *, width: int = 100) -> str:
+        """A record as a page of text. Blocks for the engine."""
+        return self._text(f"/v1/records/{quote(id, safe='')}/page?width={width}")
+
+    def receipt(self, id: str) -> str:
+        """A proof that a record is in the log, for whoever does not have the trail: `minutebook verify FILE` reads it."""
+        return self._text(f"/v1/records/{quote(id, safe='')}/receipt")
+
+    def _text(self, path: str) -> str:
+        return self._engine.ask("GET", path, timeout_s=SEAL_TIMEOUT_S).decode()
+
+    def verify(self) -> Verification:
+        """Re-derives the whole trail from what is stored. Blocks as long as that takes: about a second for 100,000 records."""
+        return Verification(self._engine.ask_json("POST", "/v1/verify", timeout_s=None))
+
+    def _verify_record(self, id: str) -> Verification:
+        return Verification(self._engine.ask_json("POST", f"/v1/records/{quote(id, safe='')}/verify", timeout_s=SEAL_TIMEOUT_S))
+
+    def flush(self, level: Level = "sealed") -> None:
+        """Returns when what was handed over so far survives what `level` says.
+
+        `process`: the death of this process (at once: it does already). `disk`: a power cut. `sealed`: it is in a published checkpoint.
+        `witnessed`: others cosigned that. Raises TrailError when that cannot be had.
+        """
+        level = _checked(level)
+        if level == "disk":
+            self._producer.flush()
+        elif level != "process":
+            self._engine.ask("POST", "/v1/seal", {"level": level}, timeout_s=SEAL_TIMEOUT_S)
+
+    def _reach(self, level: Level) -> None:
+        """As `flush`, behind a decision that is recorded already: what fails is counted, and the decision keeps its id."""
+        try:
+            self.flush(level)
+        except Exception as error:
+            if self._faults.raises:
+                raise
+            self._faults.note(error, f"recorded, but not `{level}`")
+
+    def status(self) -> Status:
+        """How the trail does. Starts nothing, and raises nothing when the engine is gone."""
+        return {
+            "trail": self.id,
+            "folder": self.folder,
+            "service": self.service,
+            "producer": self._producer.status(),
+            "engine": self._engine.status(),
+            "faults": self._faults.counts(),
+            "last_fault": self._faults.last,
+        }
+
+    def close(self) -> None:
+        """Says that this process is done: waits up to a second for decisions under way, and is on disk on return. Twice does nothing."""
+        _watch.remove(self._engine)
+        _open.discard(self)
+        self._producer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<minutebook trail {self.id} in {self.folder}>"
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    service: str | None = None,
+    engine: Mode = "auto",
+    keys: str | os.PathLike[str] | None = None,
+    level: Level = "process",
+    full: _core.Full = "spill",
+    spill_bytes: int | None = None,
+    block: float = 1.0,
+    on_error: OnError = "warn",
+) -> Trail:
+    """Opens the trail in a folder, and makes one when there is none. Blocks until its engine answers: some 100 ms when it has to start.
+
+    `service`: who decides, `[a-z0-9][a-z0-9._-]{0,63}`; `OTEL_SERVICE_NAME` or the program's name by default. `engine`: `auto` finds or
+    starts one, `external` leaves it to you. `keys`: the key folder. `level`: what a record survives when a call returns. `full`: at the
+    limit of `spill_bytes`, and on a full disk, `block` waits up to `block` seconds, `spill` (1 GiB) and `drop` (64 MiB) tell the number
+    as lost at once. `on_error`: whether a fault of the trail raises from a prediction.
+
+    Raises EngineError when there is no trail and none can be made, FileNotFoundError when there is none and the engine is external,
+    TrailError when it cannot be used, ValueError for an option.
+    """
+    return Trail(
+        os.path.abspath(os.fsdecode(path)),
+        service=service,
+        engine=engine,
+        keys=None if keys is None else os.path.abspath(os.fsdecode(keys)),
+        level=level,
+        full=full,
+        spill_bytes=spill_bytes,
+        block=block,
+        on_error=on_error,
+    )
+
+
+def _checked(level: Level) -> Level:
+    if level not in _LEVELS:
+        raise ValueError(f"`level` is one of `{'`, `'.join(_LEVELS)}`, not `{level}`")
+    return level
+
+
+def _folder_of_caller() -> str:
+    """The folder of the file that calls the package; the working folder in a notebook."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    frame = sys._getframe(1)
+    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename) == package:
+        frame = frame.f_back
+    folder = os.path.dirname(frame.f_code.co_filename)
+    return folder if os.path.isdir(folder) else os.getcwd()
+
+
+@atexit.register
+def _close_all() -> None:
+    for trail in list(_open):
+        try:
+            trail.close()
+        except Exception as error:
+            # At the end of a process nobody catches it, and what was handed over is in the spool.
+            warnings.warn(f"the trail in `{trail.folder}` was not closed: {error}", stacklevel=1)
