@@ -1,0 +1,157 @@
+"""One call of something that is recorded: number drawn, model run, record handed over. What is in it, each framework's file says."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .. import _context
+
+if TYPE_CHECKING:
+    from .._columns import Columns
+    from .._model import Model
+
+
+class Reader(Protocol):
+    """Reads inputs and outputs of a kind of call."""
+
+    def rows(self, given: Any) -> int:
+        """Decisions in the call; 0 when it is none that is recorded."""
+        ...
+
+    def row(self, given: Any) -> Mapping[str, Any]:
+        """Inputs of a call with one decision. Not views: the model may work in place."""
+        ...
+
+    def columns(self, given: Any) -> Columns:
+        """Inputs of a call with several."""
+        ...
+
+    def answer(self, result: Any) -> Mapping[str, Any]:
+        """Outputs of one decision."""
+        ...
+
+    def answers(self, result: Any) -> Columns:
+        """Outputs of several."""
+        ...
+
+
+# The models whose calls are under way here: a pipeline that asks a part of itself, wrapped alike, decides once.
+_active: contextvars.ContextVar[tuple[Model, ...]] = contextvars.ContextVar("minutebook_active", default=())
+
+
+def is_active(model: Model) -> bool:
+    """Whether a call of this model is under way around."""
+    return model in _active.get()
+
+
+class active:
+    """Marks a call of a model as under way."""
+
+    __slots__ = ("_model", "_token")
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._token = _active.set((*_active.get(), self._model))
+
+    def __exit__(self, *_: object) -> None:
+        _active.reset(self._token)
+
+
+def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: str) -> Callable[..., Any]:
+    """`method`, recorded. What it is given is its first argument, or the one named `keyword`."""
+    begin, begin_batch, faults = model._core.begin, model._core.begin_batch, model._faults
+    rows_of, row_of, columns_of, answer_of, answers_of = reader.rows, reader.row, reader.columns, reader.answer, reader.answers
+    get, set_, reset = _active.get, _active.set, _active.reset
+    own = (model,)
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        outer = get()
+        if outer and model in outer:
+            return method(*args, **kwargs)
+        pending: Any = None
+        inputs: Any = None
+        rows = 1
+        try:
+            given = args[0] if args else kwargs.get(keyword)
+            rows = rows_of(given)
+            if rows == 1:
+                pending = begin()
+                inputs = row_of(given)
+            elif rows:
+                pending = begin_batch(rows)
+                inputs = columns_of(given)
+        except Exception as error:
+            # Without a record its number is told as lost.
+            if pending is None:
+                _lost(model)
+            pending = None
+            faults.take(error)
+        token = set_(outer + own if outer else own)
+        try:
+            result = method(*args, **kwargs)
+        except BaseException as error:
+            reset(token)
+            if pending is not None:
+                _failed(model, pending, inputs, error)
+            raise
+        reset(token)
+        if pending is not None:
+            try:
+                outputs = answer_of(result) if rows == 1 else answers_of(result)
+                about = _context.about()
+                if about is None:
+                    pending.finish(inputs, outputs)
+                else:
+                    finish(model, pending, inputs, outputs, about)
+                if not model._is_process:
+                    model.trail._reach(model._level)
+            except Exception as error:
+                faults.take(error)
+        return result
+
+    return call
+
+
+def finish(
+    model: Model, pending: Any, inputs: Any, outputs: Any, about: _context.About | None, status: str = "ok", params: Any = None
+) -> None:
+    """Hands a record over, or those of a batch, with what holds around it."""
+    about = about or _context.NOTHING
+    pending.finish(
+        inputs,
+        outputs,
+        subject=about.subject,
+        actor=about.actor,
+        params=model._with_params(params),
+        tags=model._with_tags(about.tags, None),
+        status=status,
+        trace=about.trace,
+        span=about.span,
+    )
+    if about.ids is not None:
+        if hasattr(pending, "ids"):
+            about.ids.extend(pending.ids)
+        else:
+            about.ids.append(pending.id)
+
+
+def _failed(model: Model, pending: Any, inputs: Any, error: BaseException) -> None:
+    try:
+        finish(model, pending, inputs, {} if isinstance(inputs, Mapping) else (), _context.about(), type(error).__name__)
+    except Exception as fault:
+        # The model's own exception is under way, and must arrive.
+        model._faults.note(fault, "not recorded")
+
+
+def _lost(model: Model) -> None:
+    """Draws a number and gives it back: a decision that could not be read is told as lost, and not passed over."""
+    try:
+        model._core.begin().lose()
+    except Exception as error:
+        model._faults.note(error, "not recorded")

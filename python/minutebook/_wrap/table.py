@@ -1,0 +1,124 @@
+"""Reads calls that take a table and answer with a value, or several, for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .. import _columns
+from .._columns import Columns
+from .._limits import COLUMNS_MAX
+
+# What `tolist` makes of these has the same type in a record.
+_EXACT = frozenset("d?qlO")
+
+
+class TableReader:
+    """`names` gives the columns of arrays, once asked; `labels` the parts of an answer of several columns."""
+
+    def __init__(
+        self,
+        names: Callable[[], Sequence[str] | None],
+        output: str,
+        labels: Callable[[int], Sequence[str] | None] | None = None,
+    ) -> None:
+        self._names_of = names
+        self._names: Sequence[str] | None = None
+        self._output = output
+        self._labels = labels
+        self._named: dict[int, list[str]] = {}
+
+    def rows(self, given: Any) -> int:
+        try:
+            return given.shape[0]
+        except (AttributeError, IndexError):
+            rows = _columns.rows(given)
+            return 1 if rows is None else rows
+
+    def row(self, given: Any) -> Mapping[str, Any]:
+        try:
+            # A row of an array, which most calls of a service are.
+            code = given.dtype.char
+            _, width = given.shape
+        except (AttributeError, ValueError):
+            return self._row_of_table(given)
+        if width > COLUMNS_MAX or not hasattr(given, "tolist"):
+            return self._row_of_table(given)
+        names = self._names
+        if names is None or len(names) != width:
+            names = self._names_for(width)
+        first = given[0]
+        return dict(zip(names, first.tolist() if code in _EXACT else first))
+
+    def _row_of_table(self, given: Any) -> Mapping[str, Any]:
+        return {name: _first(column) for name, column in self.columns(given)}
+
+    def columns(self, given: Any) -> Columns:
+        if type(given).__module__ == "numpy":
+            # The model may work in place, and what it saw is what counts.
+            given = given.copy()
+        shape = getattr(given, "shape", ())
+        names = self._names_for(shape[1]) if len(shape) == 2 and shape[1] <= COLUMNS_MAX else self._names_of()
+        return _columns.columns(given, names)
+
+    def _names_for(self, width: int) -> Sequence[str]:
+        names = self._names_of()
+        if names is None or len(names) != width:
+            names = _columns.numbered(width)
+        self._names = names
+        return names
+
+    def answer(self, result: Any) -> Mapping[str, Any]:
+        try:
+            code = result.dtype.char
+            shape = result.shape
+        except AttributeError:
+            return {name: _first(column) for name, column in self.answers(result)}
+        if len(shape) == 1 and hasattr(result, "tolist"):
+            return {self._output: result.tolist()[0] if code in _EXACT else result[0]}
+        if len(shape) == 2 and hasattr(result, "tolist"):
+            first = result[0]
+            return dict(zip(self._names_of_answer(shape[1]), first.tolist() if code in _EXACT else first))
+        return {name: _first(column) for name, column in self.answers(result)}
+
+    def answers(self, result: Any) -> Columns:
+        if isinstance(result, list) and result and getattr(result[0], "ndim", 0) == 2:
+            # A classifier of several outputs: an array for each.
+            return [
+                (f"{self._output}_{place}_{column}", values)
+                for place, one in enumerate(result)
+                for column, values in _columns.columns(one, [str(number) for number in range(one.shape[1])])
+            ]
+        shape = getattr(result, "shape", ())
+        if type(result).__module__ == "numpy" and len(shape) == 2:
+            return [(name, result[:, place]) for place, name in enumerate(self._names_of_answer(shape[1]))]
+        return [(self._called(name), column) for name, column in _columns.columns(result, single=self._output)]
+
+    def _called(self, name: str) -> str:
+        """What a column of a table is called that the model answers with: its own name, where it has one."""
+        return f"{self._output}_{name[1:]}" if name[:1] == "x" and name[1:].isdecimal() else name
+
+    def _names_of_answer(self, width: int) -> list[str]:
+        names = self._named.get(width)
+        if names is None:
+            labels = self._labels(width) if self._labels is not None else None
+            if labels is None or len(labels) != width:
+                labels = [str(place) for place in range(width)]
+            names = self._named[width] = [f"{self._output}_{label}" for label in labels]
+        return names
+
+
+def class_names(classes: Callable[[], Any], width: int) -> list[str] | None:
+    """The names of a classifier's classes, when there is one for each of `width` columns."""
+    known = classes()
+    if known is None or len(known) != width:
+        return None
+    return [str(one) for one in known]
+
+
+def _first(column: Any) -> Any:
+    """The first value of a column, as Python's or numpy's."""
+    if hasattr(column, "iloc"):
+        return column.iloc[0]
+    value = column[0]
+    return value.as_py() if hasattr(value, "as_py") else value
