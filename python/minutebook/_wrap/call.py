@@ -118,6 +118,45 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
     return call
 
 
+class OpenCall:
+    """A decision whose answer comes later: awaited, or piece by piece. Raises nothing but what `on_error="raise"` asks for."""
+
+    def __init__(self, model: Model, inputs: Callable[[], Mapping[str, Any]], params: Mapping[str, Any] | None = None) -> None:
+        self._model = model
+        self._about = _context.about()
+        self._inputs: Mapping[str, Any] = {}
+        self._params = params
+        self._pending: Any = None
+        try:
+            self._pending = model._core.begin()
+            self._inputs = inputs()
+        except Exception as error:
+            # Dropped, its number is told as lost.
+            self._pending = None
+            model._faults.take(error)
+
+    def answered(self, outputs: Callable[[], Mapping[str, Any]]) -> None:
+        """The model answered."""
+        try:
+            self._finish(outputs(), "ok")
+            if not self._model._is_process:
+                self._model.trail._reach(self._model._level)
+        except Exception as error:
+            self._model._faults.take(error)
+
+    def failed(self, error: BaseException, outputs: Mapping[str, Any] | None = None) -> None:
+        """The model failed, after it had said `outputs`. Raises nothing: the model's own exception is under way."""
+        try:
+            self._finish(outputs or {}, type(error).__name__)
+        except Exception as fault:
+            self._model._faults.note(fault, "not recorded")
+
+    def _finish(self, outputs: Mapping[str, Any], status: str) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            finish(self._model, pending, self._inputs, outputs, self._about, status, self._params)
+
+
 def finish(
     model: Model, pending: Any, inputs: Any, outputs: Any, about: _context.About | None, status: str = "ok", params: Any = None
 ) -> None:

@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import _context
-from .call import Reader, active, finish, is_active, recorded
+from .call import OpenCall, Reader, active, is_active, recorded
 from .proxy import proxy
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def _awaited(model: Model, reader: Reader, function: Callable[..., Any]) -> Any:
     async def call(*args: Any, **kwargs: Any) -> Any:
         if is_active(model):
             return await function(*args, **kwargs)
-        decision = _Decision(model)
-        decision.read(reader, (args, kwargs))
+        decision = OpenCall(model, lambda: reader.row((args, kwargs)))
         try:
             with active(model):
                 result = await function(*args, **kwargs)
@@ -64,43 +62,6 @@ def _awaited(model: Model, reader: Reader, function: Callable[..., Any]) -> Any:
         return result
 
     return call
-
-
-class _Decision:
-    """A call that is awaited. Nothing here raises but what `on_error="raise"` asks for."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._about = _context.about()
-        self._inputs: Any = {}
-        self._pending: Any = None
-
-    def read(self, reader: Reader, given: Any) -> None:
-        try:
-            self._pending = self._model._core.begin()
-            self._inputs = reader.row(given)
-        except Exception as error:
-            # Dropped, its number is told as lost.
-            self._pending = None
-            self._model._faults.take(error)
-
-    def failed(self, error: BaseException) -> None:
-        try:
-            self._finish({}, type(error).__name__)
-        except Exception as fault:
-            self._model._faults.note(fault, "not recorded")
-
-    def answered(self, outputs: Callable[[], Mapping[str, Any]]) -> None:
-        try:
-            self._finish(outputs(), "ok")
-            if self._pending is not None and not self._model._is_process:
-                self._model.trail._reach(self._model._level)
-        except Exception as error:
-            self._model._faults.take(error)
-
-    def _finish(self, outputs: Any, status: str) -> None:
-        if self._pending is not None:
-            finish(self._model, self._pending, self._inputs, outputs, self._about, status)
 
 
 class _Reader:
