@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: the benchmarks by name, so that nobody has to know which package holds which.
 
+use std::process::Command;
+
 use crate::failure::Failure;
-use crate::program;
+use crate::wheels::{self, Profile};
 use crate::workspace::Workspace;
+use crate::{program, python};
 
 pub(crate) const ARGUMENTS: &str = "[NAME [ARGUMENTS OF THE BENCHMARK]]";
 
@@ -40,17 +43,30 @@ const BENCHMARKS: [Benchmark; 4] = [
     },
 ];
 
+/// The benchmark in Python: others' packages beside ours, in an environment of its own.
+const CAPTURE: &str = "capture";
+const CAPTURE_REQUIREMENTS: &str = "python/bench/requirements.txt";
+
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let Some((name, rest)) = arguments.split_first() else {
+        println!(
+            "{CAPTURE:9} what recording a decision from Python costs the caller, beside how others do it"
+        );
         for benchmark in &BENCHMARKS {
             println!("{:9} {}", benchmark.name, benchmark.measures);
         }
         return Ok(());
     };
+    if name == CAPTURE {
+        let python = python::environment(workspace, "bench-venv", CAPTURE_REQUIREMENTS)?;
+        wheels::install(workspace, &python, Profile::Release)?;
+        let mut command = Command::new(python);
+        return program::run(command.current_dir(&workspace.root).arg("python/bench/capture.py").args(rest));
+    }
     let Some(benchmark) = BENCHMARKS.iter().find(|benchmark| benchmark.name == name) else {
         let names: Vec<_> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
         return Err(Failure::Usage(format!(
-            "there is no benchmark `{name}`; there are {}",
+            "there is no benchmark `{name}`; there are {CAPTURE}, {}",
             names.join(", ")
         )));
     };

@@ -10,10 +10,11 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::failure::{During, Failure};
+use crate::program;
+use crate::wheels::{self, Profile};
 use crate::workspace::Workspace;
-use crate::{program, python};
 
-pub(crate) const ARGUMENTS: &str = "[--quiet] [--into DIR] [--program FILE]";
+pub(crate) const ARGUMENTS: &str = "[--quiet] [--into DIR]";
 
 /// Applications in the data, and so decisions in the trail.
 const DECISIONS: usize = 1_000;
@@ -21,7 +22,7 @@ const DECISIONS: usize = 1_000;
 /// What `minutebook verify` ends with when it found something wrong.
 const EXIT_PROBLEMS: i32 = 1;
 
-const STEPS: usize = 8;
+const STEPS: usize = 7;
 
 /// The command line of the demo.
 #[derive(Default)]
@@ -30,17 +31,13 @@ struct Options {
     quiet: bool,
     /// Where `demo-trail` and `demo-keys` go, instead of the repository's root; the edited copy goes there too.
     into: Option<PathBuf>,
-    /// A `minutebook` that is built already.
-    program: Option<PathBuf>,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let options = parse(arguments)?;
-    let python = python::interpreter(workspace)?;
-    let program = match options.program {
-        Some(program) => std::path::absolute(&program).during(|| "cannot find the current folder".into())?,
-        None => build(workspace)?,
-    };
+    let python = wheels::installed(workspace, Profile::Dev)?;
+    // The one that the package brought along.
+    let program = python.with_file_name("minutebook");
     let (into, scratch) = match &options.into {
         Some(into) => {
             let into = std::path::absolute(into).during(|| "cannot find the current folder".into())?;
@@ -65,8 +62,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     demo.clear()?;
     fs::create_dir_all(&into).during(|| format!("cannot make `{}`", into.display()))?;
     demo.get_data()?;
-    demo.init()?;
-    demo.record()?;
+    demo.decide()?;
     demo.list()?;
     demo.show_a_rejected_applicant()?;
     demo.verify()?;
@@ -88,18 +84,10 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
         match argument.as_str() {
             "--quiet" => options.quiet = true,
             "--into" => options.into = Some(value()?),
-            "--program" => options.program = Some(value()?),
             other => return Err(Failure::Usage(format!("unknown `{other}`: cargo xtask demo {ARGUMENTS}"))),
         }
     }
     Ok(options)
-}
-
-/// Builds the program in the dev profile, which the tests share.
-fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    eprintln!("building minutebook");
-    program::run(workspace.cargo().args(["build", "--quiet", "--package", "minutebook"]))?;
-    Ok(workspace.target.join("debug").join("minutebook"))
 }
 
 struct Demo<'a> {
@@ -136,46 +124,18 @@ impl Demo<'_> {
         self.finish(command).map(|_| ())
     }
 
-    fn init(&mut self) -> Result<(), Failure> {
-        let mut command = self.bare_minutebook();
-        command.arg("--keys").arg(self.typed(&self.keys)).arg("init").arg(self.typed(&self.trail));
-        self.begin("Make a trail. Its keys lie beside it, never in it", &program::shell_line(&command));
+    fn decide(&mut self) -> Result<(), Failure> {
+        let mut command = self.script("examples/credit/decide.py");
+        command
+            .arg(self.typed(&self.data))
+            .arg(self.typed(&self.trail))
+            .arg("--keys")
+            .arg(self.typed(&self.keys));
+        self.begin(
+            "Train a model, decide the applications: two lines around it record each decision, with its SHAP values",
+            &program::shell_line(&command),
+        );
         self.finish(command).map(|_| ())
-    }
-
-    fn record(&mut self) -> Result<(), Failure> {
-        let mut decide = self.script("examples/credit/decide.py");
-        decide.arg(self.typed(&self.data));
-        let mut record = self.minutebook(&self.trail, &["record"]);
-        let shown = format!("{} | \\\n       {}", program::shell_line(&decide), program::shell_line(&record));
-        self.begin("Train a model, decide the applications, record each decision", &shown);
-
-        let cannot_start = |command: &Command| format!("cannot start `{}`", program::shell_line(command));
-        let mut deciding = decide.stdout(Stdio::piped()).spawn().during(|| cannot_start(&decide))?;
-        if let Some(decisions) = deciding.stdout.take() {
-            record.stdin(decisions);
-        }
-        // The ids are of no interest on the screen, what goes to standard error is.
-        let recording = record.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
-        // The command holds our end of the pipe: without this, a recorder that gave up would leave the model writing.
-        record.stdin(Stdio::null());
-        let recorded = recording.and_then(std::process::Child::wait_with_output);
-        let decided = deciding.wait().during(|| "cannot wait for the model".into())?;
-        let recorded = recorded.during(|| cannot_start(&record))?;
-        if !recorded.status.success() {
-            return Err(Failure::Failed(format!("`minutebook record` ended with {}", recorded.status)));
-        }
-        if !decided.success() {
-            return Err(Failure::Failed(format!("`decide.py` ended with {decided}")));
-        }
-        let acknowledged = String::from_utf8_lossy(&recorded.stdout).lines().count();
-        if acknowledged != DECISIONS {
-            return Err(Failure::Failed(format!(
-                "{acknowledged} ids were acknowledged instead of {DECISIONS}"
-            )));
-        }
-        self.say(&format!("{acknowledged} decisions recorded; each was acknowledged with its id."));
-        Ok(())
     }
 
     fn list(&mut self) -> Result<(), Failure> {
@@ -186,8 +146,15 @@ impl Demo<'_> {
 
     fn show_a_rejected_applicant(&mut self) -> Result<(), Failure> {
         let every = DECISIONS.to_string();
-        let listed =
-            program::output(&mut self.minutebook(&self.trail, &["list", "--json", "--limit", &every]))?;
+        let listed = program::output(
+            &mut self.minutebook(&self.trail, &["list", "--json", "--kind", "decision", "--limit", &every]),
+        )?;
+        let recorded = listed.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        if recorded != DECISIONS {
+            return Err(Failure::Failed(format!(
+                "{recorded} decisions are in the trail instead of {DECISIONS}"
+            )));
+        }
         let Some(id) = first_rejected(&String::from_utf8_lossy(&listed.stdout)) else {
             let message = String::from_utf8_lossy(&listed.stderr);
             return Err(Failure::Failed(format!(
@@ -262,7 +229,7 @@ The trail stays in {trail}, its keys in {keys}. Go on with it:
      $ echo '{{\"model\": {{\"name\": \"mine\", \"version\": \"1\"}}, \"inputs\": {{\"x\": 1}}}}' | minutebook record
      $ minutebook --help
 
-What `record` takes: docs/formats/json.md. How the decisions were made: examples/credit/decide.py.
+How the decisions were made and recorded: examples/credit/decide.py, and docs/python/index.md.
 To clean up: rm -r {trail} {keys} {forged}",
             program = self.typed(&self.program),
             forged = self.typed(&self.forged),

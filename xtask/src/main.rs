@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod program;
 mod python;
+mod soak;
 mod tally;
 mod test;
 mod tidy;
@@ -26,7 +27,7 @@ struct Task {
     run: fn(&Workspace, &[String]) -> Result<(), Failure>,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 7] = [
     Task {
         name: "demo",
         arguments: demo::ARGUMENTS,
@@ -50,6 +51,12 @@ const TASKS: [Task; 6] = [
         arguments: bench::ARGUMENTS,
         summary: "run a benchmark in release; without a name, list them",
         run: bench::run,
+    },
+    Task {
+        name: "soak",
+        arguments: soak::ARGUMENTS,
+        summary: "kill workers and engine for minutes, and account for every number",
+        run: soak::run,
     },
     Task {
         name: "wheels",

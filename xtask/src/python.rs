@@ -13,10 +13,15 @@ const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
 /// The interpreter of the environment, which is made if need be.
 pub(crate) fn interpreter(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let folder = workspace.target.join("venv");
+    environment(workspace, "venv", REQUIREMENTS)
+}
+
+/// The interpreter of an environment of its own, which is made if need be from these requirements.
+pub(crate) fn environment(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf, Failure> {
+    let folder = workspace.target.join(name);
     let python = folder.join("bin").join("python");
     let stamp = folder.join("made-from.txt");
-    let wanted = made_from(workspace)?;
+    let wanted = made_from(workspace, requirements)?;
     if python.exists() && is_made_from(&stamp, &wanted) {
         return Ok(python);
     }
@@ -38,7 +43,7 @@ pub(crate) fn interpreter(workspace: &Workspace) -> Result<PathBuf, Failure> {
                 "--only-binary",
                 ":all:",
             ])
-            .args(["--requirement", REQUIREMENTS]),
+            .args(["--requirement", requirements]),
     )?;
     // Last: an environment that was left half made has no stamp, and is made again.
     fs::write(&stamp, wanted).during(|| format!("cannot write `{}`", stamp.display()))?;
@@ -52,11 +57,10 @@ fn workspace_python(workspace: &Workspace) -> Command {
 }
 
 /// The interpreter's version, then the requirements as they are: what the environment depends on.
-fn made_from(workspace: &Workspace) -> Result<String, Failure> {
+fn made_from(workspace: &Workspace, requirements: &str) -> Result<String, Failure> {
     let version = program::output(workspace_python(workspace).arg("--version"))?;
-    let requirements = workspace.root.join(REQUIREMENTS);
-    let requirements =
-        fs::read_to_string(&requirements).during(|| format!("cannot read `{REQUIREMENTS}`"))?;
+    let requirements = fs::read_to_string(workspace.root.join(requirements))
+        .during(|| format!("cannot read `{requirements}`"))?;
     Ok(format!("{}{requirements}", String::from_utf8_lossy(&version.stdout)))
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Profile {
     Dev,
     /// As users get it.
     Release,
+    /// The same for the extension, as one piece of code.
+    Wheel,
 }
 
 impl Profile {
@@ -32,6 +34,7 @@ impl Profile {
         match self {
             Self::Dev => "dev",
             Self::Release => "release",
+            Self::Wheel => "wheel",
         }
     }
 }
@@ -44,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let into = workspace.target.join("wheels");
     clear(&into)?;
     for interpreter in interpreters {
-        build(workspace, &python, EXTENSION, Profile::Release, &into, &["--interpreter", interpreter])?;
+        build(workspace, &python, EXTENSION, Profile::Wheel, &into, &["--interpreter", interpreter])?;
     }
     build(workspace, &python, PROGRAM, Profile::Release, &into, &[])?;
     for wheel in wheels(&into)? {
@@ -60,20 +63,27 @@ pub(crate) fn check_extension(workspace: &Workspace) -> Result<(), Failure> {
     let into = workspace.target.join("wheels");
     clear(&into)?;
     let interpreter = python.display().to_string();
-    build(workspace, &python, EXTENSION, Profile::Release, &into, &["--interpreter", &interpreter])?;
+    build(workspace, &python, EXTENSION, Profile::Wheel, &into, &["--interpreter", &interpreter])?;
     check_size(&into)
 }
 
 /// The project's environment with the package in it.
 pub(crate) fn installed(workspace: &Workspace, profile: Profile) -> Result<PathBuf, Failure> {
     let python = python::interpreter(workspace)?;
+    install(workspace, &python, profile)?;
+    Ok(python)
+}
+
+/// Builds the package and puts it into an environment, which has maturin.
+pub(crate) fn install(workspace: &Workspace, python: &Path, profile: Profile) -> Result<(), Failure> {
     let into = workspace.target.join("wheels").join(format!("installed-{}", profile.name()));
     clear(&into)?;
     eprintln!("building the Python package");
     let interpreter = python.display().to_string();
-    build(workspace, &python, EXTENSION, profile, &into, &["--interpreter", &interpreter])?;
-    build(workspace, &python, PROGRAM, profile, &into, &[])?;
-    let mut pip = Command::new(&python);
+    let of_extension = if profile == Profile::Release { Profile::Wheel } else { profile };
+    build(workspace, python, EXTENSION, of_extension, &into, &["--interpreter", &interpreter])?;
+    build(workspace, python, PROGRAM, profile, &into, &[])?;
+    let mut pip = Command::new(python);
     pip.current_dir(&workspace.root).args([
         "-m",
         "pip",
@@ -82,8 +92,7 @@ pub(crate) fn installed(workspace: &Workspace, profile: Profile) -> Result<PathB
         "--disable-pip-version-check",
         "--no-index",
     ]);
-    program::run(pip.args(["--no-deps", "--force-reinstall"]).args(wheels(&into)?))?;
-    Ok(python)
+    program::run(pip.args(["--no-deps", "--force-reinstall"]).args(wheels(&into)?))
 }
 
 fn build(
