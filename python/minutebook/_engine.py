@@ -51,17 +51,18 @@ class Engine:
         except (EngineError, ValueError):
             return None
 
-    def ensure(self) -> None:
-        """Makes sure that an engine of our version runs, and that there is a trail. Blocks until it answers.
+    def ensure(self) -> str:
+        """Makes sure that an engine runs, of our version if the program is, and that there is a trail. Gives its version.
 
-        Raises EngineError when it cannot be started.
+        Blocks until it answers. Raises EngineError when it cannot be started.
         """
         with self._lock:
             found = self.find()
             if found is None or found.get("version") != __version__:
-                self._start()
+                found = self._start()
+            return str(found.get("version"))
 
-    def _start(self) -> None:
+    def _start(self) -> dict[str, Any]:
         """Runs the program, which starts an engine apart from this process and replaces one of another version."""
         program = _program.find()
         command = [program, "engine", self.folder, "--create", "--detach", "--json"]
@@ -69,13 +70,18 @@ class Engine:
             command += ["--keys", self._keys]
         try:
             ended = _process.run(command, timeout_s=START_TIMEOUT_S)
+        except TimeoutError as error:
+            raise EngineError(str(error), code="timeout") from None
         except OSError as error:
             raise EngineError(f"cannot run `{program}`: {error}", code="no-program") from None
         started = _line(ended.output)
         if started is not None:
             self._pid = started.get("pid")
-        elif not _client.lives(self.folder):
+            return started
+        found = self.find()
+        if found is None:
             raise EngineError(f"the engine did not start: {_reason(ended)}", code="no-start")
+        return found
 
     def look(self) -> None:
         """Starts the engine again when it is gone. Called now and then; waits longer from failure to failure."""

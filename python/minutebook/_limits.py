@@ -33,6 +33,12 @@ SPILL_BYTES = 1 << 30
 DROP_BYTES = 64 << 20
 """The same with `full="drop"`: who would rather lose numbers than disk."""
 
+PART_BYTES = 16 << 20
+"""A file of the spool, where the limit has room for several: making one is rare, and an idle producer costs little disk."""
+
+PART_BYTES_MIN = 64 << 10
+"""Less holds hardly a record."""
+
 COLUMNS_MAX = 4096
 """Columns of a table that become a field each; a wider row is one tensor. A record holds 16,384 fields, outputs among them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import mmap
 import os
 import sys
 import warnings
@@ -15,14 +16,15 @@ from . import _artifact, _core, _git, _model, _service, _watch
 from ._client import Problem
 from ._core import TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
-from ._faults import EngineError, Faults, OnError
-from ._limits import DROP_BYTES, SEAL_TIMEOUT_S, SPILL_BYTES
+from ._faults import EngineError, Faults, OnError, warn
+from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, SEAL_TIMEOUT_S, SPILL_BYTES
 from ._model import Level, Model
 from ._record import Record
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_PAGE = mmap.PAGESIZE
 _LEVELS = ("process", "disk", "sealed", "witnessed")
 _open: weakref.WeakSet[Trail] = weakref.WeakSet()
 
@@ -43,10 +45,10 @@ class Status(TypedDict):
 
 
 class Verification(dict):
-    """What a verification found; true when it found no fault."""
+    """What a verification found, as `minutebook verify --json` says it; true when it found no fault."""
 
     def __bool__(self) -> bool:
-        return bool(self.get("verified"))
+        return bool(self.get("verified", self.get("clean")))
 
 
 class Trail:
@@ -79,14 +81,20 @@ class Trail:
             self._start()
         if spill_bytes is None:
             spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
-        self._producer = _core.Producer(folder, self.service, spill_bytes=spill_bytes, full=full, block=block)
+        # Four files at least: while one is written the engine can free another.
+        part_bytes = max(min(PART_BYTES, spill_bytes // 4 // _PAGE * _PAGE), PART_BYTES_MIN)
+        self._producer = _core.Producer(
+            folder, self.service, spill_bytes=spill_bytes, part_bytes=part_bytes, full=full, block=block
+        )
         if engine == "auto":
             _watch.add(self._engine)
         _open.add(self)
 
     def _start(self) -> None:
         try:
-            self._engine.ensure()
+            version = self._engine.ensure()
+            if version != _core.__version__:
+                warn(f"the engine is of version {version} and the package of {_core.__version__}: install both of one version")
         except EngineError as error:
             if not os.path.exists(os.path.join(self.folder, TRAIL_FILE)):
                 raise EngineError(

@@ -1,0 +1,79 @@
+"""What the tests of the Python package share: a program, trails of their own, and a folder for each test's keys.
+
+The package is taken from `python/` with its extension module built in place; the program from `MINUTEBOOK_PROGRAM`.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "python"))
+
+import minutebook  # noqa: E402  the path comes first
+
+
+def pytest_configure(config):
+    if "MINUTEBOOK_PROGRAM" not in os.environ:
+        raise pytest.UsageError("name the `minutebook` program in MINUTEBOOK_PROGRAM: `cargo build -p minutebook`")
+
+
+@pytest.fixture(autouse=True)
+def homes(tmp_path, monkeypatch):
+    """Keys and remembered checkpoints go into the test's folder."""
+    for name in ("XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    for name in ("MINUTEBOOK_TRAIL", "MINUTEBOOK_KEYS", "OTEL_SERVICE_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    # Other processes of a test import the package too.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "python"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where a trail may be made. Its engine ends with the test."""
+    folder = tmp_path / "trail"
+    yield folder
+    stop(folder)
+
+
+@pytest.fixture
+def trail(folder):
+    """A trail with an engine."""
+    with minutebook.open(folder, service="tests", on_error="raise") as trail:
+        yield trail
+
+
+@pytest.fixture
+def model(trail):
+    """A model without an artifact."""
+    return trail.model("credit-risk", "1.4.0", git=None)
+
+
+def stop(folder):
+    """Ends the engine of a trail, if there is one, and waits until it is gone."""
+    from minutebook import _client
+
+    try:
+        _client.request(str(folder), "POST", "/v1/stop")
+    except minutebook.EngineError:
+        return
+    wait(lambda: not _client.lives(str(folder)))
+
+
+def wait(condition, seconds=30):
+    """Waits until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"it did not come true within {seconds} s")
+        time.sleep(0.02)
+
+
+def decisions(trail, **given):
+    """The decisions of a trail, the oldest first."""
+    trail.flush()
+    return sorted(trail.records(kind="decision", limit=0, **given), key=lambda record: record.fields["seq"])

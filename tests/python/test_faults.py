@@ -1,0 +1,131 @@
+"""Faults of the trail, and mistakes of the caller: a prediction goes on, nothing is silent."""
+
+import warnings
+
+import minutebook
+import pytest
+
+
+@pytest.fixture
+def quiet(folder):
+    """A trail as it is by default: faults are warned of."""
+    with minutebook.open(folder, service="tests") as trail:
+        yield trail
+
+
+class Strange:
+    pass
+
+
+def test_a_value_that_no_record_takes_is_counted_and_warned_of_once(quiet):
+    model = quiet.model("m", "1", git=None)
+    with pytest.warns(minutebook.TrailWarning, match=r"inputs/applicant.*Strange") as warned:
+        assert model.record({"applicant": Strange()}) is None
+        assert model.record({"applicant": Strange()}) is None
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    status = quiet.status()
+    assert status["faults"] == {"value": 2}
+    assert "inputs/applicant" in status["last_fault"]
+    assert status["producer"]["lost"] == 2
+    assert model.record({"n": 1}) is not None
+
+
+def test_each_kind_is_warned_of(quiet):
+    model = quiet.model("m", "1", git=None)
+    with pytest.warns(minutebook.TrailWarning):
+        model.record({"n": Strange()})
+    quiet._producer.close()
+    with pytest.warns(minutebook.TrailWarning, match="trail"):
+        assert model.record({"n": 1}) is None
+    assert quiet.status()["faults"]["trail"] == 1
+
+
+def test_a_decision_keeps_its_id_and_the_block_goes_on(quiet):
+    model = quiet.model("m", "1", git=None)
+    with pytest.warns(minutebook.TrailWarning):
+        with model.decision(inputs={"n": Strange()}) as decision:
+            reached = True
+    assert reached and decision.id
+    assert quiet.status()["producer"]["lost"] == 1
+
+
+def test_a_batch_with_a_wrong_column(quiet):
+    model = quiet.model("m", "1", git=None)
+    with pytest.warns(minutebook.TrailWarning, match="inputs/a"):
+        assert model.record_batch({"a": [Strange(), Strange()]}) is None
+
+
+def test_asked_for_they_are_raised(trail, model):
+    with pytest.raises(TypeError, match="inputs/n"):
+        model.record({"n": Strange()})
+    with pytest.raises(TypeError, match="inputs/n"):
+        with model.decision(inputs={"n": Strange()}):
+            pass
+    with pytest.raises(TypeError):
+        model.record_batch({"n": [Strange()]})
+    with pytest.raises(TypeError):
+        model.wrap(lambda n: n)(Strange())
+    assert trail.status()["faults"] == {"value": 4}
+
+
+def test_the_models_own_exception_wins(trail, model):
+    with pytest.raises(ZeroDivisionError):
+        with model.decision(inputs={"n": Strange()}):
+            1 / 0
+    assert trail.status()["faults"] == {"value": 1}
+
+
+def test_where_warnings_are_errors_the_prediction_goes_on(quiet, caplog):
+    model = quiet.model("m", "1", git=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.record({"n": Strange()}) is None
+    assert "inputs/n" in caplog.text
+
+
+def test_a_misspelt_argument_is_raised_as_everywhere(quiet):
+    model = quiet.model("m", "1", git=None)
+    with pytest.raises(TypeError, match="subjekt"):
+        model.record({"n": 1}, subjekt="applicant-7")
+
+
+def test_a_full_spool(folder):
+    minutebook.open(folder, service="tests").close()
+    trail = minutebook.open(folder, service="tests", spill_bytes=4 << 20, full="drop", engine="external")
+    model = trail.model("m", "1", git=None)
+    with pytest.warns(minutebook.TrailWarning, match="spool-full") as warned:
+        recorded = [model.record({"text": "x" * 10_000, "n": n}) for n in range(2_000)]
+    assert len(warned) == 1
+    lost = recorded.count(None)
+    assert 0 < lost < 2_000
+    assert trail.status()["faults"] == {"spool-full": lost}
+    assert trail.status()["producer"]["lost"] == lost
+    trail.close()
+
+
+def test_without_an_engine_records_wait_in_the_spool(folder, monkeypatch):
+    minutebook.open(folder, service="tests").close()
+    from conftest import decisions, stop
+
+    stop(folder)
+    with monkeypatch.context() as patched:
+        patched.setenv("MINUTEBOOK_PROGRAM", "/dev/null")
+        with pytest.warns(minutebook.TrailWarning, match="no engine runs"):
+            trail = minutebook.open(folder, service="tests")
+        id = trail.model("m", "1", git=None).record({"n": 1})
+        assert id is not None
+        status = trail.status()
+        assert status["engine"] is None
+        assert status["faults"] == {"engine": 1}
+        with pytest.raises(minutebook.EngineError, match="MINUTEBOOK_PROGRAM"):
+            trail.flush()
+    assert [record.id for record in decisions(trail)] == [id]
+    trail.close()
+
+
+def test_no_trail_and_no_program(folder, monkeypatch):
+    monkeypatch.setenv("MINUTEBOOK_PROGRAM", str(folder / "none"))
+    with pytest.raises(minutebook.EngineError, match="minutebook init") as raised:
+        minutebook.open(folder)
+    assert raised.value.code == "no-program"
