@@ -7,6 +7,7 @@ import datetime
 import decimal
 import math
 import re
+import struct
 import sys
 from typing import Any
 
@@ -71,6 +72,12 @@ def _tensor(told: dict[str, Any]) -> Any:
     return flat.reshape(told["shape"])
 
 
+def _typed(told: dict[str, Any]) -> Any:
+    read = value(told["value"])
+    # Printed as short as tells it from its neighbours in float32; the number that was recorded is another in float64.
+    return struct.unpack("<f", struct.pack("<f", read))[0] if told["type"] == "f32" and read is not None else read
+
+
 _READERS = {
     "$float": lambda told: {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(told, told),
     "$bytes": base64.b64decode,
@@ -81,6 +88,6 @@ _READERS = {
     "$decimal": decimal.Decimal,
     "$integer": int,
     "$tensor": _tensor,
-    "$typed": lambda told: value(told["value"]),
+    "$typed": _typed,
     "$map": lambda told: {name: value(item) for name, item in told.items()},
 }

@@ -23,7 +23,7 @@ def wrap(model: Model, function: Any, *, inputs: Inputs | None = None, outputs: 
     called = function if inspect.isroutine(function) else function.__call__
     if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
         raise TypeError(f"`{function!r}` gives its answer piece by piece: wrap what takes the whole of it, or use `Model.decision`")
-    reader = _Reader(inspect.signature(called), inputs, outputs)
+    reader = _Reader(inspect.signature(function), inputs, outputs)
     hook = _awaited if inspect.iscoroutinefunction(called) else _called
     if inspect.isroutine(function):
         made = hook(model, reader, function)

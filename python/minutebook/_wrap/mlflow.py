@@ -14,15 +14,9 @@ if TYPE_CHECKING:
 
 
 def wrap(model: Model, pyfunc: Any, *, features: Sequence[str] | None = None) -> Any:
-    """`features` names the columns of arrays, where the model's signature does not."""
-
-    def names() -> Sequence[str] | None:
-        if features is not None:
-            return features
-        schema = pyfunc.metadata.get_input_schema() if pyfunc.metadata is not None else None
-        return schema.input_names() if schema is not None and schema.has_input_names() else None
+    """`features` names the columns of arrays."""
 
     def predict(method: Any) -> Any:
-        return recorded(model, method, TableReader(names, "prediction"), "data")
+        return recorded(model, method, TableReader(lambda: features, "prediction"), "data")
 
     return proxy(pyfunc, model, {"predict": predict}, lambda copied: wrap(model, copied, features=features))
