@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TRACE_BYTES, SPAN_BYTES = 16, 8
 
-_OPENTELEMETRY = "opentelemetry.trace"
+OPENTELEMETRY = "opentelemetry.trace"
 _modules = sys.modules
 
 
@@ -31,20 +31,20 @@ class About(NamedTuple):
 
 NOTHING = About()
 
-_current: contextvars.ContextVar[About | None] = contextvars.ContextVar("minutebook", default=None)
-_get = _current.get
+variable: contextvars.ContextVar[About | None] = contextvars.ContextVar("minutebook", default=None)
+_get = variable.get
 
 
 def about() -> About | None:
     """What holds here, with the current span of OpenTelemetry if the program uses it. None: nothing does."""
     current = _get()
-    if _OPENTELEMETRY in _modules and (current is None or current.trace is None):
+    if OPENTELEMETRY in _modules and (current is None or current.trace is None):
         return _with_span(current)
     return current
 
 
 def _with_span(current: About | None) -> About | None:
-    span = _modules[_OPENTELEMETRY].get_current_span().get_span_context()
+    span = _modules[OPENTELEMETRY].get_current_span().get_span_context()
     if not span.is_valid:
         return current
     trace, number = span.trace_id.to_bytes(TRACE_BYTES, "big"), span.span_id.to_bytes(SPAN_BYTES, "big")
@@ -76,12 +76,12 @@ class context:
         self._token: contextvars.Token[About | None] | None = None
 
     def __enter__(self) -> Self:
-        self._token = _current.set(_within(_get(), self._about))
+        self._token = variable.set(_within(_get(), self._about))
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
-            _current.reset(self._token)
+            variable.reset(self._token)
             self._token = None
 
 
@@ -94,11 +94,11 @@ class collected_ids:
         self._ids: list[str] = []
 
     def __enter__(self) -> list[str]:
-        self._token = _current.set((_get() or NOTHING)._replace(ids=self._ids))
+        self._token = variable.set((_get() or NOTHING)._replace(ids=self._ids))
         return self._ids
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._token)
+        variable.reset(self._token)
 
 
 def _within(outer: About | None, inner: About) -> About:

@@ -71,18 +71,11 @@ class Producer:
         heartbeat: float = 30.0,
         full: Full = "spill",
         block: float = 1.0,
-        context: ContextVar[dict[str, Any] | None] | None = None,
-        span: Callable[[], tuple[bytes, bytes] | None] | None = None,
-        fault: Callable[[Exception], object] | None = None,
     ) -> Producer:
         """`folder` is the trail's. `name` is `[a-z0-9][a-z0-9._-]{0,63}`.
 
         `spill_bytes`: what the producer's files may take on disk. `full`: what happens there: `block` waits up to `block` seconds for
         room, `spill` and `drop` tell the number as lost at once (they differ in the limit that the package gives).
-        `context`: what holds for calls that do not say it themselves: a dict with `subject`, `actor`, `tags`, `trace`, `span`.
-        `span`: gives trace and span of the call; asked once `opentelemetry.trace` is imported, when neither call nor context say them.
-        `fault`: takes the exception of a decision that could not be recorded, which is raised when it raises; else it passes in silence,
-        and the call gives the id that the record would have had (a batch: no ids).
         Raises ValueError for an option, FileNotFoundError when there is no trail, TrailError else.
         """
 
@@ -100,8 +93,13 @@ class Producer:
         environment: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
         retention: str = "standard",
+        around: tuple[ContextVar[Any], str, Callable[..., Any], Callable[[Exception], object]] | None = None,
     ) -> Model:
-        """A model whose decisions are to be recorded: what is the same in all of them is written once. `artifact` is a SHA-256."""
+        """A model whose decisions are to be recorded: what is the same in all of them is written once. `artifact` is a SHA-256.
+
+        `around` is for `Model.call`: a variable that is `None` while nothing has to be added to a call, the name of a module that
+        likewise is not imported then, what takes the calls else, and what takes the exception of a call that could not record.
+        """
 
     def record(
         self,
@@ -160,6 +158,23 @@ class Model:
         thousands, which goes on to the next file). Holds the GIL for some microseconds. Raises TypeError for a value that has no place
         in a record (it says where), SpoolFull, TrailError; then the number, if one was drawn, is told as lost.
         """
+
+    def call(
+        self,
+        inputs: Any,
+        outputs: Mapping[str, Any] | None = None,
+        *,
+        subject: str | Sequence[str] | None = None,
+        actor: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        explanation: Any = None,
+        status: str = "ok",
+        time_ns: int | None = None,
+        duration_ns: int | None = None,
+        level: Any = None,
+    ) -> Any:
+        """As `record`, where nothing has to be added to the call; else the whole call goes to where `around` says."""
 
     def begin(self) -> Pending:
         """Draws the number and the id of a decision that is about to be made, notes the time, marks it in flight."""

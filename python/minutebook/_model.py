@@ -30,13 +30,15 @@ class Model:
     def __init__(
         self,
         trail: Trail,
-        core: _core.Model,
+        producer: _core.Producer,
         *,
         name: str,
         version: str,
         artifact: bytes | None,
         params: Mapping[str, Any] | None,
+        environment: Mapping[str, Any] | None,
         tags: Mapping[str, Any] | None,
+        retention: str,
         level: Level | None,
     ) -> None:
         self.trail = trail
@@ -44,14 +46,20 @@ class Model:
         self.version = version
         self.artifact = artifact
         """SHA-256 of what was loaded, 32 bytes."""
-        self._core = core
         self._faults = trail._faults
         self._params = params
         self._tags = tags
         self._level: Level = level or trail._level
-        # Looked up once: `record` is called for each decision.
-        self._record = core.record
         self._is_process = self._level == "process"
+        around = (_context.variable, _context.OPENTELEMETRY, self.record, self._faults.take)
+        self._core = producer.model(
+            name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around
+        )
+        # Looked up once: `record` is called for each decision.
+        self._record = self._core.record
+        if self._is_process:
+            # The same without Python on the way, for calls that nothing has to be added to; what they leave comes to the method.
+            self.record = self._core.call  # type: ignore[method-assign]
 
     def record(
         self,

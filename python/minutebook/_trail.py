@@ -135,12 +135,12 @@ class Trail:
         made_from = getattr(artifact, "__minutebook_wrapped__", artifact)
         digest = None if made_from is None else _artifact.artifact(made_from)
         sha256 = digest and digest.sha256
-        core = self._producer.model(
-            name, version, sha256, params=params, environment=environment, tags=tags, retention=retention
-        )
         if level is not None:
             _checked(level)
-        model = Model(self, core, name=name, version=version, artifact=sha256, params=params, tags=tags, level=level)
+        model = Model(
+            self, self._producer, name=name, version=version, artifact=sha256, params=params, environment=environment, tags=tags,
+            retention=retention, level=level,
+        )  # fmt: skip
         if (name, version, sha256) not in self._models:
             found = _git.git(_folder_of_caller()) if git == "auto" else git
             fields = _model.described(made_from, digest, training_data, found)

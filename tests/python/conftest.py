@@ -1,24 +1,15 @@
-"""What the tests of the Python package share: a program, trails of their own, and a folder for each test's keys.
+"""What the tests of the Python package share: trails of their own, and a folder for each test's keys.
 
-The package is taken from `python/` with its extension module built in place; the program from `MINUTEBOOK_PROGRAM`.
+Package and program are those that are installed, as their users have them: `cargo xtask test --only pytest` builds and installs them.
 """
 
-import os
-import sys
 import time
 from pathlib import Path
 
+import minutebook
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "python"))
-
-import minutebook  # noqa: E402  the path comes first
-
-
-def pytest_configure(config):
-    if "MINUTEBOOK_PROGRAM" not in os.environ:
-        raise pytest.UsageError("name the `minutebook` program in MINUTEBOOK_PROGRAM: `cargo build -p minutebook`")
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +19,6 @@ def homes(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     for name in ("MINUTEBOOK_TRAIL", "MINUTEBOOK_KEYS", "OTEL_SERVICE_NAME"):
         monkeypatch.delenv(name, raising=False)
-    # Other processes of a test import the package too.
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "python"))
 
 
 @pytest.fixture

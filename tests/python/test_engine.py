@@ -159,14 +159,14 @@ def test_an_engine_of_another_version_is_told(folder, tmp_path, monkeypatch):
     told = json.dumps({"trail": "00", "pid": 1, "version": "0.0.1", "socket": "/x"})
     program.write_text(f"#!/bin/sh\n\"$REAL\" init \"$2\" >/dev/null 2>&1\necho '{told}'\n")
     program.chmod(0o755)
-    monkeypatch.setenv("REAL", os.environ["MINUTEBOOK_PROGRAM"])
+    monkeypatch.setenv("REAL", _program.find())
     monkeypatch.setenv("MINUTEBOOK_PROGRAM", str(program))
     with pytest.warns(minutebook.TrailWarning, match="version 0.0.1"):
         minutebook.open(folder, service="tests").close()
 
 
 def test_the_program_is_found_beside_the_scripts(tmp_path, monkeypatch):
-    monkeypatch.delenv("MINUTEBOOK_PROGRAM")
+    monkeypatch.delenv("MINUTEBOOK_PROGRAM", raising=False)
     program = tmp_path / "bin" / "minutebook"
     program.parent.mkdir()
     program.write_text("")

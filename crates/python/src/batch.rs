@@ -13,7 +13,7 @@ use crate::column::Column;
 use crate::convert::to_dict;
 use crate::encode;
 use crate::errors::{TrailError, of_capture, unfit};
-use crate::ids::{self, Ids};
+use crate::ids::Ids;
 use crate::layout::Layout;
 use crate::layouts::Fields;
 use crate::limits::BATCH_ROWS_MAX;
@@ -49,29 +49,8 @@ enum Subject {
     Each(Column),
 }
 
-/// Records a batch. `drawn` are its numbers, if they were drawn before. Of a batch that cannot be recorded there are no ids.
+/// Records a batch. `drawn` are its numbers, if they were drawn before.
 pub fn record(
-    py: Python<'_>,
-    shared: &Shared,
-    given: &Columns<'_, '_>,
-    ended: &Ended<'_>,
-    drawn: Option<Numbers>,
-) -> PyResult<Ids> {
-    let around = shared.surroundings.look(py, ended.trace.is_some());
-    let recorded = around.and_then(|around| {
-        let ended = Ended { trace: ended.trace.or(around.trace), span: ended.span.or(around.span), ..*ended };
-        let given = Columns {
-            subject: given.subject.or(around.subject.as_ref()),
-            actor: given.actor.or(around.actor.as_ref()),
-            tags: given.tags.or(around.tags.as_ref()),
-            ..*given
-        };
-        record_within(py, shared, &given, &ended, drawn)
-    });
-    recorded.or_else(|error| shared.surroundings.settle(py, error).map(|()| Ids::new(vec![])))
-}
-
-fn record_within(
     py: Python<'_>,
     shared: &Shared,
     given: &Columns<'_, '_>,
@@ -253,23 +232,13 @@ pub struct PendingBatch {
 }
 
 impl PendingBatch {
-    pub fn begin(py: Python<'_>, shared: Arc<Shared>, rows: usize) -> PyResult<Self> {
-        let drawn = if rows > BATCH_ROWS_MAX {
-            Err(PyValueError::new_err(format!("{rows} rows; a batch has at most {BATCH_ROWS_MAX}")))
-        } else {
-            (0..rows).map(|_| shared.begin()).collect::<Result<Numbers, _>>().map_err(of_capture)
-        };
-        match drawn {
-            Ok(drawn) => {
-                let ids = drawn.iter().map(Drawn::id).collect();
-                Ok(Self { shared, ids, drawn: Mutex::new(Some(drawn)) })
-            }
-            Err(error) => {
-                shared.surroundings.settle(py, error)?;
-                let ids = (0..rows).map(|_| ids::fresh()).collect::<PyResult<_>>()?;
-                Ok(Self { shared, ids, drawn: Mutex::new(Some(Vec::new())) })
-            }
+    pub fn begin(shared: Arc<Shared>, rows: usize) -> PyResult<Self> {
+        if rows > BATCH_ROWS_MAX {
+            return Err(PyValueError::new_err(format!("{rows} rows; a batch has at most {BATCH_ROWS_MAX}")));
         }
+        let drawn = (0..rows).map(|_| shared.begin()).collect::<Result<Numbers, _>>().map_err(of_capture)?;
+        let ids = drawn.iter().map(Drawn::id).collect();
+        Ok(Self { shared, ids, drawn: Mutex::new(Some(drawn)) })
     }
 
     fn take(&self) -> PyResult<Numbers> {
@@ -302,12 +271,7 @@ impl PendingBatch {
     ) -> PyResult<()> {
         let given = Columns { inputs, outputs, subject, actor, params, tags };
         let ended = Ended { status, time_ns: None, duration_ns: None, trace, span };
-        let drawn = self.take()?;
-        // None could be drawn, which was told then.
-        if drawn.is_empty() && !self.ids.is_empty() {
-            return Ok(());
-        }
-        record(py, &self.shared, &given, &ended, Some(drawn)).map(|_| ())
+        record(py, &self.shared, &given, &ended, Some(self.take()?)).map(|_| ())
     }
 
     fn lose(&self) -> PyResult<()> {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use minutebook_capture::{CaptureError, Encoder, EventRef, Pending as Drawn, Producer};
 use minutebook_record::{ClassName, Kind};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use crate::batch::{self, PendingBatch};
 use crate::errors::of_capture;
@@ -24,7 +25,9 @@ pub struct Shared {
     pub class: ClassName,
     pub layouts: Layouts,
     pub room: Room,
-    pub surroundings: Arc<Surroundings>,
+    /// Whether the model has parameters that each of its records says.
+    pub has_params: bool,
+    pub surroundings: Option<Surroundings>,
 }
 
 /// A model of a producer.
@@ -45,6 +48,24 @@ impl Shared {
     /// Draws a number.
     pub fn begin(&self) -> Result<Drawn<Arc<Producer>>, CaptureError> {
         Producer::begin_with(Arc::clone(&self.producer), &self.class)
+    }
+
+    /// Records a decision that was made already.
+    #[inline]
+    fn record<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Arguments<'_, 'py>,
+        ended: &Ended<'_>,
+    ) -> PyResult<Bound<'py, PyString>> {
+        let drawn = Producer::begin_with(&*self.producer, &self.class).map_err(of_capture)?;
+        let id = drawn.id();
+        let given = Given::new(arguments)?;
+        // How long it took only the caller knows.
+        let mut event = drawn.event();
+        event.duration_ns = None;
+        self.hand_over(py, drawn, &given, &event_of(event, ended))?;
+        Ok(ids::to_python(py, &id))
     }
 
     /// Hands a decision over. What cannot be recorded has its number told as lost.
@@ -121,44 +142,70 @@ impl Model {
         trace: Option<[u8; 16]>,
         span: Option<[u8; 8]>,
     ) -> PyResult<Bound<'py, PyString>> {
-        let shared = &*self.0;
-        let drawn = match Producer::begin_with(&*shared.producer, &shared.class) {
-            Ok(drawn) => drawn,
-            Err(error) => {
-                shared.surroundings.settle(py, of_capture(error))?;
-                return ids::random_id(py);
-            }
-        };
-        let id = drawn.id();
         let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        let recorded = shared.surroundings.look(py, trace.is_some()).and_then(|around| {
-            let ended = Ended {
-                status,
-                time_ns,
-                duration_ns,
-                trace: trace.or(around.trace),
-                span: span.or(around.span),
-            };
-            let given = Given::new(&arguments.within(&around))?;
-            // It was made already: how long it took only the caller knows.
-            let mut event = drawn.event();
-            event.duration_ns = None;
-            shared.hand_over(py, drawn, &given, &event_of(event, &ended))
-        });
-        if let Err(error) = recorded {
-            shared.surroundings.settle(py, error)?;
-        }
-        Ok(ids::to_python(py, &id))
+        self.0.record(py, &arguments, &Ended { status, time_ns, duration_ns, trace, span })
     }
 
-    fn begin(&self, py: Python<'_>) -> PyResult<Pending> {
-        match self.0.begin() {
-            Ok(drawn) => Ok(Pending::new(Arc::clone(&self.0), drawn.id(), Some(drawn))),
-            Err(error) => {
-                self.0.surroundings.settle(py, of_capture(error))?;
-                Ok(Pending::new(Arc::clone(&self.0), ids::fresh()?, None))
-            }
+    #[pyo3(signature = (inputs, outputs=None, *, subject=None, actor=None, params=None, tags=None, explanation=None, status="ok",
+        time_ns=None, duration_ns=None, level=None))]
+    #[allow(clippy::too_many_arguments, reason = "they are keywords")]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &Bound<'py, PyAny>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        subject: Option<&Bound<'py, PyAny>>,
+        actor: Option<&Bound<'py, PyAny>>,
+        params: Option<&Bound<'py, PyAny>>,
+        tags: Option<&Bound<'py, PyAny>>,
+        explanation: Option<&Bound<'py, PyAny>>,
+        status: &str,
+        time_ns: Option<i64>,
+        duration_ns: Option<u64>,
+        level: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(around) = &self.0.surroundings else {
+            return Err(PyTypeError::new_err("the model was made without what is around it"));
+        };
+        let is_dict = |given: Option<&Bound<'py, PyAny>>| {
+            given.is_none_or(|given| given.is_exact_instance_of::<PyDict>())
+        };
+        let mut is_plain = level.is_none() && tags.is_none() && is_dict(Some(inputs)) && is_dict(explanation);
+        is_plain &= params.is_none() || !self.0.has_params;
+        if !(is_plain && around.are_plain(py)?) {
+            let given = PyDict::new(py);
+            given.set_item("subject", subject)?;
+            given.set_item("actor", actor)?;
+            given.set_item("params", params)?;
+            given.set_item("tags", tags)?;
+            given.set_item("explanation", explanation)?;
+            given.set_item("status", status)?;
+            given.set_item("time_ns", time_ns)?;
+            given.set_item("duration_ns", duration_ns)?;
+            given.set_item("level", level)?;
+            return around.long.bind(py).call((inputs, outputs), Some(&given)).map(Some);
         }
+        let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
+        let ended = Ended { status, time_ns, duration_ns, trace: None, span: None };
+        match self.0.record(py, &arguments, &ended) {
+            Ok(id) => Ok(Some(id.into_any())),
+            Err(error) => around.fault.bind(py).call1((error,)).map(|_| None),
+        }
+    }
+
+    /// For the garbage collector: what the long way is a method of holds this model.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.0.surroundings {
+            Some(around) => {
+                visit.call(&around.long)?;
+                visit.call(&around.fault)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn begin(&self) -> PyResult<Pending> {
+        Ok(Pending::new(Arc::clone(&self.0), self.0.begin().map_err(of_capture)?))
     }
 
     #[pyo3(signature = (inputs, outputs=None, *, subject=None, actor=None, params=None, tags=None, status="ok", time_ns=None,
@@ -184,7 +231,7 @@ impl Model {
         batch::record(py, &self.0, &given, &ended, None)
     }
 
-    fn begin_batch(&self, py: Python<'_>, rows: usize) -> PyResult<PendingBatch> {
-        PendingBatch::begin(py, Arc::clone(&self.0), rows)
+    fn begin_batch(&self, rows: usize) -> PyResult<PendingBatch> {
+        PendingBatch::begin(Arc::clone(&self.0), rows)
     }
 }

@@ -7,7 +7,6 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::convert::to_dict;
 use crate::errors::unfit;
-use crate::surroundings::Around;
 
 /// Which optional fields a record has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -39,18 +38,6 @@ pub struct Arguments<'a, 'py> {
     pub params: Option<&'a Bound<'py, PyAny>>,
     pub tags: Option<&'a Bound<'py, PyAny>>,
     pub explanation: Option<&'a Bound<'py, PyAny>>,
-}
-
-impl<'a, 'py> Arguments<'a, 'py> {
-    /// With what the context says where the call says nothing.
-    pub fn within(&self, around: &'a Around<'py>) -> Self {
-        Self {
-            subject: self.subject.or(around.subject.as_ref()),
-            actor: self.actor.or(around.actor.as_ref()),
-            tags: self.tags.or(around.tags.as_ref()),
-            ..*self
-        }
-    }
 }
 
 impl<'py> Given<'py> {

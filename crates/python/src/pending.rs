@@ -17,26 +17,17 @@ use crate::parts::{Arguments, Given};
 pub struct Pending {
     shared: Arc<Shared>,
     id: RecordId,
-    drawn: Mutex<State>,
-}
-
-enum State {
-    Open(Option<Drawn<Arc<Producer>>>),
-    Done,
+    drawn: Mutex<Option<Drawn<Arc<Producer>>>>,
 }
 
 impl Pending {
-    /// `drawn` is missing when no number could be drawn, which was told then.
-    pub fn new(shared: Arc<Shared>, id: RecordId, drawn: Option<Drawn<Arc<Producer>>>) -> Self {
-        Self { shared, id, drawn: Mutex::new(State::Open(drawn)) }
+    pub fn new(shared: Arc<Shared>, drawn: Drawn<Arc<Producer>>) -> Self {
+        Self { shared, id: drawn.id(), drawn: Mutex::new(Some(drawn)) }
     }
 
-    fn take(&self) -> PyResult<Option<Drawn<Arc<Producer>>>> {
-        let mut state = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, State::Done) {
-            State::Open(drawn) => Ok(drawn),
-            State::Done => Err(PyRuntimeError::new_err("the decision was recorded already, or given up")),
-        }
+    fn take(&self) -> PyResult<Drawn<Arc<Producer>>> {
+        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drawn.ok_or_else(|| PyRuntimeError::new_err("the decision was recorded already, or given up"))
     }
 }
 
@@ -64,25 +55,16 @@ impl Pending {
         trace: Option<[u8; 16]>,
         span: Option<[u8; 8]>,
     ) -> PyResult<()> {
-        let Some(drawn) = self.take()? else { return Ok(()) };
-        let shared = &*self.shared;
+        let drawn = self.take()?;
         // Now, not after the walk over the values: it is how long the model took.
         let duration_ns = Some(drawn.elapsed_ns());
-        let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        let recorded = shared.surroundings.look(py, trace.is_some()).and_then(|around| {
-            let (trace, span) = (trace.or(around.trace), span.or(around.span));
-            let ended = Ended { status, time_ns: None, duration_ns, trace, span };
-            let given = Given::new(&arguments.within(&around))?;
-            let event = event_of(drawn.event(), &ended);
-            shared.hand_over(py, drawn, &given, &event)
-        });
-        recorded.or_else(|error| shared.surroundings.settle(py, error))
+        let given = Given::new(&Arguments { inputs, outputs, subject, actor, params, tags, explanation })?;
+        let event = event_of(drawn.event(), &Ended { status, time_ns: None, duration_ns, trace, span });
+        self.shared.hand_over(py, drawn, &given, &event)
     }
 
     fn lose(&self) -> PyResult<()> {
-        if let Some(drawn) = self.take()? {
-            drawn.lose(LostReason::Dropped);
-        }
+        self.take()?.lose(LostReason::Dropped);
         Ok(())
     }
 }

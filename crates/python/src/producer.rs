@@ -49,20 +49,22 @@ impl Room {
     }
 }
 
+/// Context variable, module, the long way, what takes faults: see [`Surroundings`].
+type Around = (Py<PyAny>, String, Py<PyAny>, Py<PyAny>);
+
 /// One service that decides, for all threads of this process and its children.
 #[pyclass(frozen, module = "minutebook._core")]
 pub struct Producer {
     capture: Arc<Capture>,
     trail: String,
     room: Room,
-    surroundings: Arc<Surroundings>,
 }
 
 #[pymethods]
 impl Producer {
     #[new]
     #[pyo3(signature = (folder, name, *, spill_bytes=capture_limits::SPILL_BYTES_DEFAULT, part_bytes=capture_limits::PART_BYTES_DEFAULT,
-        heartbeat=30.0, full="spill", block=1.0, context=None, span=None, fault=None))]
+        heartbeat=30.0, full="spill", block=1.0))]
     #[allow(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
         py: Python<'_>,
@@ -73,9 +75,6 @@ impl Producer {
         heartbeat: f64,
         full: &str,
         block: f64,
-        context: Option<Py<PyAny>>,
-        span: Option<Py<PyAny>>,
-        fault: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let seconds = |name: &str, value: f64| {
             let duration = Duration::try_from_secs_f64(value).ok().filter(|duration| !duration.is_zero());
@@ -101,8 +100,7 @@ impl Producer {
         options.heartbeat = seconds("heartbeat", heartbeat)?;
         let capture = py.detach(|| Capture::open(options)).map_err(of_capture)?;
         let trail = trail.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let surroundings = Arc::new(Surroundings { context, span, fault });
-        Ok(Self { capture: Arc::new(capture), trail, room: Room { block }, surroundings })
+        Ok(Self { capture: Arc::new(capture), trail, room: Room { block } })
     }
 
     #[getter]
@@ -110,10 +108,11 @@ impl Producer {
         &self.trail
     }
 
-    #[pyo3(signature = (name, version, artifact=None, *, params=None, environment=None, tags=None, retention="standard"))]
+    #[pyo3(signature = (name, version, artifact=None, *, params=None, environment=None, tags=None, retention="standard", around=None))]
     #[allow(clippy::too_many_arguments, reason = "they are keywords")]
     fn model(
         &self,
+        py: Python<'_>,
         name: &str,
         version: &str,
         artifact: Option<[u8; 32]>,
@@ -121,6 +120,7 @@ impl Producer {
         environment: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
         retention: &str,
+        around: Option<Around>,
     ) -> PyResult<Model> {
         let mut encoded = Vec::new();
         ModelRef { name: name.into(), version: version.into(), artifact }.write(&mut encoded);
@@ -134,9 +134,16 @@ impl Producer {
         }
         let layouts = Layouts::new(Arc::clone(&self.capture), constants);
         let class = class_of(retention)?;
-        let surroundings = Arc::clone(&self.surroundings);
+        let surroundings = around.map(|(context, module, long, fault)| Surroundings {
+            context,
+            // The very object that the interpreter looks modules up with.
+            module: PyString::intern(py, &module).unbind(),
+            long,
+            fault,
+        });
+        let has_params = params.is_some();
         let producer = Arc::clone(&self.capture);
-        Ok(Model(Arc::new(Shared { producer, class, layouts, room: self.room, surroundings })))
+        Ok(Model(Arc::new(Shared { producer, class, layouts, room: self.room, has_params, surroundings })))
     }
 
     #[pyo3(signature = (kind, fields, *, links=vec![], model=None, subject=None, actor=None, tags=None, explanation=None, time_ns=None,
