@@ -6,7 +6,6 @@ import atexit
 import mmap
 import os
 import sys
-import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -14,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from . import _artifact, _core, _git, _model, _service, _watch
 from ._client import Problem
-from ._core import TrailError
+from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
 from ._faults import EngineError, Faults, OnError, warn
 from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, SEAL_TIMEOUT_S, SPILL_BYTES
@@ -83,9 +82,18 @@ class Trail:
             spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
         # Four files at least: while one is written the engine can free another.
         part_bytes = max(min(PART_BYTES, spill_bytes // 4 // _PAGE * _PAGE), PART_BYTES_MIN)
-        self._producer = _core.Producer(
-            folder, self.service, spill_bytes=spill_bytes, part_bytes=part_bytes, full=full, block=block
-        )
+
+        def producer() -> _core.Producer:
+            return _core.Producer(folder, self.service, spill_bytes=spill_bytes, part_bytes=part_bytes, full=full, block=block)
+
+        try:
+            self._producer = producer()
+        except SpoolFull:
+            # What an earlier run left may be all that is in the way.
+            if self._engine.find() is None:
+                raise
+            self._engine.ask("POST", "/v1/seal", {"level": "sealed"}, timeout_s=SEAL_TIMEOUT_S)
+            self._producer = producer()
         if engine == "auto":
             _watch.add(self._engine)
         _open.add(self)
@@ -217,7 +225,10 @@ class Trail:
         kind: str | None = None,
         model: str | None = None,
     ) -> list[Record]:
-        """The newest sealed records. Times as the command line takes them: `2026-11-21`, `7d`. Blocks for the engine."""
+        """The newest records that are sealed, at most `limit` (1 to 10,000); `flush` first for those of this moment.
+
+        Times as the command line takes them: `2026-11-21`, `7d`. Blocks for the engine.
+        """
         asked = {"limit": limit, "since": since, "until": until, "kind": kind, "model": model}
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         told = self._engine.ask_json("GET", f"/v1/records?{query}")
@@ -275,10 +286,18 @@ class Trail:
         }
 
     def close(self) -> None:
-        """Says that this process is done: waits up to a second for decisions under way, and is on disk on return. Twice does nothing."""
+        """Says that this process is done: waits up to a second for decisions under way, and is on disk on return. Twice does nothing.
+
+        When that cannot be written the trail tells the process as gone without a word; what was handed over is kept all the same.
+        """
         _watch.remove(self._engine)
         _open.discard(self)
-        self._producer.close()
+        try:
+            self._producer.close()
+        except TrailError as error:
+            if self._faults.raises:
+                raise
+            self._faults.note(error, "not closed")
 
     def __enter__(self) -> Self:
         return self
@@ -310,7 +329,7 @@ def open(
     as lost at once. `on_error`: whether a fault of the trail raises from a prediction.
 
     Raises EngineError when there is no trail and none can be made, FileNotFoundError when there is none and the engine is external,
-    TrailError when it cannot be used, ValueError for an option.
+    SpoolFull when earlier runs left no room that the engine can free, TrailError when it cannot be used, ValueError for an option.
     """
     return Trail(
         os.path.abspath(os.fsdecode(path)),
@@ -346,6 +365,6 @@ def _close_all() -> None:
     for trail in list(_open):
         try:
             trail.close()
-        except Exception as error:
-            # At the end of a process nobody catches it, and what was handed over is in the spool.
-            warnings.warn(f"the trail in `{trail.folder}` was not closed: {error}", stacklevel=1)
+        except TrailError as error:
+            # Nobody catches it at the end of a process.
+            warn(f"the trail in `{trail.folder}` was not closed: {error}")

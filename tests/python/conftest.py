@@ -65,4 +65,4 @@ def wait(condition, seconds=30):
 def decisions(trail, **given):
     """The decisions of a trail, the oldest first."""
     trail.flush()
-    return sorted(trail.records(kind="decision", limit=0, **given), key=lambda record: record.fields["seq"])
+    return sorted(trail.records(kind="decision", limit=10_000, **given), key=lambda record: record.fields["seq"])

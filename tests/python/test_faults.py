@@ -4,6 +4,7 @@ import warnings
 
 import minutebook
 import pytest
+from conftest import decisions, stop
 
 
 @pytest.fixture
@@ -92,7 +93,8 @@ def test_a_misspelt_argument_is_raised_as_everywhere(quiet):
 
 def test_a_full_spool(folder):
     minutebook.open(folder, service="tests").close()
-    trail = minutebook.open(folder, service="tests", spill_bytes=4 << 20, full="drop", engine="external")
+    stop(folder)
+    trail = minutebook.open(folder, service="small", spill_bytes=4 << 20, full="drop", engine="external")
     model = trail.model("m", "1", git=None)
     with pytest.warns(minutebook.TrailWarning, match="spool-full") as warned:
         recorded = [model.record({"text": "x" * 10_000, "n": n}) for n in range(2_000)]
@@ -101,13 +103,22 @@ def test_a_full_spool(folder):
     assert 0 < lost < 2_000
     assert trail.status()["faults"] == {"spool-full": lost}
     assert trail.status()["producer"]["lost"] == lost
-    trail.close()
+    with pytest.raises(minutebook.SpoolFull):
+        minutebook.open(folder, service="small", spill_bytes=4 << 20, engine="external")
+    # The engine makes room, and is told what was lost.
+    with minutebook.open(folder, service="tests") as other:
+        other.flush()
+        recorded.append(model.record({"n": 2_000}))
+        trail.close()
+        assert [record.id for record in decisions(other)] == [id for id in recorded if id is not None]
+        assert other.verify()
+        losses = [record.fields["loss"] for record in other.records(kind="loss")]
+        assert sum(last - first + 1 for loss in losses for _, _, _, first, last in loss["ranges"]) == lost
+        assert {loss["reason"] for loss in losses} == {"lost: the spool was full"}
 
 
 def test_without_an_engine_records_wait_in_the_spool(folder, monkeypatch):
     minutebook.open(folder, service="tests").close()
-    from conftest import decisions, stop
-
     stop(folder)
     with monkeypatch.context() as patched:
         patched.setenv("MINUTEBOOK_PROGRAM", "/dev/null")
