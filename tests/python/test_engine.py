@@ -171,6 +171,7 @@ def test_the_program_is_found_beside_the_scripts(tmp_path, monkeypatch):
     program.parent.mkdir()
     program.write_text("")
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(_program.sysconfig, "get_path", lambda *_, **__: str(tmp_path / "none"))
     monkeypatch.setenv("PATH", "")
     with pytest.raises(minutebook.EngineError, match="minutebook-engine"):
         _program.find()
