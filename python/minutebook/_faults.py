@@ -27,7 +27,7 @@ class EngineError(TrailError):
     def __init__(self, message: str, *, code: str = "engine", status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
-        """What was wrong, for programs: the problem's code (docs/http.md), or `no-engine`."""
+        """What was wrong, for programs: the problem's code (docs/api.md), or `no-engine`."""
         self.status = status
         """HTTP status, if there was an answer."""
 
