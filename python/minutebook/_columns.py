@@ -12,8 +12,6 @@ from ._limits import COLUMNS_MAX, SPARSE_CELLS_MAX
 
 Columns = list[tuple[str, Any]]
 
-_NUMPY_KINDS = "biuf"
-
 
 def columns(table: Any, names: Sequence[str] | None = None, single: str = "x") -> Columns:
     """The columns of a table, each with its name.
@@ -27,7 +25,7 @@ def columns(table: Any, names: Sequence[str] | None = None, single: str = "x") -
     if library == "pandas":
         if table.ndim == 1:
             return [(single if table.name is None else str(table.name), _of_pandas(table))]
-        return [(str(name), _of_pandas(table.iloc[:, place])) for place, name in enumerate(table.columns)]
+        return [(name, _of_pandas(values)) for name, values in pandas_columns(table)]
     if library == "polars":
         frame = table.collect() if hasattr(table, "collect") else table
         if not hasattr(frame, "get_columns"):
@@ -98,17 +96,27 @@ def _of_list(table: Sequence[Any], names: Sequence[str] | None, single: str) -> 
     return [(single, table)]
 
 
+def pandas_columns(frame: Any) -> list[tuple[str, Any]]:
+    """Name and values of each column: numpy's arrays, or pandas' own."""
+    names = [str(name) for name in frame.columns.tolist()]
+    # Twenty times as fast as asking for each column, which makes a `Series` of it; not part of pandas' interface.
+    arrays = getattr(frame, "_iter_column_arrays", None)
+    if arrays is None:
+        return list(zip(names, (frame.iloc[:, place].array for place in range(len(names)))))
+    return list(zip(names, arrays()))
+
+
 def _of_pandas(column: Any) -> Any:
-    """A pandas column: numbers as numpy has them, the rest by Arrow where pyarrow is there, else as a list with None for what is missing."""
-    kind = getattr(column.dtype, "kind", "O")
-    if type(column.dtype).__module__.partition(".")[0] == "numpy" and kind in _NUMPY_KINDS:
-        return column.to_numpy()
-    if kind == "O" and type(column.dtype).__module__.partition(".")[0] == "numpy":
+    """A pandas column: what numpy has as numpy has it, the rest by Arrow where pyarrow is there, else a list with None for what is missing."""
+    if type(column).__module__.partition(".")[0] == "numpy":
+        return column
+    if type(column.dtype).__module__.partition(".")[0] == "numpy" and column.dtype.kind not in "mM":
         return column.to_numpy()
     arrow = _arrow()
     if arrow is not None:
         return arrow.array(column, from_pandas=True)
-    return column.astype(object).where(column.notna(), None).tolist()
+    missing = column.isna()
+    return [None if gone else value for value, gone in zip(column, missing)]
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from . import _context
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from . import _core
     from ._model import Level, Model
 
 
@@ -39,7 +40,7 @@ class Decision:
     ) -> None:
         self._model = model
         self._level: Level | None = level
-        self._pending = None
+        self._pending: _core.Pending | None = None
         self._about: _context.About | None = None
         self.id: str | None = None
         """UUIDv7 of the record to come, from entry on. None when the trail gave none; then nothing is recorded."""

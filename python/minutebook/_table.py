@@ -123,7 +123,7 @@ _PYTHON: tuple[tuple[type, str, Callable[[Any], Any]], ...] = (
     (datetime.timedelta, "duration", lambda value: value // _MICROSECOND * 1000),
     (decimal.Decimal, "decimal", str),
 )
-_TEXTS = {"b": int, "i": str, "u": str, "f": float.hex}
+_TEXTS: dict[str, Callable[[Any], Any]] = {"b": int, "i": str, "u": str, "f": float.hex}
 _PACKED = {"bool": "?", "i64": "q", "f64": "d"}
 
 

@@ -72,7 +72,7 @@ class Trail:
     ) -> None:
         self.folder = folder
         self.service = _service.default() if service is None else service
-        self._level = _checked(level)
+        self._level: Level = _checked(level)
         self._faults = Faults(on_error)
         self._engine = Engine(folder, mode=engine, keys=keys)
         self._models: set[tuple[str, str, bytes | None]] = set()

@@ -9,6 +9,7 @@ import math
 import re
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -78,7 +79,7 @@ def _typed(told: dict[str, Any]) -> Any:
     return struct.unpack("<f", struct.pack("<f", read))[0] if told["type"] == "f32" and read is not None else read
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Any], Any]] = {
     "$float": lambda told: {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(told, told),
     "$bytes": base64.b64decode,
     "$timestamp": lambda told: _time(told, datetime.timezone.utc),

@@ -54,14 +54,13 @@ class _Watch:
                 if not engines:
                     self._thread = None
                     return
-            for engine in engines:
+            # Popped: a trail that nobody uses any more must not live through the sleep.
+            while engines:
                 try:
-                    engine.look()
+                    engines.pop().look()
                 except Exception:
                     # As the interpreter ends no process can be started. What was handed over waits in the spool.
                     continue
-            # A trail that nobody uses any more must not live through the sleep.
-            del engines, engine
 
     def stop(self) -> None:
         self._stop.set()

@@ -21,8 +21,8 @@ class Reader(Protocol):
         """Decisions in the call; 0 when it is none that is recorded."""
         ...
 
-    def row(self, given: Any) -> Mapping[str, Any]:
-        """Inputs of a call with one decision. Not views: the model may work in place."""
+    def row(self, given: Any) -> Mapping[str, Any] | None:
+        """Inputs of a call with one decision; None when they are to be read as columns. Not views: the model may work in place."""
         ...
 
     def columns(self, given: Any) -> Columns:
@@ -76,21 +76,19 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
             return method(*args, **kwargs)
         pending: Any = None
         inputs: Any = None
-        rows = 1
+        is_row = False
         try:
             given = args[0] if args else kwargs.get(keyword)
             rows = rows_of(given)
-            if rows == 1:
+            inputs = row_of(given) if rows == 1 else None
+            if inputs is not None:
+                is_row = True
                 pending = begin()
-                inputs = row_of(given)
             elif rows:
-                pending = begin_batch(rows)
                 inputs = columns_of(given)
+                pending = begin_batch(rows)
         except Exception as error:
-            # Without a record its number is told as lost.
-            if pending is None:
-                _lost(model)
-            pending = None
+            _lost(model)
             faults.take(error)
         token = set_(outer + own if outer else own)
         try:
@@ -103,7 +101,7 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
         reset(token)
         if pending is not None:
             try:
-                outputs = answer_of(result) if rows == 1 else answers_of(result)
+                outputs = answer_of(result) if is_row else answers_of(result)
                 about = _context.about()
                 if about is None:
                     pending.finish(inputs, outputs)

@@ -51,7 +51,7 @@ def _awaited(model: Model, reader: Reader, function: Callable[..., Any]) -> Any:
     async def call(*args: Any, **kwargs: Any) -> Any:
         if is_active(model):
             return await function(*args, **kwargs)
-        decision = OpenCall(model, lambda: reader.row((args, kwargs)))
+        decision = OpenCall(model, lambda: reader.row((args, kwargs)) or {})
         try:
             with active(model):
                 result = await function(*args, **kwargs)

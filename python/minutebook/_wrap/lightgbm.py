@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .call import recorded
@@ -20,7 +20,7 @@ def wrap(model: Model, booster: Any, *, features: Sequence[str] | None = None) -
     """`features` names the columns, instead of the booster's own names."""
 
     def predict(method: Any) -> Any:
-        names = functools.partial(list, features if features is not None else booster.feature_name())
+        names: Callable[[], list[str]] = functools.partial(list, features if features is not None else booster.feature_name())
         recording = recorded(model, method, TableReader(names, "prediction"), "data")
 
         @functools.wraps(method)

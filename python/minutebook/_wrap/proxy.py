@@ -57,12 +57,12 @@ class Proxy:
             except AttributeError:
                 pass
 
-    @property
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # type: ignore[override]
         return type(_get(self, "__minutebook_wrapped__"))
 
     @property
-    def __dict__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def __dict__(self) -> Any:  # type: ignore[override]
         return vars(_get(self, "__minutebook_wrapped__"))
 
     def __dir__(self) -> list[str]:

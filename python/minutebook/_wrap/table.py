@@ -11,6 +11,7 @@ from .._limits import COLUMNS_MAX
 
 # What `tolist` makes of these has the same type in a record.
 _EXACT = frozenset("d?qlO")
+_PLAIN = frozenset("d?ql")
 
 
 class TableReader:
@@ -35,31 +36,28 @@ class TableReader:
             rows = _columns.rows(given)
             return 1 if rows is None else rows
 
-    def row(self, given: Any) -> Mapping[str, Any]:
+    def row(self, given: Any) -> Mapping[str, Any] | None:
         try:
             # A row of an array, which most calls of a service are.
             code = given.dtype.char
             _, width = given.shape
         except (AttributeError, ValueError):
-            return self._row_of_table(given)
+            return _row_of_pandas(given) if type(given).__module__.partition(".")[0] == "pandas" and given.ndim == 2 else None
         if width > COLUMNS_MAX or not hasattr(given, "tolist"):
-            return self._row_of_table(given)
+            return None
         names = self._names
         if names is None or len(names) != width:
             names = self._names_for(width)
-        first = given[0]
-        return dict(zip(names, first.tolist() if code in _EXACT else first))
-
-    def _row_of_table(self, given: Any) -> Mapping[str, Any]:
-        return {name: _first(column) for name, column in self.columns(given)}
+        return dict(zip(names, given.tolist()[0] if code in _EXACT else given[0]))
 
     def columns(self, given: Any) -> Columns:
-        if type(given).__module__ == "numpy":
-            # The model may work in place, and what it saw is what counts.
-            given = given.copy()
-        shape = getattr(given, "shape", ())
+        # Copies: the model may work in place, and what it saw is what counts.
+        shape: tuple[int, ...] = getattr(given, "shape", ())
         names = self._names_for(shape[1]) if len(shape) == 2 and shape[1] <= COLUMNS_MAX else self._names_of()
-        return _columns.columns(given, names)
+        if type(given).__module__ == "numpy":
+            return _columns.columns(given.copy(), names)
+        columns = _columns.columns(given, names)
+        return [(name, values.copy() if type(values).__module__ == "numpy" else values) for name, values in columns]
 
     def _names_for(self, width: int) -> Sequence[str]:
         names = self._names_of()
@@ -89,9 +87,10 @@ class TableReader:
                 for place, one in enumerate(result)
                 for column, values in _columns.columns(one, [str(number) for number in range(one.shape[1])])
             ]
-        shape = getattr(result, "shape", ())
+        shape: tuple[int, ...] = getattr(result, "shape", ())
         if type(result).__module__ == "numpy" and len(shape) == 2:
-            return [(name, result[:, place]) for place, name in enumerate(self._names_of_answer(shape[1]))]
+            table: Any = result
+            return [(name, table[:, place]) for place, name in enumerate(self._names_of_answer(shape[1]))]
         return [(self._called(name), column) for name, column in _columns.columns(result, single=self._output)]
 
     def _called(self, name: str) -> str:
@@ -106,6 +105,22 @@ class TableReader:
                 labels = [str(place) for place in range(width)]
             names = self._named[width] = [f"{self._output}_{label}" for label in labels]
         return names
+
+
+def _row_of_pandas(frame: Any) -> dict[str, Any] | None:
+    """The row of a frame whose columns are all of types that a value by itself has too; None for others, such as categories."""
+    row = {}
+    for name, values in _columns.pandas_columns(frame):
+        code = values.dtype.char if type(values).__module__ == "numpy" else None
+        value = values[0]
+        if code is None:
+            if values.dtype.name not in ("str", "string"):
+                return None
+            value = value if isinstance(value, str) else None
+        elif code in _PLAIN:
+            value = value.item()
+        row[name] = value
+    return row
 
 
 def class_names(classes: Callable[[], Any], width: int) -> list[str] | None:
