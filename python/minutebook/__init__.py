@@ -7,8 +7,6 @@
     clf = credit.wrap(clf)
 """
 
-from typing import TYPE_CHECKING
-
 from ._context import context
 from ._core import Ids, SpoolFull, TrailError, __version__
 from ._decision import Decision
@@ -16,14 +14,13 @@ from ._faults import EngineError, TrailWarning
 from ._model import Model
 from ._record import Record
 from ._trail import Status, Trail, Verification, open
+from ._types import Explanation
 from ._wrap import unwrap
-
-if TYPE_CHECKING:
-    from ._core import Explanation as Explanation
 
 __all__ = [
     "Decision",
     "EngineError",
+    "Explanation",
     "Ids",
     "Model",
     "Record",

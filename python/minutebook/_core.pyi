@@ -2,56 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Literal, TypedDict, final
+from typing import Any, final
+
+from ._types import Explanation, Full, ProducerStatus
+
+__all__ = [
+    "Ids",
+    "Model",
+    "Pending",
+    "PendingBatch",
+    "Producer",
+    "SpoolFull",
+    "TrailError",
+    "__version__",
+    "random_id",
+]
 
 __version__: str
-
-Full = Literal["block", "spill", "drop"]
 
 class TrailError(Exception):
     """Something about the trail went wrong: its folder, its spool, its engine. What the caller gave was right."""
 
 class SpoolFull(TrailError):
     """There is no room in the spool: its limit is reached, or the disk is full. The number is told as lost, with this reason."""
-
-class Explanation(TypedDict, total=False):
-    """Why, as `record` takes it. `attributions` and `method` are needed."""
-
-    attributions: Mapping[str, float] | tuple[Sequence[str], Any]
-    """Feature to number; or features and an array of one dimension, or of two: (features, outputs)."""
-    method: str
-    library: str
-    parameters: Mapping[str, Any]
-    seed: int
-    background: bytes
-    """SHA-256 of the background data, 32 bytes."""
-    space: Literal["raw", "log-odds", "probability"]
-    of: Any
-    """The class or output that is explained."""
-    base: float | Sequence[float]
-    residual: float | Sequence[float]
-    when: Literal["inline", "later"]
-    duration_ns: int
-
-class ProducerStatus(TypedDict):
-    """What a producer did so far in this process."""
-
-    producer: str
-    """Who draws the numbers: 32 hex digits."""
-    epoch: int
-    drawn: dict[str, int]
-    """Last number drawn, by retention class."""
-    lost: int
-    """Numbers told as lost, or about to be."""
-    in_flight: int
-    bytes: int
-    """Handed over, encrypted."""
-    parts: int
-    full: bool
-    """There was no room when a file was last asked for."""
-    poisoned: bool
-    """A flush failed: nothing more is accepted."""
-    mapped: bool
 
 @final
 class Producer:
@@ -106,7 +79,7 @@ class Producer:
         kind: str,
         fields: Mapping[str, Any],
         *,
-        links: Sequence[str] = (),
+        links: Sequence[str] = ...,
         model: tuple[str, str, bytes | None] | None = None,
         subject: str | Sequence[str] | None = None,
         actor: str | None = None,
@@ -182,7 +155,7 @@ class Model:
     def record_batch(
         self,
         inputs: Sequence[tuple[str, Any]],
-        outputs: Sequence[tuple[str, Any]] = (),
+        outputs: Sequence[tuple[str, Any]] | None = None,
         *,
         subject: Any | None = None,
         actor: str | None = None,
@@ -240,7 +213,7 @@ class PendingBatch:
     def finish(
         self,
         inputs: Sequence[tuple[str, Any]],
-        outputs: Sequence[tuple[str, Any]] = (),
+        outputs: Sequence[tuple[str, Any]] | None = None,
         *,
         subject: Any | None = None,
         actor: str | None = None,
@@ -259,7 +232,7 @@ class Ids(Sequence[str]):
     """Ids of the records of a batch, made into text when asked for."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: Any) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
 
 def random_id() -> str:
     """A fresh UUIDv7."""

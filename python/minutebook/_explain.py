@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from ._core import Explanation
+    from ._types import Explanation
 
 
 def explanation(of: Any, *, features: Any = None) -> Explanation:

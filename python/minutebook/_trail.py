@@ -19,6 +19,7 @@ from ._faults import EngineError, Faults, OnError, warn
 from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, SEAL_TIMEOUT_S, SPILL_BYTES
 from ._model import Level, Model
 from ._record import Record
+from ._types import Full, ProducerStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,7 +36,7 @@ class Status(TypedDict):
     """Its id: 32 hex digits."""
     folder: str
     service: str
-    producer: _core.ProducerStatus
+    producer: ProducerStatus
     engine: dict[str, Any] | None
     """What `GET /v1/status` says; None when no engine runs. What was handed over waits in the spool then."""
     faults: dict[str, int]
@@ -65,7 +66,7 @@ class Trail:
         engine: Mode,
         keys: str | None,
         level: Level,
-        full: _core.Full,
+        full: Full,
         spill_bytes: int | None,
         block: float,
         on_error: OnError,
@@ -316,7 +317,7 @@ def open(
     engine: Mode = "auto",
     keys: str | os.PathLike[str] | None = None,
     level: Level = "process",
-    full: _core.Full = "spill",
+    full: Full = "spill",
     spill_bytes: int | None = None,
     block: float = 1.0,
     on_error: OnError = "warn",

@@ -190,15 +190,14 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
 /// install the package.
 fn types(workspace: &Workspace) -> Result<(), Failure> {
     let python = python::interpreter(workspace)?;
-    let module = |name: &str| {
+    let module = |name: &str, folder: &str| {
         let mut command = Command::new(&python);
-        command.current_dir(workspace.root.join("python")).args(["-m", name]);
+        command.current_dir(workspace.root.join(folder)).args(["-m", name]);
         command
     };
-    let mut stubtest = module("mypy.stubtest");
-    program::run(stubtest.args(["minutebook._core", "--ignore-disjoint-bases"]))?;
-    let mut pyright = module("pyright");
-    program::run(pyright.arg("--pythonpath").arg(&python).arg("minutebook"))
+    // Not beside the sources, where Python would find these instead of what is installed.
+    program::run(module("mypy.stubtest", "tests").arg("minutebook._core"))?;
+    program::run(module("pyright", "python").arg("--pythonpath").arg(&python))
 }
 
 fn demo_step(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
