@@ -70,5 +70,3 @@ def _returning(made: Any, estimator: Any, model: Model, changes: bool, method: A
         return made if result is estimator else result
 
     return call
-
-
