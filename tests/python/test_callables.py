@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import functools
+import inspect
 
 import minutebook
 import pytest
@@ -83,7 +84,7 @@ def test_asynchronously(trail, model):
         return n
 
     wrapped = model.wrap(decide)
-    assert asyncio.iscoroutinefunction(wrapped)
+    assert inspect.iscoroutinefunction(wrapped)
 
     async def every():
         return await asyncio.gather(*map(wrapped, range(5)), return_exceptions=True)

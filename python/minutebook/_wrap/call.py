@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 class Reader(Protocol):
     """Reads inputs and outputs of a kind of call."""
 
-    def rows(self, given: Any) -> int:
-        """Decisions in the call; 0 when it is none that is recorded."""
+    def row(self, given: Any) -> Mapping[str, Any] | None:
+        """Inputs of a call that is one decision; None when they are to be read as columns. Not views: the model may work in place."""
         ...
 
-    def row(self, given: Any) -> Mapping[str, Any] | None:
-        """Inputs of a call with one decision; None when they are to be read as columns. Not views: the model may work in place."""
+    def rows(self, given: Any) -> int:
+        """Decisions in a call that is read as columns; 0 when it is none that is recorded."""
         ...
 
     def columns(self, given: Any) -> Columns:
-        """Inputs of a call with several."""
+        """Its inputs."""
         ...
 
     def answer(self, result: Any) -> Mapping[str, Any]:
@@ -66,7 +66,7 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
     """`method`, recorded. What it is given is its first argument, or the one named `keyword`."""
     begin, begin_batch, faults = model._core.begin, model._core.begin_batch, model._faults
     rows_of, row_of, columns_of, answer_of, answers_of = reader.rows, reader.row, reader.columns, reader.answer, reader.answers
-    get, set_, reset = _active.get, _active.set, _active.reset
+    get, set_, reset, about_of, is_process = _active.get, _active.set, _active.reset, _context.about, model._is_process
     own = (model,)
 
     @functools.wraps(method)
@@ -75,20 +75,21 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
         if outer and model in outer:
             return method(*args, **kwargs)
         pending: Any = None
+        row: Any = None
         inputs: Any = None
-        is_row = False
         try:
             given = args[0] if args else kwargs.get(keyword)
-            rows = rows_of(given)
-            inputs = row_of(given) if rows == 1 else None
-            if inputs is not None:
-                is_row = True
+            inputs = row = row_of(given)
+            if row is not None:
                 pending = begin()
-            elif rows:
-                inputs = columns_of(given)
+            elif rows := rows_of(given):
                 pending = begin_batch(rows)
+                inputs = columns_of(given)
         except Exception as error:
-            _lost(model)
+            # Without a record the numbers are told as lost.
+            if pending is None:
+                _lost(model)
+            pending = None
             faults.take(error)
         token = set_(outer + own if outer else own)
         try:
@@ -101,13 +102,13 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
         reset(token)
         if pending is not None:
             try:
-                outputs = answer_of(result) if is_row else answers_of(result)
-                about = _context.about()
+                outputs = answers_of(result) if row is None else answer_of(result)
+                about = about_of()
                 if about is None:
                     pending.finish(inputs, outputs)
                 else:
                     finish(model, pending, inputs, outputs, about)
-                if not model._is_process:
+                if not is_process:
                     model.trail._reach(model._level)
             except Exception as error:
                 faults.take(error)

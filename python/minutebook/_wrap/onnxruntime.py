@@ -49,22 +49,20 @@ class _Reader:
         self._outputs = outputs
 
     def rows(self, given: Mapping[str, Any]) -> int:
-        """As many as all inputs have; 1 when they do not agree, or are single values."""
-        found = None
-        for value in given.values():
-            shape = value.shape
-            if not shape or (found is not None and shape[0] != found):
-                return 1
-            found = shape[0]
-        return 1 if found is None else found
+        return _common_rows(given) or 0
 
-    def row(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def row(self, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        rows = _common_rows(given)
+        if rows is None:
+            return dict(given)
+        if rows != 1:
+            return None
         features = self._features
         if features is not None and len(given) == 1:
             (value,) = given.values()
             if value.ndim == 2 and value.shape[1] == len(features):
                 return dict(zip(features, value[0]))
-        return dict(given)
+        return {name: value[0] for name, value in given.items()}
 
     def columns(self, given: Mapping[str, Any]) -> Columns:
         copied = {name: value.copy() for name, value in given.items()}
@@ -77,16 +75,15 @@ class _Reader:
     def answer(self, result: Sequence[Any]) -> Mapping[str, Any]:
         outputs: dict[str, Any] = {}
         for name, value in zip(self._outputs, result):
-            if isinstance(value, list) and value and isinstance(value[0], dict):
-                outputs.update((f"{name}_{label}", number) for label, number in value[0].items())
-            elif isinstance(value, list):
-                outputs[name] = value[0] if len(value) == 1 else value
-            elif value.ndim == 1 and value.shape[0] == 1:
-                outputs[name] = value.tolist()[0] if value.dtype.char == "O" else value[0]
-            elif value.ndim == 2 and value.shape[0] == 1 and value.shape[1] <= _CLASSES_MAX:
+            if isinstance(value, list):
+                first = value[0] if len(value) == 1 else value
+                outputs.update(((f"{name}_{label}", part) for label, part in first.items()) if isinstance(first, dict) else [(name, first)])
+            elif value.ndim == 0 or value.shape[0] != 1:
+                outputs[name] = value
+            elif value.ndim == 2 and value.shape[1] <= _CLASSES_MAX:
                 outputs.update(zip(self._parts(name, value.shape[1]), value[0]))
             else:
-                outputs[name] = value
+                outputs[name] = value.tolist()[0] if value.dtype.char == "O" else value[0]
         return outputs
 
     def _parts(self, name: str, width: int) -> list[str]:
@@ -102,3 +99,14 @@ class _Reader:
             else:
                 columns.append((name, _columns.values(value)))
         return columns
+
+
+def _common_rows(given: Mapping[str, Any]) -> int | None:
+    """The first dimension of all inputs; None when they do not agree, or are single values: then the call is one decision."""
+    found = None
+    for value in given.values():
+        shape = value.shape
+        if not shape or (found is not None and shape[0] != found):
+            return None
+        found = shape[0]
+    return found

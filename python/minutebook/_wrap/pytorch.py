@@ -59,17 +59,20 @@ class _Reader:
         self._outputs = outputs
 
     def rows(self, given: Mapping[str, Any]) -> int:
+        """The first dimension of all tensors; a call with tensors that do not agree is one decision."""
         counts = {value.shape[0] for value in given.values() if getattr(value, "ndim", 0) > 0}
         return counts.pop() if len(counts) == 1 else 1
 
-    def row(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def row(self, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if self.rows(given) != 1:
+            return None
         inputs: dict[str, Any] = {}
         for name, value in given.items():
             array = _array(value)
             if self._splits(array, given):
                 inputs.update(zip(self._features or (), array[0]))
             else:
-                inputs[name] = array
+                inputs[name] = array[0] if getattr(array, "ndim", 0) > 0 and array.shape[0] == 1 else array
         return inputs
 
     def columns(self, given: Mapping[str, Any]) -> Columns:
@@ -89,7 +92,7 @@ class _Reader:
         return features is not None and len(given) == 1 and array.ndim == 2 and array.shape[1] == len(features) <= COLUMNS_MAX
 
     def answer(self, result: Any) -> Mapping[str, Any]:
-        return {name: column[0] for name, column in self.answers(result)}
+        return {name: column[0] if len(column) == 1 else column for name, column in self.answers(result)}
 
     def answers(self, result: Any) -> Columns:
         if isinstance(result, Mapping):

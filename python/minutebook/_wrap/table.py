@@ -24,10 +24,30 @@ class TableReader:
         labels: Callable[[int], Sequence[str] | None] | None = None,
     ) -> None:
         self._names_of = names
-        self._names: Sequence[str] | None = None
+        self._empty: dict[str, Any] = {}
         self._output = output
         self._labels = labels
         self._named: dict[int, list[str]] = {}
+
+    def row(self, given: Any) -> Mapping[str, Any] | None:
+        try:
+            # A row of an array, which most calls of a service are.
+            code = given.dtype.char
+            rows, width = given.shape
+        except (AttributeError, ValueError):
+            is_frame = type(given).__module__.partition(".")[0] == "pandas" and given.ndim == 2 and len(given) == 1
+            return _row_of_pandas(given) if is_frame else None
+        if rows != 1 or width > COLUMNS_MAX or type(given).__module__ != "numpy":
+            return None
+        empty = self._empty
+        if len(empty) != width:
+            empty = self._empty = dict.fromkeys(self._names_for(width))
+            if len(empty) != width:
+                return None
+        # Half of what a new dict with these names costs.
+        row = empty.copy()
+        row.update(zip(empty, given.tolist()[0] if code in _EXACT else given[0]))
+        return row
 
     def rows(self, given: Any) -> int:
         try:
@@ -35,20 +55,6 @@ class TableReader:
         except (AttributeError, IndexError):
             rows = _columns.rows(given)
             return 1 if rows is None else rows
-
-    def row(self, given: Any) -> Mapping[str, Any] | None:
-        try:
-            # A row of an array, which most calls of a service are.
-            code = given.dtype.char
-            _, width = given.shape
-        except (AttributeError, ValueError):
-            return _row_of_pandas(given) if type(given).__module__.partition(".")[0] == "pandas" and given.ndim == 2 else None
-        if width > COLUMNS_MAX or not hasattr(given, "tolist"):
-            return None
-        names = self._names
-        if names is None or len(names) != width:
-            names = self._names_for(width)
-        return dict(zip(names, given.tolist()[0] if code in _EXACT else given[0]))
 
     def columns(self, given: Any) -> Columns:
         # Copies: the model may work in place, and what it saw is what counts.
@@ -62,21 +68,18 @@ class TableReader:
     def _names_for(self, width: int) -> Sequence[str]:
         names = self._names_of()
         if names is None or len(names) != width:
-            names = _columns.numbered(width)
-        self._names = names
+            return _columns.numbered(width)
         return names
 
     def answer(self, result: Any) -> Mapping[str, Any]:
         try:
             code = result.dtype.char
             shape = result.shape
-        except AttributeError:
-            return {name: _first(column) for name, column in self.answers(result)}
-        if len(shape) == 1 and hasattr(result, "tolist"):
-            return {self._output: result.tolist()[0] if code in _EXACT else result[0]}
-        if len(shape) == 2 and hasattr(result, "tolist"):
-            first = result[0]
-            return dict(zip(self._names_of_answer(shape[1]), first.tolist() if code in _EXACT else first))
+            if type(result).__module__ == "numpy" and len(shape) <= 2:
+                first = result.tolist()[0] if code in _EXACT else result[0]
+                return {self._output: first} if len(shape) == 1 else dict(zip(self._names_of_answer(shape[1]), first))
+        except (AttributeError, TypeError):
+            pass
         return {name: _first(column) for name, column in self.answers(result)}
 
     def answers(self, result: Any) -> Columns:

@@ -47,8 +47,8 @@ class _MatrixReader(TableReader):
     def rows(self, given: Any) -> int:
         return given.num_row() if hasattr(given, "num_row") else super().rows(given)
 
-    def row(self, given: Any) -> dict[str, Any]:
-        return {name: column[0] for name, column in self.columns(given)}
+    def row(self, given: Any) -> dict[str, Any] | None:
+        return {name: column[0] for name, column in self.columns(given)} if self.rows(given) == 1 else None
 
     def columns(self, given: Any) -> Columns:
         if not hasattr(given, "get_data"):
