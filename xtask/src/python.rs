@@ -40,6 +40,8 @@ pub(crate) fn environment(workspace: &Workspace, name: &str, requirements: &str)
                 "install",
                 "--quiet",
                 "--disable-pip-version-check",
+                // Most of it is never imported.
+                "--no-compile",
                 "--only-binary",
                 ":all:",
             ])
