@@ -618,6 +618,10 @@ impl Intake {
             MarkKind::Closed(_) => state.closed = true,
             MarkKind::Abandoned => return Err(State::Refused),
         }
+        // What a producer says of itself is about nobody, so that no part has to end for it.
+        if let Some((_, users)) = self.plans.get_mut(&shape.digest()) {
+            users.see(&[]);
+        }
         // Told once while the engine runs, and perhaps again by a later one: it says the same each time.
         if let Some(key) = state.unopened.take() {
             self.unopened.push((state.producer, state.epoch, key));
