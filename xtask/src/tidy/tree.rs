@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::failure::{During, Failure};
 
 /// What is not ours to judge: made by tools or by the demo.
-const SKIPPED_FOLDERS: [&str; 7] =
-    [".git", ".venv", "__pycache__", "demo-keys", "demo-trail", "node_modules", "target"];
+const SKIPPED_FOLDERS: [&str; 8] =
+    [".git", ".mypy_cache", ".venv", "__pycache__", "demo-keys", "demo-trail", "node_modules", "target"];
 
 /// Cargo marks its target folders with this, whatever they are called.
 const CACHE_MARK: &str = "CACHEDIR.TAG";
