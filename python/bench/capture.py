@@ -88,9 +88,10 @@ def killed(name: str, folder: Path) -> Measured:
 
 
 def child(name: str, mode: str, folder: Path) -> Measured:
-    command = [sys.executable, __file__, "--child", name, mode, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    here = Path(__file__).resolve()
+    command = [sys.executable, str(here), "--child", name, mode, str(folder)]
+    # Some leave files where they are started.
+    run = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if mode == "killed":
         if run.returncode != -signal.SIGKILL:
             raise SystemExit(f"{name}, {mode}: {run.stderr}")
