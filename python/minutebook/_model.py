@@ -55,8 +55,6 @@ class Model:
         self._core = producer.model(
             name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around
         )
-        # Looked up once: `record` is called for each decision.
-        self._record = self._core.record
         if self._is_process:
             # The same without Python on the way, for calls that nothing has to be added to; what they leave comes to the method.
             self.record = self._core.call  # type: ignore[method-assign]
@@ -87,33 +85,24 @@ class Model:
                 inputs = _row(inputs)
             if explanation is not None and explanation.__class__ is not dict:
                 explanation = _explain.explanation(explanation, features=inputs)
-            about = _context.about()
-            if about is None and actor is None and params is None and tags is None and time_ns is None and duration_ns is None:
-                # What most calls give. Each argument that need not be passed on is a part of what a record costs.
-                if subject is None and explanation is None and status == "ok":
-                    id = self._record(inputs, outputs)
-                else:
-                    id = self._record(inputs, outputs, subject=subject, explanation=explanation, status=status)
-            else:
-                about = about or _context.NOTHING
-                id = self._record(
-                    inputs,
-                    outputs,
-                    subject=subject or about.subject,
-                    actor=actor or about.actor,
-                    params=self._with_params(params),
-                    tags=self._with_tags(about.tags, tags),
-                    explanation=explanation,
-                    status=status,
-                    time_ns=time_ns,
-                    duration_ns=duration_ns,
-                    trace=about.trace,
-                    span=about.span,
-                )
-                if about.ids is not None:
-                    about.ids.append(id)
-            if level is not None or not self._is_process:
-                self.trail._reach(level or self._level)
+            about = _context.about() or _context.NOTHING
+            id = self._core.record(
+                inputs,
+                outputs,
+                subject=subject or about.subject,
+                actor=actor or about.actor,
+                params=self._with_params(params),
+                tags=self._with_tags(about.tags, tags),
+                explanation=explanation,
+                status=status,
+                time_ns=time_ns,
+                duration_ns=duration_ns,
+                trace=about.trace,
+                span=about.span,
+            )
+            if about.ids is not None:
+                about.ids.append(id)
+            self._reach(level)
             return id
         except Exception as error:
             self._faults.take(error)
@@ -157,8 +146,7 @@ class Model:
             )
             if about.ids is not None:
                 about.ids.extend(ids)
-            if level is not None or not self._is_process:
-                self.trail._reach(level or self._level)
+            self._reach(level)
             return ids
         except Exception as error:
             self._faults.take(error)
@@ -208,9 +196,12 @@ class Model:
         )
         if about.ids is not None:
             about.ids.append(pending.id)
-        level = of._level or self._level
-        if level != "process":
-            self.trail._reach(level)
+        self._reach(of._level)
+
+    def _reach(self, level: Level | None) -> None:
+        """Returns when what was recorded last survives what a call asked for, or else the model."""
+        if level is not None or not self._is_process:
+            self.trail._reach(level or self._level)
 
     def _with_params(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         return {**self._params, **params} if params and self._params else params

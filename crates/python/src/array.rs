@@ -23,7 +23,8 @@ pub fn scalar_or_array(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<Opt
             let array = object.call_method0("detach")?.call_method0("cpu")?.call_method0("numpy")?;
             tensor(&array, path).map(Some)
         }
-        (module, "NAType") if module.starts_with("pandas") => Ok(Some((FieldType::Null, Value::Null))),
+        // What pandas has for a missing value, and for a missing time, which is an instance of `datetime`.
+        (_, "NAType" | "NaTType") => Ok(Some((FieldType::Null, Value::Null))),
         _ => Ok(None),
     }
 }

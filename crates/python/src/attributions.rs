@@ -307,10 +307,3 @@ pub fn put_meta(explanation: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<
     };
     given.put(Part::Duration, out, duration, "a whole number of nanoseconds")
 }
-
-/// Whether an object is this text.
-#[inline]
-pub fn is_text(object: *mut ffi::PyObject, text: &str) -> bool {
-    // SAFETY: attached; the type is looked at first.
-    unsafe { ffi::PyUnicode_Check(object) != 0 && encode::text_of(object) == Some(text) }
-}

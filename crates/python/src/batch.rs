@@ -19,7 +19,6 @@ use crate::layouts::Fields;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::model::{Ended, Shared, event_of};
 use crate::parts::{Parts, put_subject, put_text};
-use crate::scratch::with_buffer;
 
 type Numbers = Vec<Drawn<Arc<Producer>>>;
 
@@ -199,22 +198,20 @@ fn hand_over(
             None => shared.begin().map_err(of_capture)?,
         };
         ids.push(one.id());
-        let handed_over = with_buffer(|values| {
-            if let Err(error) = rows.put(py, row, values) {
-                one.lose(LostReason::Dropped);
-                return Err(error);
-            }
-            let mut event = one.event();
-            event.duration_ns = if began_before { duration } else { None };
-            let mut event = event_of(event, ended);
-            event.batch = Some(Batch { call, row: row as u64, rows: rows.rows as u64 });
-            let mut encoder = one.record(&layout.shape, Kind::Decision);
-            encoder.event(&event).raw_all(layout.values(), values);
+        let mut event = one.event();
+        event.duration_ns = if began_before { duration } else { None };
+        let mut event = event_of(event, ended);
+        event.batch = Some(Batch { call, row: row as u64, rows: rows.rows as u64 });
+        let mut encoder = one.record(&layout.shape, Kind::Decision);
+        encoder.event(&event);
+        // A row that fails drops its encoder, which tells its number as lost.
+        let put = encoder.put_all(layout.values(), |out| rows.put(py, row, out).map(|()| true));
+        let handed_over = put.and_then(|_| {
             let handed_over = match py {
                 Some(py) => encoder.finish_or_wait(shared.room.waiter(py)),
                 None => encoder.finish(),
             };
-            handed_over.map(|_| ()).map_err(of_capture)
+            handed_over.map_err(of_capture)
         });
         if let Err(error) = handed_over {
             first_error.get_or_insert(error);

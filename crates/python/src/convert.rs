@@ -144,10 +144,6 @@ fn types(py: Python<'_>) -> PyResult<&Types> {
 fn moment(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<Option<(FieldType, Value)>> {
     let py = object.py();
     let types = types(py)?;
-    // pandas' missing time is an instance of `datetime`.
-    if matches!(object.get_type().name()?.to_cow()?.as_ref(), "NaTType" | "NAType") {
-        return Ok(Some((FieldType::Null, Value::Null)));
-    }
     if object.is_instance(types.datetime.bind(py))? {
         let zone = object.getattr("tzinfo")?;
         let epoch = if zone.is_none() { &types.epoch } else { &types.epoch_utc };

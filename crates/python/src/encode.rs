@@ -129,6 +129,13 @@ pub unsafe fn text_of<'a>(object: *mut ffi::PyObject) -> Option<&'a str> {
     }
 }
 
+/// Whether an object is this text.
+#[inline]
+pub fn is_text(object: *mut ffi::PyObject, text: &str) -> bool {
+    // SAFETY: attached; the type is looked at first.
+    unsafe { ffi::PyUnicode_Check(object) != 0 && text_of(object) == Some(text) }
+}
+
 /// Appends a mapping with text keys, in the order that its encoding asks for (RFC 8949 §4.2.1).
 pub fn put_map(dict: &Bound<'_, PyDict>, out: &mut Vec<u8>, path: &str) -> PyResult<()> {
     const SMALL: usize = 16;

@@ -7,8 +7,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::attributions::{is_text, put_attributions, put_meta};
-use crate::encode::{self, Tag};
+use crate::attributions::{put_attributions, put_meta};
+use crate::encode::{self, Tag, is_text};
 use crate::parts::{Given, Parts, put_subject, put_text};
 
 /// The names in a dict and what stands there, in order. What is looked at for every record lies close together.

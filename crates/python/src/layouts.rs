@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::convert;
 use crate::errors::{of_capture, unfit};
 use crate::layout::{Keys, Layout};
-use crate::limits::{LAYOUTS_KEPT, LAYOUTS_TRIED};
+use crate::limits::{LAYOUTS_KEPT, LAYOUTS_TRIED, TYPES_KEPT};
 use crate::parts::{Given, Parts};
 
 /// What is the same in all records of a model: a path's first and only name, its type, its encoding.
@@ -143,7 +143,7 @@ impl Known {
     fn fill_missing(&mut self, fields: &mut [(Box<str>, FieldType)], section: &'static str) {
         for (name, field_type) in fields {
             if *field_type != FieldType::Null {
-                if self.types.len() < LAYOUTS_KEPT * LAYOUTS_KEPT {
+                if self.types.len() < TYPES_KEPT {
                     self.types.insert((section, name.clone()), field_type.clone());
                 }
             } else if let Some(before) = self.types.get(&(section, name.clone())) {

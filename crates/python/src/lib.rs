@@ -19,7 +19,6 @@ mod other;
 mod parts;
 mod pending;
 mod producer;
-mod scratch;
 mod surroundings;
 
 use pyo3::prelude::*;

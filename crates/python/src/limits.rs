@@ -5,11 +5,11 @@ use std::time::Duration;
 /// Layouts of a model that are kept: a model has a handful, and one that makes up names as it goes must not fill the memory.
 pub const LAYOUTS_KEPT: usize = 256;
 
+/// Names of a model whose last type is kept, for values that are missing: as many as the kept layouts may well have.
+pub const TYPES_KEPT: usize = LAYOUTS_KEPT * LAYOUTS_KEPT;
+
 /// Layouts that are tried in turn before the fields are looked at one by one: optional fields make a few patterns.
 pub const LAYOUTS_TRIED: usize = 4;
-
-/// Scratch memory that a thread keeps between records.
-pub const SCRATCH_BYTES_KEPT: usize = 64 << 10;
 
 /// Between two looks for room while a call blocks.
 pub const ROOM_LOOK_EVERY: Duration = Duration::from_millis(10);

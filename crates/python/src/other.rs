@@ -16,18 +16,10 @@ use crate::parts::{put_subject, put_text};
 use crate::producer::Room;
 use crate::{convert, encode, ids};
 
-/// What is taken from a program; the other kinds are the engine's own.
-const KINDS: [Kind; 9] = [
-    Kind::Explanation,
-    Kind::Outcome,
-    Kind::Review,
-    Kind::Replay,
-    Kind::Model,
-    Kind::Deployment,
-    Kind::Window,
-    Kind::Alert,
-    Kind::Note,
-];
+/// Whether records of a kind are made here: decisions are a model's.
+fn is_taken(kind: Kind) -> bool {
+    kind.is_from_outside() && kind != Kind::Decision
+}
 
 /// A record's content.
 pub struct Given<'a, 'py> {
@@ -64,8 +56,9 @@ pub fn record(
     room: Room,
     given: &Given<'_, '_>,
 ) -> PyResult<RecordId> {
-    let kind: Kind = given.kind.parse().ok().filter(|kind| KINDS.contains(kind)).ok_or_else(|| {
-        let names = KINDS.map(|kind| format!("`{}`", kind.name())).join(", ");
+    let kind: Kind = given.kind.parse().ok().filter(|kind| is_taken(*kind)).ok_or_else(|| {
+        let kinds = Kind::ALL.into_iter().filter(|kind| is_taken(*kind));
+        let names = kinds.map(|kind| format!("`{}`", kind.name())).collect::<Vec<_>>().join(", ");
         PyValueError::new_err(format!("`kind` is one of {names}"))
     })?;
     if given.links.len() > LINKS_MAX {

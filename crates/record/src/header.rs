@@ -152,6 +152,21 @@ impl Kind {
     pub const fn number(self) -> u8 {
         self as u8
     }
+
+    /// Whether programs and people hand such records over; the others are the engine's own and are taken from nobody.
+    pub const fn is_from_outside(self) -> bool {
+        !matches!(
+            self,
+            Self::Producer
+                | Self::Loss
+                | Self::Access
+                | Self::Policy
+                | Self::Erasure
+                | Self::Hold
+                | Self::Disposal
+                | Self::Anchor
+        )
+    }
 }
 
 impl FromStr for Kind {

@@ -58,17 +58,12 @@ class _Watched:
     def iterated(self, method: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
         def pieces() -> Iterator[Any]:
             # Whoever leaves the loop may go on with the next piece later: that is no end.
-            each = method()
+            following = self.advanced(method().__next__)
             while True:
                 try:
-                    piece = next(each)
+                    piece = following()
                 except StopIteration:
-                    self._end(complete=True)
                     return
-                except BaseException as error:
-                    self._fail(error)
-                    raise
-                self._take(piece)
                 yield piece
 
         return pieces
@@ -90,17 +85,12 @@ class _Watched:
 
     def iterated_later(self, method: Callable[[], AsyncIterator[Any]]) -> Callable[[], AsyncIterator[Any]]:
         async def pieces() -> AsyncIterator[Any]:
-            each = method()
+            following = self.advanced_later(method().__anext__)
             while True:
                 try:
-                    piece = await each.__anext__()
+                    piece = await following()
                 except StopAsyncIteration:
-                    self._end(complete=True)
                     return
-                except BaseException as error:
-                    self._fail(error)
-                    raise
-                self._take(piece)
                 yield piece
 
         return pieces

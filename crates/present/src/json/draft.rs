@@ -71,20 +71,6 @@ pub struct DraftReader {
     reimport: bool,
 }
 
-/// What is taken from outside; the other kinds are the engine's own.
-const KINDS: [Kind; 10] = [
-    Kind::Decision,
-    Kind::Explanation,
-    Kind::Outcome,
-    Kind::Review,
-    Kind::Replay,
-    Kind::Model,
-    Kind::Deployment,
-    Kind::Window,
-    Kind::Alert,
-    Kind::Note,
-];
-
 /// Members that a trail adds to what it prints.
 const ADDED: [&str; 9] =
     ["id", "seq", "producer", "epoch", "sealed", "readable", "reason", "masked", "schema"];
@@ -301,9 +287,12 @@ fn standard_class() -> ClassName {
 }
 
 fn read_kind(tree: &Tree<'_>) -> Result<Kind, Problem> {
-    let known = || format!("one of: {}", KINDS.map(Kind::name).join(", "));
+    let known = || {
+        let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_from_outside());
+        format!("one of: {}", kinds.map(Kind::name).collect::<Vec<_>>().join(", "))
+    };
     match text(tree)?.parse::<Kind>() {
-        Ok(kind) if KINDS.contains(&kind) => Ok(kind),
+        Ok(kind) if kind.is_from_outside() => Ok(kind),
         Ok(_) => Err(Problem::new("records of this kind are the engine's own").remedy(known())),
         Err(_) => Err(Problem::new("unknown kind").remedy(known())),
     }
