@@ -1,63 +1,14 @@
 //! A full disk, the spill limit, failed flushes.
 
-use std::fs::File;
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use minutebook_capture::{
-    Advice, CaptureError, Level, LostReason, Owner, Producer, ProducerOptions, Stop, Storage, SystemStorage,
+    Advice, CaptureError, Level, LostReason, Owner, Producer, ProducerOptions, Stop, Storage,
 };
 use minutebook_record::Kind;
 
-use crate::support::{Seen, Spool, class, decide, read_ended, shape, wait_for};
-
-/// A disk that fails when told to.
-#[derive(Default)]
-struct Failing {
-    full: AtomicBool,
-    /// Flushes fail and do nothing, or do their work and report a failure.
-    flush_fails: AtomicBool,
-    flush_lies: AtomicBool,
-}
-
-impl Storage for Failing {
-    fn reserve(&self, file: &File, bytes: u64) -> io::Result<()> {
-        if self.full.load(Ordering::Relaxed) {
-            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
-        }
-        SystemStorage.reserve(file, bytes)
-    }
-
-    fn flush(&self, file: &File) -> io::Result<()> {
-        let error = || io::Error::from_raw_os_error(libc::EIO);
-        if self.flush_fails.load(Ordering::Relaxed) {
-            return Err(error());
-        }
-        SystemStorage.flush(file)?;
-        if self.flush_lies.load(Ordering::Relaxed) { Err(error()) } else { Ok(()) }
-    }
-}
-
-fn try_decide(producer: &Producer, shape: &minutebook_capture::Shape) -> Result<u64, CaptureError> {
-    let pending = producer.begin(&class("standard"))?;
-    let seq = pending.seq().get();
-    let mut record = pending.record(shape, Kind::Decision);
-    record.i64(0).text("some text to fill the part with");
-    record.finish().map(|_| seq)
-}
-
-/// Decides until there is no room, and gives how many there was room for.
-fn fill(producer: &Producer, shape: &minutebook_capture::Shape) -> usize {
-    for n in 0..100_000 {
-        match try_decide(producer, shape) {
-            Ok(_) => {}
-            Err(CaptureError::Full { .. }) => return n,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("there is always room")
-}
+use crate::support::{Failing, Seen, Spool, class, decide, fill, read_ended, shape, try_decide, wait_for};
 
 #[test]
 fn on_a_full_disk_numbers_are_told_as_lost_once_there_is_room() {

@@ -1,13 +1,16 @@
 //! A spool in a temporary folder, and a reader that keeps all that it sees and re-derives whether every number is accounted for once.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use minutebook_capture::{
-    BatchEnd, BatchLimits, Damage, EpochReader, Frame, IntakePrivateKey, LostReason, Position, Producer,
-    ProducerOptions, Shape, ShapeDef, Stop, list_epochs,
+    BatchEnd, BatchLimits, CaptureError, Damage, EpochReader, Frame, IntakePrivateKey, LostReason, Position,
+    Producer, ProducerOptions, Shape, ShapeDef, Stop, Storage, SystemStorage, list_epochs,
 };
 use minutebook_record::{ClassName, Field, FieldType, IntegerType, Kind, Path, RecordId, Schema, Value};
 
@@ -128,6 +131,54 @@ pub(crate) fn decide(
     let mut record = pending.record(shape, Kind::Decision);
     record.i64(n).text(text);
     (record.finish().unwrap(), seq)
+}
+
+/// A disk that fails when told to.
+#[derive(Default)]
+pub(crate) struct Failing {
+    pub(crate) full: AtomicBool,
+    /// Flushes fail and do nothing, or do their work and report a failure.
+    pub(crate) flush_fails: AtomicBool,
+    pub(crate) flush_lies: AtomicBool,
+}
+
+impl Storage for Failing {
+    fn reserve(&self, file: &File, bytes: u64) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        SystemStorage.reserve(file, bytes)
+    }
+
+    fn flush(&self, file: &File) -> io::Result<()> {
+        let error = || io::Error::from_raw_os_error(libc::EIO);
+        if self.flush_fails.load(Ordering::Relaxed) {
+            return Err(error());
+        }
+        SystemStorage.flush(file)?;
+        if self.flush_lies.load(Ordering::Relaxed) { Err(error()) } else { Ok(()) }
+    }
+}
+
+/// Hands a decision over, unless the spool fails, and gives its number.
+pub(crate) fn try_decide(producer: &Producer, shape: &Shape) -> Result<u64, CaptureError> {
+    let pending = producer.begin(&class("standard"))?;
+    let seq = pending.seq().get();
+    let mut record = pending.record(shape, Kind::Decision);
+    record.i64(0).text("some text to fill the part with");
+    record.finish().map(|_| seq)
+}
+
+/// Decides until there is no room, and gives how many there was room for.
+pub(crate) fn fill(producer: &Producer, shape: &Shape) -> usize {
+    for n in 0..100_000 {
+        match try_decide(producer, shape) {
+            Ok(_) => {}
+            Err(CaptureError::Full { .. }) => return n,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("there is always room")
 }
 
 #[derive(Debug, Clone, PartialEq)]
