@@ -27,6 +27,7 @@ mod producer;
 mod random;
 mod reader;
 mod region;
+mod reserve;
 mod room;
 mod run;
 mod scratch;

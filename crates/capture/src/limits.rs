@@ -51,6 +51,10 @@ pub(crate) const SHAPES_SHARED: usize = 4096;
 /// Ranges of lost numbers kept in memory while no frame can be written; numbers beyond are found missing by the engine.
 pub(crate) const LOST_RANGES_MAX: usize = 4096;
 
+/// Bytes of the file that a run keeps for what it says last: the header's page, `LOST_RANGES_MAX` ranges in frames of 48 bytes (192 KiB),
+/// and 60 KiB for the definitions of [`CLASSES_MAX`] classes and the closing mark, which take 3 KiB at most.
+pub const RESERVE_BYTES: u64 = 256 << 10;
+
 /// Bytes of a part that are faulted in ahead of the tail, and the step in which the maintenance thread is told of progress.
 pub(crate) const PREFAULT_BYTES: u64 = 1 << 20;
 

@@ -15,6 +15,8 @@ use crate::storage::Storage;
 pub(crate) struct LivePart {
     pub(crate) number: u32,
     pub(crate) capacity: u64,
+    /// What a run says last goes here, and no record.
+    pub(crate) is_reserve: bool,
     region: Region,
     path: PathBuf,
     /// A bit for each class and, behind, for each shape that is defined here.
@@ -42,22 +44,35 @@ impl LivePart {
         storage: &dyn Storage,
     ) -> io::Result<Self> {
         let name = part_name(header.epoch, header.part);
-        let (temporary, path) = (folder.join(format!("{name}{TEMPORARY}")), folder.join(name));
-        remove_if_there(&temporary)?;
-        let file = create_file(&temporary)?;
-        let made = Self::fill(&file, header, storage)
-            .and_then(|()| Region::new(file, header.capacity, FRAMES_AT, backing))
-            .and_then(|region| put_in_place(&region.file, &temporary, &path).map(|()| region));
-        let region = match made {
-            Ok(region) => region,
+        let temporary = folder.join(format!("{name}{TEMPORARY}"));
+        let file = allocate(&temporary, header.capacity, storage)?;
+        match Self::begin(file, &temporary, folder, header, backing) {
+            Ok(part) => Ok(part),
             Err(e) => {
                 remove_if_there(&temporary)?;
-                return Err(e);
+                Err(e)
             }
-        };
+        }
+    }
+
+    /// Makes a part of an empty file of the capacity that the header says, and gives it its name.
+    pub(crate) fn begin(
+        file: File,
+        temporary: &Path,
+        folder: &Path,
+        header: &PartHeader,
+        backing: Backing,
+    ) -> io::Result<Self> {
+        let path = folder.join(part_name(header.epoch, header.part));
+        file.write_all_at(&header.encode(), 0)?;
+        file.write_all_at(&FRAMES_AT.to_le_bytes(), TAIL_AT)?;
+        file.write_all_at(&FRAMES_AT.to_le_bytes(), DRAINED_AT)?;
+        let region = Region::new(file, header.capacity, FRAMES_AT, backing)?;
+        put_in_place(&region.file, temporary, &path)?;
         let part = Self {
             number: header.part,
             capacity: header.capacity,
+            is_reserve: false,
             region,
             path,
             classes: AtomicU64::new(0),
@@ -67,13 +82,6 @@ impl LivePart {
         };
         part.prefault_ahead();
         Ok(part)
-    }
-
-    fn fill(file: &File, header: &PartHeader, storage: &dyn Storage) -> io::Result<()> {
-        storage.reserve(file, header.capacity)?;
-        file.write_all_at(&header.encode(), 0)?;
-        file.write_all_at(&FRAMES_AT.to_le_bytes(), TAIL_AT)?;
-        file.write_all_at(&FRAMES_AT.to_le_bytes(), DRAINED_AT)
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -176,6 +184,19 @@ impl LivePart {
     /// Deletes a part that was never begun.
     pub(crate) fn delete(&self) -> io::Result<()> {
         remove_if_there(&self.path)
+    }
+}
+
+/// Makes an empty file that has its space, in place of one that a crash left; none is left when there is no room.
+pub(crate) fn allocate(path: &Path, bytes: u64, storage: &dyn Storage) -> io::Result<File> {
+    remove_if_there(path)?;
+    let file = create_file(path)?;
+    match storage.reserve(&file, bytes) {
+        Ok(()) => Ok(file),
+        Err(e) => {
+            remove_if_there(path)?;
+            Err(e)
+        }
     }
 }
 

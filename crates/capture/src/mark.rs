@@ -13,6 +13,7 @@ use crate::error::CaptureError;
 use crate::event::EventRef;
 use crate::frame::RecordHead;
 use crate::live_epoch::SYSTEM;
+use crate::room::Room;
 use crate::run::Run;
 use crate::scratch;
 use crate::shape::ShapeDef;
@@ -189,6 +190,7 @@ impl Run {
                 signed_bytes(&self.settings.trail, self.producer(), self.number(), mark, time, counts);
             cbor::write_bytes(&mut clear, &sign(seed, &bytes));
         }
-        self.publish(&mut clear, Some(class), Some(&shape.0))
+        let room = if mark == Mark::Closed { Room::Reserve } else { Room::Parts };
+        self.publish_in(room, &mut clear, Some(class), Some(&shape.0))
     }
 }

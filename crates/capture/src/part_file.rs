@@ -82,7 +82,7 @@ pub(crate) enum FileName {
     Part(Epoch, u32),
     /// The engine's request to end a part.
     Request,
-    /// Made under another name first, and left by a crash.
+    /// Made under another name first, and left by a crash; or the reserve of an epoch.
     Temporary(Option<Epoch>),
 }
 
@@ -94,6 +94,9 @@ impl FileName {
             REQUEST => return Some(Self::Request),
             PRODUCER_TEMPORARY => return Some(Self::Temporary(None)),
             _ => {}
+        }
+        if let Some(epoch) = name.strip_suffix(RESERVE) {
+            return Some(Self::Temporary(Some(parse_epoch(epoch)?)));
         }
         if let Some(stem) = name.strip_suffix(TEMPORARY) {
             return match Self::parse(stem)? {
@@ -116,6 +119,8 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const REQUEST: &str = "end-part";
 pub(crate) const PRODUCER_TEMPORARY: &str = "producer.tmp";
 pub(crate) const TEMPORARY: &str = ".tmp";
+/// Behind the epoch, where a part has its number.
+const RESERVE: &str = "-reserve.spool.tmp";
 
 pub(crate) fn epoch_name(epoch: Epoch) -> String {
     format!("{:010}.epoch", epoch.get())
@@ -123,6 +128,10 @@ pub(crate) fn epoch_name(epoch: Epoch) -> String {
 
 pub(crate) fn part_name(epoch: Epoch, part: u32) -> String {
     format!("{:010}-{part:06}.spool", epoch.get())
+}
+
+pub(crate) fn reserve_name(epoch: Epoch) -> String {
+    format!("{:010}{RESERVE}", epoch.get())
 }
 
 fn parse_epoch(text: &str) -> Option<Epoch> {
@@ -149,9 +158,17 @@ mod tests {
         assert_eq!(FileName::parse(&part_name(long, 1_234_567)), Some(FileName::Part(long, 1_234_567)));
         let temporary = format!("{}.tmp", part_name(epoch, 3));
         assert_eq!(FileName::parse(&temporary), Some(FileName::Temporary(Some(epoch))));
-        for foreign in
-            ["x", "12.epoch", "00000000012.epoch", "0000000000.epoch", "0000000012-000000.spool", "lock.tmp"]
-        {
+        assert_eq!(FileName::parse(&reserve_name(epoch)), Some(FileName::Temporary(Some(epoch))));
+        for foreign in [
+            "x",
+            "12.epoch",
+            "00000000012.epoch",
+            "0000000000.epoch",
+            "0000000012-000000.spool",
+            "lock.tmp",
+            "0000000012-reserve.spool",
+            "12-reserve.spool.tmp",
+        ] {
             assert_eq!(FileName::parse(foreign), None, "{foreign}");
         }
     }

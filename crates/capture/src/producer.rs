@@ -26,6 +26,7 @@ use crate::part_file::FRAMES_AT;
 use crate::pending::Pending;
 use crate::random::{Random, SystemRandom};
 use crate::region::Backing;
+use crate::room::Room;
 use crate::run::{Closing, Run};
 use crate::scratch;
 use crate::shape::ShapeDef;
@@ -46,7 +47,8 @@ pub struct ProducerOptions {
     pub name: String,
     /// Bytes of a part, a multiple of 4,096. 16 MiB by default.
     pub part_bytes: u64,
-    /// Bytes that the producer's parts may take on disk. 1 GiB by default.
+    /// Bytes that the producer's parts may take on disk. 1 GiB by default. A file of [`RESERVE_BYTES`](crate::limits::RESERVE_BYTES), kept
+    /// for closing, comes on top.
     pub spill_bytes: u64,
     /// How files are reached.
     pub backing: Backing,
@@ -342,7 +344,7 @@ impl Producer {
             Level::Process => Ok(()),
             Level::Disk => {
                 // Without room for it the rest is flushed all the same.
-                let _ = run.tell_lost();
+                let _ = run.tell_lost(Room::Parts);
                 run.flush_all()
             }
         }
@@ -358,13 +360,13 @@ impl Producer {
     }
 
     /// Closes the epoch: waits up to a second for decisions in flight, hands the closing mark over and flushes. What is still in flight
-    /// then cannot be handed over any more, and its numbers are found missing by the engine. Closing twice does nothing. Durable on
-    /// return.
+    /// then cannot be handed over any more, and its numbers are found missing by the engine. Where there is no room, the mark and the numbers
+    /// that were refused for want of it go to a reserve that was made at the opening. Closing twice does nothing. Durable on return.
     ///
     /// # Errors
     ///
-    /// No room for the mark, or a failed flush: the epoch then stays open, and the engine tells it as abandoned once the process is gone.
-    /// [`CaptureError::Closed`] while another call closes, and after one that failed.
+    /// A failed write, flush or change in the folder: when it kept the closing mark out of the spool, the engine tells the epoch as abandoned
+    /// once the process is gone. [`CaptureError::Closed`] while another call closes, and after one that failed.
     pub fn close(&self) -> Result<(), CaptureError> {
         if !self.guard.is_ours() {
             return Ok(());
@@ -383,7 +385,7 @@ impl Producer {
             std::thread::park_timeout(Duration::from_micros(200));
         }
         run.join();
-        run.tell_lost()?;
+        run.tell_lost(Room::Reserve)?;
         run.hand_over_mark(Mark::Closed, &self.guard.seed())?;
         run.finish_closing()?;
         run.flush_all()
@@ -413,7 +415,7 @@ impl Producer {
 }
 
 /// Bytes that a frame may have in a part of these settings.
-fn frame_max(settings: &Settings) -> usize {
+pub(crate) fn frame_max(settings: &Settings) -> usize {
     ((settings.part_bytes - FRAMES_AT) as usize).min(crate::limits::FRAME_BYTES_MAX)
 }
 

@@ -1,4 +1,4 @@
-//! Room for parts: within the spill limit, and as long as the disk has any.
+//! Room for parts: within the spill limit, and as long as the disk has any; and who may take more than that.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,15 @@ use crate::live_part::LivePart;
 use crate::part_file::{FileName, PartHeader};
 use crate::producer::Settings;
 use crate::sys;
+
+/// Where a frame may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// To the parts.
+    Parts,
+    /// To the reserve too, when there is no room for a part: what a run that closes says last.
+    Reserve,
+}
 
 /// Makes a part, unless it would take the producer beyond its spill limit.
 pub(crate) fn make_part(
@@ -41,7 +50,7 @@ pub(crate) fn full_or(settings: &Settings, source: io::Error, doing: &'static st
     }
 }
 
-/// Bytes on disk of all parts in the folder, holes not counted.
+/// Bytes on disk of all parts in the folder, holes not counted. A reserve counts once it has become a part.
 fn spilled(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {

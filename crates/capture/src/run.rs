@@ -19,14 +19,15 @@ use crate::fork::ForkGuard;
 use crate::frame::{self, EpochCipher, LostReason, Place};
 use crate::identity::{FolderLock, Identity, make_folder};
 use crate::intake::{self, SealError, SealedKey};
-use crate::limits::{FRAME_BYTES_MAX, FULL_RETRY};
+use crate::limits::{FULL_RETRY, RESERVE_BYTES};
 use crate::live_epoch::{LiveEpoch, SYSTEM};
 use crate::live_part::{LivePart, Reserved};
 use crate::lost::{LostRange, LostRanges};
 use crate::mark::{self, MarkShapes};
-use crate::part_file::FRAMES_AT;
-use crate::producer::Settings;
-use crate::room::{full_or, make_part};
+use crate::part_file::PartHeader;
+use crate::producer::{Settings, frame_max};
+use crate::reserve::Reserve;
+use crate::room::{Room, full_or, make_part};
 use crate::sys::{self, ProcessIdentity};
 use crate::writer_shape::{ShapeInner, SharedShapes};
 
@@ -46,6 +47,8 @@ pub(crate) struct Run {
     number: Epoch,
     cipher: ManuallyDrop<EpochCipher>,
     phase: AtomicU8,
+    /// Bytes that a frame may have in a part.
+    frame_max: usize,
     pub(crate) current: ArcSwap<LivePart>,
     rotation: Mutex<Rotation>,
     lost: Mutex<LostRanges>,
@@ -70,6 +73,8 @@ pub(crate) enum Closing {
 pub(crate) struct Rotation {
     /// Made ahead.
     spare: Option<Arc<LivePart>>,
+    /// For closing, when there is no room for a part then.
+    reserve: Option<Reserve>,
     /// Number of the next part to make.
     next: u32,
     /// Full parts that a flush has to reach yet.
@@ -125,7 +130,12 @@ impl Run {
 
         let system = epoch.class(&mark::system_class())?;
         assert_eq!(system, 0, "`{SYSTEM}` is the first class");
-        let part = make_part(&settings, &folder, producer, number, 1)?;
+        let reserve = Reserve::make(&folder, number, &*settings.storage)
+            .map_err(|e| full_or(&settings, e, "making the reserve"))?;
+        let part = make_part(&settings, &folder, producer, number, 1).inspect_err(|_| {
+            // Best effort: it goes with the epoch otherwise.
+            let _ = reserve.delete();
+        })?;
         guard.keep_seed(&seed);
         let run = Arc::new(Self {
             generation,
@@ -136,9 +146,11 @@ impl Run {
             number,
             cipher: ManuallyDrop::new(EpochCipher::new(&key)),
             phase: AtomicU8::new(OPEN),
+            frame_max: frame_max(&settings),
             current: ArcSwap::from(part),
             rotation: Mutex::new(Rotation {
                 spare: None,
+                reserve: Some(reserve),
                 next: 2,
                 unflushed: Vec::new(),
                 folder_changed: true,
@@ -251,16 +263,28 @@ impl Run {
         class: Option<u8>,
         shape: Option<&ShapeInner>,
     ) -> Result<(), CaptureError> {
+        self.publish_in(Room::Parts, clear, class, shape)
+    }
+
+    /// The same where the frame may also go elsewhere.
+    #[inline]
+    pub(crate) fn publish_in(
+        &self,
+        room: Room,
+        clear: &mut [u8],
+        class: Option<u8>,
+        shape: Option<&ShapeInner>,
+    ) -> Result<(), CaptureError> {
         let frame = frame::frame_len(clear.len());
         loop {
             self.check_writable()?;
+            if frame > self.frame_max {
+                let (bytes, max) = (frame as u64, self.frame_max as u64);
+                return Err(CaptureError::TooLarge { what: "frame", bytes, max });
+            }
             let part = self.current.load();
-            if frame > FRAME_BYTES_MAX || frame as u64 > part.capacity - FRAMES_AT {
-                return Err(CaptureError::TooLarge {
-                    what: "frame",
-                    bytes: frame as u64,
-                    max: (part.capacity - FRAMES_AT).min(FRAME_BYTES_MAX as u64),
-                });
+            if part.is_reserve && room != Room::Reserve {
+                return Err(self.full());
             }
             let defined = class.is_none_or(|class| part.has_class(class))
                 && shape.is_none_or(|shape| part.has_shape(shape.number));
@@ -269,7 +293,7 @@ impl Run {
             if placed {
                 return Ok(());
             }
-            self.next_part(&part)?;
+            self.next_part(&part, room)?;
         }
     }
 
@@ -318,8 +342,8 @@ impl Run {
         {
             clear.clear();
             frame::encode_shape(shape.number, shape.def.encoded(), &mut clear);
-            if frame::frame_len(clear.len()) as u64 > part.capacity - FRAMES_AT {
-                let (bytes, max) = (clear.len() as u64, part.capacity - FRAMES_AT);
+            if frame::frame_len(clear.len()) > self.frame_max {
+                let (bytes, max) = (clear.len() as u64, self.frame_max as u64);
                 return Err(CaptureError::TooLarge { what: "shape", bytes, max });
             }
             if !self.place(part, &mut clear)? {
@@ -337,7 +361,7 @@ impl Run {
 
     /// Goes on to the part after `full`, unless another thread has done so. Blocks when the part has to be made here.
     #[cold]
-    fn next_part(&self, full: &Arc<LivePart>) -> Result<(), CaptureError> {
+    fn next_part(&self, full: &Arc<LivePart>, room: Room) -> Result<(), CaptureError> {
         let mut rotation = self.rotation();
         self.check_writable()?;
         if !Arc::ptr_eq(&self.current.load(), full) {
@@ -345,21 +369,29 @@ impl Run {
         }
         let part = match rotation.spare.take() {
             Some(part) => part,
-            None => self.make_next(&mut rotation)?,
+            None => match self.make_next(&mut rotation) {
+                Err(CaptureError::Full { .. }) if room == Room::Reserve => self.use_reserve(&mut rotation)?,
+                made => made?,
+            },
         };
         rotation.bytes_before += full.extent();
         rotation.unflushed.push(Arc::clone(full));
         self.current.store(part);
         drop(rotation);
         self.wake();
-        self.tell_lost()
+        self.tell_lost(room)
+    }
+
+    #[cold]
+    fn full(&self) -> CaptureError {
+        CaptureError::Full { spill_bytes: self.settings.spill_bytes }
     }
 
     fn make_next(&self, rotation: &mut Rotation) -> Result<Arc<LivePart>, CaptureError> {
         let settings = &self.settings;
         let now = settings.clock.monotonic_ns();
         if rotation.full_until_ns.is_some_and(|until| now < until) {
-            return Err(CaptureError::Full { spill_bytes: settings.spill_bytes });
+            return Err(self.full());
         }
         let made = make_part(settings, &self.folder, self.producer, self.number, rotation.next);
         match &made {
@@ -371,6 +403,26 @@ impl Run {
             Err(_) => rotation.full_until_ns = Some(now + FULL_RETRY.as_nanos() as u64),
         }
         made
+    }
+
+    /// Makes the next part of the reserve.
+    fn use_reserve(&self, rotation: &mut Rotation) -> Result<Arc<LivePart>, CaptureError> {
+        assert_ne!(self.phase.load(Ordering::Acquire), OPEN, "the reserve is for closing");
+        let reserve = rotation.reserve.take().ok_or_else(|| self.full())?;
+        let settings = &self.settings;
+        let header = PartHeader {
+            trail: settings.trail,
+            producer: self.producer,
+            epoch: self.number,
+            part: rotation.next,
+            capacity: RESERVE_BYTES,
+        };
+        let part = reserve
+            .into_part(&self.folder, &header, settings.backing)
+            .map_err(|e| full_or(settings, e, "making a part of the reserve"))?;
+        rotation.next += 1;
+        rotation.folder_changed = true;
+        Ok(Arc::new(part))
     }
 
     /// Makes the next part when the current one is half full. For the maintenance thread.
@@ -390,7 +442,7 @@ impl Run {
     pub(crate) fn lose(&self, class: u8, seq: u64, reason: LostReason) {
         self.lost_numbers.fetch_add(1, Ordering::Relaxed);
         let range = LostRange { class, reason, from: seq, to: seq };
-        if self.put_lost(&range).is_err() {
+        if self.put_lost(&range, Room::Parts).is_err() {
             self.lost().add(range);
         }
     }
@@ -399,20 +451,20 @@ impl Run {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put_lost(&self, range: &LostRange) -> Result<(), CaptureError> {
+    fn put_lost(&self, range: &LostRange, room: Room) -> Result<(), CaptureError> {
         let mut clear = Vec::with_capacity(32);
         frame::encode_lost(range.class, range.reason, range.from, range.to, &mut clear);
-        self.publish(&mut clear, Some(range.class), None)
+        self.publish_in(room, &mut clear, Some(range.class), None)
     }
 
     /// Tells what is remembered as lost.
-    pub(crate) fn tell_lost(&self) -> Result<(), CaptureError> {
+    pub(crate) fn tell_lost(&self, room: Room) -> Result<(), CaptureError> {
         if self.lost().is_empty() {
             return Ok(());
         }
         let ranges = self.lost().take();
         for (n, range) in ranges.iter().enumerate() {
-            if let Err(e) = self.put_lost(range) {
+            if let Err(e) = self.put_lost(range, room) {
                 let mut lost = self.lost();
                 ranges[n..].iter().for_each(|&range| lost.add(range));
                 return Err(e);
@@ -457,6 +509,10 @@ impl Run {
             // Best effort: a part without frames does no harm.
             let _ = spare.delete();
         }
+        if let Some(reserve) = rotation.reserve.take() {
+            // Best effort: it goes with the epoch.
+            let _ = reserve.delete();
+        }
         self.written(self.epoch.set_closed())
     }
 
@@ -498,9 +554,10 @@ impl Run {
             sys::close_leaked(self.current.load().file());
         }
         if let Ok(rotation) = self.rotation.try_lock() {
-            for part in rotation.spare.iter().chain(&rotation.unflushed) {
+            let parts = rotation.spare.iter().chain(&rotation.unflushed).map(|part| part.file());
+            for file in parts.chain(rotation.reserve.as_ref().map(Reserve::file)) {
                 // SAFETY: as above.
-                unsafe { sys::close_leaked(part.file()) };
+                unsafe { sys::close_leaked(file) };
             }
         }
     }

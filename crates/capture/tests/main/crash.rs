@@ -1,6 +1,7 @@
 //! The process dies at any moment: what it handed over is read, and what was in flight is told.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::Child;
 
 use minutebook_capture::{Backing, Owner, Producer, ProducerOptions, Stop};
@@ -91,6 +92,22 @@ fn what_a_killed_process_handed_over_is_read() {
 #[test]
 fn the_same_without_a_mapping() {
     check_killed(true, 1_000);
+}
+
+#[test]
+fn what_a_killed_process_made_goes_with_its_epoch() {
+    let spool = Spool::new();
+    let mut child = spool.process("crash::writes_until_killed").spawn().unwrap();
+    kill_after(&mut child, 10);
+    let reserve = "0000000001-reserve.spool.tmp".to_owned();
+    assert!(spool.names().contains(&reserve));
+    assert_eq!(minutebook_capture::list_epochs(&spool.path).unwrap().foreign, Vec::<PathBuf>::new());
+    let mut reader = spool.reader(0);
+    let end = Seen::default().read(&mut reader);
+    assert_eq!(end.stop, Stop::Ended);
+    reader.free_to(end.position).unwrap();
+    reader.remove().unwrap();
+    assert_eq!(spool.names(), ["lock", "producer"]);
 }
 
 #[test]

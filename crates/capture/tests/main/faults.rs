@@ -39,26 +39,6 @@ fn on_a_full_disk_numbers_are_told_as_lost_once_there_is_room() {
 }
 
 #[test]
-fn an_epoch_that_cannot_be_closed_for_want_of_room_is_left_open() {
-    let spool = Spool::new();
-    let storage = Arc::new(Failing::default());
-    let options = ProducerOptions { storage: Arc::clone(&storage) as Arc<dyn Storage>, ..spool.small() };
-    let producer = Producer::open(options).unwrap();
-    let shape = shape(&producer);
-    storage.full.store(true, Ordering::Relaxed);
-    let kept = fill(&producer, &shape);
-    assert!(matches!(producer.close(), Err(CaptureError::Full { .. })));
-    assert!(matches!(producer.close(), Err(CaptureError::Closed)));
-    drop(producer);
-    let mut reader = spool.reader(0);
-    assert_eq!(reader.owner().unwrap(), Owner::Dead);
-    let mut seen = Seen::default();
-    assert_eq!(seen.read(&mut reader).stop, Stop::Ended);
-    assert_eq!(seen.of_class("standard").count(), kept);
-    assert_eq!(seen.damage, []);
-}
-
-#[test]
 fn the_spill_limit_holds_until_the_engine_drains() {
     let spool = Spool::new();
     let options = ProducerOptions { spill_bytes: 3 * (64 << 10) + 4096, ..spool.small() };
@@ -138,6 +118,7 @@ fn the_systems_limit_for_files_is_told_as_full() {
     let spool = Spool::new();
     let output = spool.process("faults::meets_the_limit_for_files").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(!read_ended(&spool, 0).lost.is_empty());
 }
 
 #[test]

@@ -109,6 +109,13 @@ fn leaves_a_child_behind() {
     if unsafe { libc::fork() } == 0 {
         if std::env::var_os(USES).is_some() {
             decide(&producer, &shape, &class("standard"), 1, "");
+            // What a descriptor is of goes only when all have let go of it.
+            let parents = spool.folder().join("0000000001");
+            let open = std::fs::read_dir("/proc/self/fd").unwrap();
+            let open = open.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+            let open = open.map(|path| path.into_os_string().into_string().unwrap());
+            let kept: Vec<_> = open.filter(|path| path.starts_with(parents.to_str().unwrap())).collect();
+            assert_eq!(kept, [""; 0]);
         }
         let mut byte = 0_u8;
         // SAFETY: reads from the pipe that is this process' standard input, which the test closes; then ends.

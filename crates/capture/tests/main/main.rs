@@ -8,6 +8,7 @@ mod faults;
 mod fork;
 mod identity;
 mod reading;
+mod reserve;
 mod round_trip;
 mod support;
 mod threads;

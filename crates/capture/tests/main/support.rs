@@ -72,6 +72,15 @@ impl Spool {
         parts
     }
 
+    /// Names of the files there, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// Runs a test of this binary that is ignored otherwise, in a process of its own that finds this spool.
     pub(crate) fn process(&self, test: &str) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());

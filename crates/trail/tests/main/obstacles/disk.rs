@@ -2,10 +2,16 @@
 
 use super::{evidence, goes_on, shown, trail};
 use crate::files::{copy, restore};
-use crate::fixture::{Fixture, Given, record, verify_place};
+use crate::fixture::{Fixture, Given, record, try_record, verify_place};
+use minutebook_capture::{CaptureError, IntakePublicKey, Producer, ProducerOptions, Storage, SystemStorage};
 use minutebook_faultfs::{Errno, Plan, Session};
-use minutebook_trail::{Engine, Environment, Error, Place, Reader, Remedy};
+use minutebook_trail::{Engine, Environment, Error, Place, Reader, Remedy, doctor};
+use minutebook_verify::Severity;
+use minutebook_verify::coverage::EpochState;
+use minutebook_verify::descriptor::State;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where a process started by a test finds trail and keys.
 const TRAIL: &str = "MINUTEBOOK_TEST_TRAIL";
@@ -116,6 +122,75 @@ async fn the_disk_is_full_at_some_step_of_sealing() {
     goes_on(&fixture).await;
 }
 
+/// A disk that has no room for another file when told so.
+#[derive(Default)]
+struct Full(AtomicBool);
+
+impl Storage for Full {
+    fn reserve(&self, file: &std::fs::File, bytes: u64) -> std::io::Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err(std::io::Error::from_raw_os_error(libc::ENOSPC)),
+            false => SystemStorage.reserve(file, bytes),
+        }
+    }
+
+    fn flush(&self, file: &std::fs::File) -> std::io::Result<()> {
+        SystemStorage.flush(file)
+    }
+}
+
+/// What a producer could not hand over until it closed is told with its reason, and its epoch as closed. It was told as abandoned, and the numbers
+/// as damaged, while closing had no room of its own.
+async fn closes_for_want_of_room(spill_bytes: u64, disk_is_full: bool) {
+    let fixture = trail().await;
+    let file = fixture.place.trail_file().unwrap();
+    let intake = IntakePublicKey::from_bytes(file.intake_key);
+    let storage = Arc::new(Full::default());
+    let options = ProducerOptions {
+        part_bytes: 64 << 10,
+        spill_bytes,
+        storage: Arc::clone(&storage) as Arc<dyn Storage>,
+        ..ProducerOptions::new(fixture.place.spool(), file.id, intake, "full")
+    };
+    let producer = Producer::open(options).unwrap();
+    storage.0.store(disk_is_full, Ordering::Relaxed);
+    let (mut kept, mut refused) = (0, 0);
+    while refused < 500 {
+        match try_record(&producer, &Given { subjects: vec!["ann"], ..Given::default() }) {
+            Ok(_) => kept += 1,
+            Err(CaptureError::Full { .. }) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // Neither a reserve that waits nor one that was used is anything to look into.
+    let is_sound = async || {
+        let findings = doctor(&fixture.place, true).await.unwrap();
+        let notes = findings.iter().filter(|finding| finding.object.starts_with("spool/"));
+        assert!(notes.clone().all(|finding| finding.severity == Severity::Note), "{findings:#?}");
+    };
+    is_sound().await;
+    producer.close().unwrap();
+    is_sound().await;
+    fixture.seal().await;
+    let report = fixture.check().await;
+    let account = report.accounts.iter().find(|account| account.drawn == kept + refused).unwrap();
+    assert_eq!((account.state, account.kept), (EpochState::Closed, kept));
+    assert_eq!(account.lost, [(State::SpoolFull, refused)].into());
+    assert_eq!(account.gaps, []);
+    assert_eq!(std::fs::read_dir(fixture.path("spool/full")).unwrap().count(), 2, "`producer` and `lock`");
+    goes_on(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_spool_is_full_until_its_producer_closes() {
+    closes_for_want_of_room(2 * (64 << 10) + 4096, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_is_full_until_the_producer_closes() {
+    closes_for_want_of_room(1 << 30, true).await;
+}
+
 #[test]
 #[ignore = "run by other tests, in a process of its own"]
 fn reads_where_it_may_not_write() {
@@ -142,9 +217,8 @@ fn reads_where_it_may_not_write() {
         assert!(report.is_clean(), "{:#?}", report.findings);
         assert_eq!(report.readable, report.records);
         let file = place.trail_file().unwrap();
-        let intake = minutebook_capture::IntakePublicKey::from_bytes(file.intake_key);
-        let options = minutebook_capture::ProducerOptions::new(place.spool(), file.id, intake, "new");
-        match minutebook_capture::Producer::open(options) {
+        let intake = IntakePublicKey::from_bytes(file.intake_key);
+        match Producer::open(ProducerOptions::new(place.spool(), file.id, intake, "new")) {
             Ok(_) => panic!("a producer opened where nothing can be written"),
             Err(error) => println!("{SAID}{error}"),
         }
