@@ -4,7 +4,7 @@
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{JoinHandle, Thread};
 
 use arc_swap::ArcSwap;
@@ -52,6 +52,8 @@ pub(crate) struct Run {
     pub(crate) current: ArcSwap<LivePart>,
     rotation: Mutex<Rotation>,
     lost: Mutex<LostRanges>,
+    /// Held by who tells what is remembered as lost and may put it back: another who wants to tell all of it would find nothing meanwhile.
+    telling: Mutex<()>,
     lost_numbers: AtomicU64,
     pub(crate) flush: FlushGroup,
     pub(crate) marks: MarkShapes,
@@ -158,6 +160,7 @@ impl Run {
                 bytes_before: 0,
             }),
             lost: Mutex::new(LostRanges::default()),
+            telling: Mutex::new(()),
             lost_numbers: AtomicU64::new(0),
             flush: FlushGroup::default(),
             marks,
@@ -379,7 +382,13 @@ impl Run {
         self.current.store(part);
         drop(rotation);
         self.wake();
-        self.tell_lost(room)
+        let _one = match self.telling.try_lock() {
+            Ok(one) => one,
+            Err(TryLockError::Poisoned(one)) => one.into_inner(),
+            // Whoever is telling goes on in the new part; it may be this thread.
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        self.tell_remembered(room)
     }
 
     #[cold]
@@ -457,8 +466,14 @@ impl Run {
         self.publish_in(room, &mut clear, Some(range.class), None)
     }
 
-    /// Tells what is remembered as lost.
+    /// Tells what is remembered as lost. Waits for another thread that does so.
     pub(crate) fn tell_lost(&self, room: Room) -> Result<(), CaptureError> {
+        let _one = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell_remembered(room)
+    }
+
+    /// The same for who holds `telling`.
+    fn tell_remembered(&self, room: Room) -> Result<(), CaptureError> {
         if self.lost().is_empty() {
             return Ok(());
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use minutebook_capture::{
-    Backing, CaptureError, Clock, LostReason, Owner, Producer, ProducerOptions, Stop, Storage, SystemClock,
-    SystemStorage,
+    Backing, CaptureError, Clock, Level, LostReason, Owner, Producer, ProducerOptions, Stop, Storage,
+    SystemClock, SystemStorage,
 };
 use minutebook_record::{Kind, Value};
 
@@ -186,6 +186,46 @@ fn a_full_producer_without_its_reserve_is_left_open() {
     assert_eq!(seen.read(&mut reader).stop, Stop::Ended);
     assert_eq!(seen.of_class("standard").count(), kept);
     assert_eq!(seen.damage, []);
+}
+
+/// A disk that never flushes, so that flushing is little more than telling what was lost.
+struct Hasty;
+
+impl Storage for Hasty {
+    fn reserve(&self, file: &File, bytes: u64) -> io::Result<()> {
+        SystemStorage.reserve(file, bytes)
+    }
+
+    fn flush(&self, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A flush takes what is remembered as lost, finds no room, and puts it back: closing in between found nothing to tell.
+#[test]
+fn a_flush_on_the_side_takes_nothing_away_from_closing() {
+    for _ in 0..30 {
+        let spool = Spool::new();
+        let storage = Arc::new(Hasty) as Arc<dyn Storage>;
+        let producer = Producer::open(ProducerOptions { storage, ..two_parts(&spool) }).unwrap();
+        let shape = shape(&producer);
+        fill(&producer, &shape);
+        let (flushed, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        #[allow(clippy::disallowed_methods, reason = "another thread flushes")]
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    producer.flush(Level::Disk).unwrap();
+                    flushed.store(true, Ordering::Relaxed);
+                }
+            });
+            wait_for("a flush", || flushed.load(Ordering::Relaxed));
+            let closed = producer.close();
+            done.store(true, Ordering::Relaxed);
+            closed.unwrap();
+        });
+        assert!(is_closed(&read_ended(&spool, 0)));
+    }
 }
 
 /// A clock that does something when it is asked for the time after the reserve has become a part: the closing mark does so before it is made.
