@@ -12,6 +12,7 @@ __all__ = [
     "Pending",
     "PendingBatch",
     "Producer",
+    "RecordedCall",
     "SpoolFull",
     "TrailError",
     "__version__",
@@ -66,12 +67,21 @@ class Producer:
         environment: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
         retention: str = "standard",
-        around: tuple[ContextVar[Any], str, Callable[..., Any], Callable[[Exception], object]] | None = None,
+        around: tuple[
+            ContextVar[Any],
+            str,
+            Callable[[], Any],
+            Callable[..., Any],
+            Callable[[Exception], object],
+            Callable[[Exception, str], object],
+        ]
+        | None = None,
     ) -> Model:
         """A model whose decisions are to be recorded: what is the same in all of them is written once. `artifact` is a SHA-256.
 
-        `around` is for `Model.call`: a variable that is `None` while nothing has to be added to a call, the name of a module that
-        likewise is not imported then, what takes the calls else, and what takes the exception of a call that could not record.
+        `around` is for `Model.call` and `RecordedCall`: a variable that says what holds around a call, the name of a module that has to
+        be asked as well once it is imported, what gives what holds then, what takes the calls that more has to be added to, what takes
+        the exception of a call that could not record, and what notes it while the model's own is under way.
         """
 
     def record(
@@ -226,6 +236,36 @@ class PendingBatch:
         """As `Model.record_batch`, with the numbers, ids and time of the beginning."""
 
     def lose(self) -> None: ...
+
+@final
+class RecordedCall:
+    """A method whose calls are recorded, without Python on the way where one row of a numpy array of numbers goes in."""
+
+    def __new__(
+        cls,
+        model: Model,
+        method: Callable[..., Any],
+        long: Callable[..., Any],
+        *,
+        keyword: str,
+        is_fed: bool,
+        widths: tuple[int, int],
+        answer_width: int,
+        names: Callable[[int], list[str]],
+        answer_names: Callable[[int | None, int], list[str]],
+        answer: Callable[[Any], Mapping[str, Any]],
+        active: ContextVar[Any],
+        own: tuple[Any],
+    ) -> RecordedCall:
+        """`long` takes every other call of `method`, as it was made, and records it as well.
+
+        The row is the first argument, or the one named `keyword`; if `is_fed`, the one value of the dict that is. It has from `widths[0]`
+        to `widths[1]` columns, which `names` names. The answer is an array of one row, or a list of such, of at most `answer_width`
+        columns, which `answer_names` names: given the place in the list, and the columns, 0 for an array of one dimension. Any other answer
+        becomes a mapping by `answer`. `active` holds the models whose calls are under way, `own` this one.
+        """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final
 class Ids(Sequence[str]):

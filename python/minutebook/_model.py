@@ -51,7 +51,7 @@ class Model:
         self._tags = tags
         self._level: Level = level or trail._level
         self._is_process = self._level == "process"
-        around = (_context.variable, _context.OPENTELEMETRY, self.record, self._faults.take)
+        around = (_context.variable, _context.OPENTELEMETRY, _context.about, self.record, self._faults.take, self._faults.note)
         self._core = producer.model(
             name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around
         )

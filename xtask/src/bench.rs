@@ -43,30 +43,43 @@ const BENCHMARKS: [Benchmark; 4] = [
     },
 ];
 
-/// The benchmark in Python: others' packages beside ours, in an environment of its own.
-const CAPTURE: &str = "capture";
-const CAPTURE_REQUIREMENTS: &str = "python/bench/requirements.txt";
+/// A benchmark in Python: `python/bench/NAME.py`, in an environment with others' packages.
+struct Script {
+    name: &'static str,
+    measures: &'static str,
+}
+
+const SCRIPTS: [Script; 2] = [
+    Script {
+        name: "capture",
+        measures: "what recording a decision from Python costs the caller, beside how others do it",
+    },
+    Script { name: "wrap", measures: "what wrapping a model adds to a call with one row" },
+];
+
+const SCRIPT_REQUIREMENTS: &str = "python/bench/requirements.txt";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let Some((name, rest)) = arguments.split_first() else {
-        println!(
-            "{CAPTURE:9} what recording a decision from Python costs the caller, beside how others do it"
-        );
+        for script in &SCRIPTS {
+            println!("{:9} {}", script.name, script.measures);
+        }
         for benchmark in &BENCHMARKS {
             println!("{:9} {}", benchmark.name, benchmark.measures);
         }
         return Ok(());
     };
-    if name == CAPTURE {
-        let python = python::environment(workspace, "bench-venv", CAPTURE_REQUIREMENTS)?;
+    if let Some(script) = SCRIPTS.iter().find(|script| script.name == name) {
+        let python = python::environment(workspace, "bench-venv", SCRIPT_REQUIREMENTS)?;
         wheels::install(workspace, &python, Profile::Release)?;
-        let mut command = Command::new(python);
-        return program::run(command.current_dir(&workspace.root).arg("python/bench/capture.py").args(rest));
+        let path = format!("python/bench/{}.py", script.name);
+        return program::run(Command::new(python).current_dir(&workspace.root).arg(path).args(rest));
     }
     let Some(benchmark) = BENCHMARKS.iter().find(|benchmark| benchmark.name == name) else {
-        let names: Vec<_> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
+        let scripts = SCRIPTS.iter().map(|script| script.name);
+        let names: Vec<_> = scripts.chain(BENCHMARKS.iter().map(|benchmark| benchmark.name)).collect();
         return Err(Failure::Usage(format!(
-            "there is no benchmark `{name}`; there are {CAPTURE}, {}",
+            "there is no benchmark `{name}`; there are {}",
             names.join(", ")
         )));
     };

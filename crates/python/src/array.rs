@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::errors::unfit;
+use crate::numpy;
 
 /// The scalar or the tensor that this is; `None` when it is neither.
 pub fn scalar_or_array(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<Option<(FieldType, Value)>> {
@@ -18,7 +19,10 @@ pub fn scalar_or_array(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<Opt
     match (module.as_ref(), name.as_ref()) {
         ("builtins", _) => Ok(None),
         ("numpy" | "numpy.ma", "ndarray") => tensor(object, path).map(Some),
-        ("numpy", name) => scalar(object, name, path).map(Some),
+        ("numpy", name) => {
+            numpy::learn(object.py());
+            scalar(object, name, path).map(Some)
+        }
         ("torch", "Tensor") | ("torch.nn.parameter", "Parameter") => {
             let array = object.call_method0("detach")?.call_method0("cpu")?.call_method0("numpy")?;
             tensor(&array, path).map(Some)

@@ -40,6 +40,48 @@ impl Buffer {
         Ok(buffer)
     }
 
+    /// The one row of an array of shape `(1, n)`, or of shape `(1,)`, which is a row of one value. `None` for any other array, and for
+    /// values that are no native numbers.
+    pub fn of_row(array: &Bound<'_, PyAny>) -> Option<Self> {
+        let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::uninit());
+        // SAFETY: attached, a live object, and room for the view.
+        let failed =
+            unsafe { ffi::PyObject_GetBuffer(array.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_RECORDS_RO) != 0 };
+        if failed {
+            // SAFETY: attached.
+            unsafe { ffi::PyErr_Clear() };
+            return None;
+        }
+        // SAFETY: filled by the call that succeeded; released with the buffer from here on.
+        let view = unsafe { view.assume_init() };
+        let mut buffer = Self { view, element: Element::Bool, rows: 0, stride: 0 };
+        let view = &buffer.view;
+        // SAFETY: with a format asked for it is there, and ends with a zero.
+        let format = unsafe { std::ffi::CStr::from_ptr(view.format) };
+        buffer.element = element_of(format.to_bytes())?;
+        // SAFETY: with strides asked for, shape and strides are there, one for each dimension.
+        let dimension = |n: usize| unsafe { (*view.shape.add(n), *view.strides.add(n)) };
+        let (rows, stride) = match view.ndim {
+            1 => dimension(0),
+            2 if dimension(0).0 == 1 => dimension(1),
+            _ => return None,
+        };
+        if view.itemsize != size_of_element(buffer.element) || (view.ndim == 1 && rows != 1) {
+            return None;
+        }
+        (buffer.rows, buffer.stride) = (rows as usize, stride);
+        Some(buffer)
+    }
+
+    /// Whether it is a row of a table, and not the one value of a list.
+    pub fn is_of_table(&self) -> bool {
+        self.view.ndim == 2
+    }
+
+    pub fn element(&self) -> Element {
+        self.element
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -75,6 +117,40 @@ impl Drop for Buffer {
         // SAFETY: releasing needs the interpreter, and is done once.
         Python::attach(|_| unsafe { ffi::PyBuffer_Release(&mut *self.view) });
     }
+}
+
+/// The element that a format (PEP 3118) of one native number names.
+fn element_of(format: &[u8]) -> Option<Element> {
+    let is_64 = size_of::<std::ffi::c_long>() == 8;
+    Some(match format {
+        b"d" => Element::F64,
+        b"f" => Element::F32,
+        b"e" => Element::F16,
+        b"?" => Element::Bool,
+        b"l" => {
+            if is_64 {
+                Element::I64
+            } else {
+                Element::I32
+            }
+        }
+        b"L" => {
+            if is_64 {
+                Element::U64
+            } else {
+                Element::U32
+            }
+        }
+        b"q" => Element::I64,
+        b"Q" => Element::U64,
+        b"i" => Element::I32,
+        b"I" => Element::U32,
+        b"h" => Element::I16,
+        b"H" => Element::U16,
+        b"b" => Element::I8,
+        b"B" => Element::U8,
+        _ => return None,
+    })
 }
 
 fn size_of_element(element: Element) -> isize {

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::convert;
 use crate::errors::unfit;
+use crate::numpy;
 
 /// What a value is expected to be, by how it is checked: a byte, so that those of a record are one line of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub fn put<'f>(
         return Ok(true);
     }
     let (path, expected) = field();
+    if let Some(put) = numpy::put_scalar(value, expected, out) {
+        return Ok(put);
+    }
     let (found, value) = convert::value(&value, &path)?;
     if found == FieldType::Null {
         cbor::write_null(out);

@@ -106,8 +106,14 @@ impl Layout {
     }
 }
 
+/// Appends the values of a dict if it has these names and types, in this order; else gives false.
 #[inline]
-fn put_section(dict: &Bound<'_, PyDict>, keys: &Keys, section: &str, out: &mut Vec<u8>) -> PyResult<bool> {
+pub fn put_section(
+    dict: &Bound<'_, PyDict>,
+    keys: &Keys,
+    section: &str,
+    out: &mut Vec<u8>,
+) -> PyResult<bool> {
     let py = dict.py();
     let mut place = 0;
     let (mut at, mut name, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());

@@ -158,10 +158,11 @@ pub fn field(path: &[&str], field_type: FieldType) -> PyResult<Field> {
     Ok(Field { path: of_path, field_type })
 }
 
-type Section<'py> = (Vec<(Box<str>, FieldType)>, Vec<Bound<'py, PyString>>);
+/// Names and types, and the names as Python has them.
+pub type Section<'py> = (Vec<(Box<str>, FieldType)>, Vec<Bound<'py, PyString>>);
 
 /// Names and types of what a dict holds.
-fn section<'py>(dict: &Bound<'py, PyDict>, section: &'static str) -> PyResult<Section<'py>> {
+pub fn section<'py>(dict: &Bound<'py, PyDict>, section: &'static str) -> PyResult<Section<'py>> {
     let (mut fields, mut names) = (Vec::with_capacity(dict.len()), Vec::with_capacity(dict.len()));
     for (name, value) in dict.iter() {
         let name = name.cast_into::<PyString>().map_err(|_| unfit(&[section], "a name that is not text"))?;

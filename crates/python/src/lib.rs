@@ -15,10 +15,12 @@ mod layout;
 mod layouts;
 mod limits;
 mod model;
+mod numpy;
 mod other;
 mod parts;
 mod pending;
 mod producer;
+mod recorded;
 mod surroundings;
 
 use pyo3::prelude::*;
@@ -34,6 +36,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<model::Model>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<batch::PendingBatch>()?;
+    module.add_class::<recorded::RecordedCall>()?;
     module.add_class::<ids::Ids>()?;
     module.add_function(wrap_pyfunction!(ids::random_id, module)?)?;
     Ok(())

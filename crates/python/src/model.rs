@@ -172,7 +172,8 @@ impl Model {
         };
         let mut is_plain = level.is_none() && tags.is_none() && is_dict(Some(inputs)) && is_dict(explanation);
         is_plain &= params.is_none() || !self.0.has_params;
-        if !(is_plain && around.are_plain(py)?) {
+        let about = if is_plain { around.about(py)? } else { None };
+        let Some(about) = about else {
             let given = PyDict::new(py);
             given.set_item("subject", subject)?;
             given.set_item("actor", actor)?;
@@ -184,9 +185,11 @@ impl Model {
             given.set_item("duration_ns", duration_ns)?;
             given.set_item("level", level)?;
             return around.long.bind(py).call((inputs, outputs), Some(&given)).map(Some);
-        }
+        };
+        let subject = subject.or(about.subject.as_ref());
+        let actor = actor.or(about.actor.as_ref());
         let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
-        let ended = Ended { status, time_ns, duration_ns, trace: None, span: None };
+        let ended = Ended { status, time_ns, duration_ns, trace: about.trace, span: about.span };
         match self.0.record(py, &arguments, &ended) {
             Ok(id) => Ok(Some(id.into_any())),
             Err(error) => around.fault.bind(py).call1((error,)).map(|_| None),
@@ -197,8 +200,10 @@ impl Model {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.0.surroundings {
             Some(around) => {
+                visit.call(&around.about)?;
                 visit.call(&around.long)?;
-                visit.call(&around.fault)
+                visit.call(&around.fault)?;
+                visit.call(&around.note)
             }
             None => Ok(()),
         }

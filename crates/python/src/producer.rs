@@ -49,8 +49,8 @@ impl Room {
     }
 }
 
-/// Context variable, module, the long way, what takes faults: see [`Surroundings`].
-type Around = (Py<PyAny>, String, Py<PyAny>, Py<PyAny>);
+/// Context variable, module, what holds, the long way, what takes faults and notes them: see [`Surroundings`].
+type Around = (Py<PyAny>, String, Py<PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>);
 
 /// One service that decides, for all threads of this process and its children.
 #[pyclass(frozen, module = "minutebook._core")]
@@ -134,12 +134,14 @@ impl Producer {
         }
         let layouts = Layouts::new(Arc::clone(&self.capture), constants);
         let class = class_of(retention)?;
-        let surroundings = around.map(|(context, module, long, fault)| Surroundings {
+        let surroundings = around.map(|(context, module, about, long, fault, note)| Surroundings {
             context,
             // The very object that the interpreter looks modules up with.
             module: PyString::intern(py, &module).unbind(),
+            about,
             long,
             fault,
+            note,
         });
         let has_params = params.is_some();
         let producer = Arc::clone(&self.capture);

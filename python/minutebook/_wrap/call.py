@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextvars
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import _context
+from .._core import RecordedCall
 
 if TYPE_CHECKING:
     from .._columns import Columns
@@ -36,6 +37,20 @@ class Reader(Protocol):
     def answers(self, result: Any) -> Columns:
         """Outputs of several."""
         ...
+
+    def arrays(self) -> Arrays | None:
+        """How a call that takes one row of an array is read without Python; None when it cannot be."""
+        ...
+
+
+class Arrays(NamedTuple):
+    """See `_core.RecordedCall`."""
+
+    is_fed: bool
+    widths: tuple[int, int]
+    answer_width: int
+    names: Callable[[int], list[str]]
+    answer_names: Callable[[int | None, int], list[str]]
 
 
 # The models whose calls are under way here: a pipeline that asks a part of itself, wrapped alike, decides once.
@@ -66,7 +81,7 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
     """`method`, recorded. What it is given is its first argument, or the one named `keyword`."""
     begin, begin_batch, faults = model._core.begin, model._core.begin_batch, model._faults
     rows_of, row_of, columns_of, answer_of, answers_of = reader.rows, reader.row, reader.columns, reader.answer, reader.answers
-    get, set_, reset, about_of, is_process = _active.get, _active.set, _active.reset, _context.about, model._is_process
+    get, set_, reset, about_of = _active.get, _active.set, _active.reset, _context.about
     own = (model,)
 
     @functools.wraps(method)
@@ -108,13 +123,17 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
                     pending.finish(inputs, outputs)
                 else:
                     finish(model, pending, inputs, outputs, about)
-                if not is_process:
+                if not model._is_process:
                     model.trail._reach(model._level)
             except Exception as error:
                 faults.take(error)
         return result
 
-    return call
+    arrays = reader.arrays() if model._is_process else None
+    if arrays is None:
+        return call
+    short = RecordedCall(model._core, method, call, keyword=keyword, answer=answer_of, active=_active, own=own, **arrays._asdict())
+    return functools.update_wrapper(short, method)
 
 
 class OpenCall:

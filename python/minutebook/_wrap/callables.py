@@ -103,6 +103,9 @@ class _Reader:
     def answers(self, result: Any) -> Any:
         raise AssertionError("a call is one decision")
 
+    def arrays(self) -> None:
+        return None
+
 
 def plain(value: Any) -> Any:
     """What a record takes instead of a dataclass, a pydantic model, an enumeration or a set; anything else as it is."""

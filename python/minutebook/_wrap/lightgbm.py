@@ -25,7 +25,7 @@ def wrap(model: Model, booster: Any, *, features: Sequence[str] | None = None) -
 
         @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if any(kwargs.get(name) for name in _NO_DECISION) or any(args[4:6]):
+            if (kwargs and any(kwargs.get(name) for name in _NO_DECISION)) or any(args[4:6]):
                 return method(*args, **kwargs)
             return recording(*args, **kwargs)
 

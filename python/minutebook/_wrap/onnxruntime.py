@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _columns
 from .._columns import Columns
 from .._limits import COLUMNS_MAX
-from .call import recorded
+from .call import Arrays, recorded
 from .proxy import proxy
 
 if TYPE_CHECKING:
@@ -85,6 +85,17 @@ class _Reader:
             else:
                 outputs[name] = value.tolist()[0] if value.dtype.char == "O" else value[0]
         return outputs
+
+    def arrays(self) -> Arrays | None:
+        features = self._features
+        if features is None or len(features) > COLUMNS_MAX:
+            return None
+        width = len(features)
+        return Arrays(True, (width, width), _CLASSES_MAX, lambda _: list(features), self._names_of_part)
+
+    def _names_of_part(self, place: int | None, width: int) -> list[str]:
+        name = self._outputs[place or 0]
+        return self._parts(name, width) if width else [name]
 
     def _parts(self, name: str, width: int) -> list[str]:
         return [name] if width == 1 else [f"{name}_{place}" for place in range(width)]

@@ -101,6 +101,9 @@ class _Reader:
             return [part for place, value in enumerate(result) for part in self._parts(f"prediction_{place}", value)]
         return self._parts("prediction", result)
 
+    def arrays(self) -> None:
+        return None
+
     def _parts(self, name: str, value: Any) -> Columns:
         array = _array(value)
         if array.ndim == 2 and array.shape[1] <= _CLASSES_MAX:

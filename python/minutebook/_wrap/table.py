@@ -8,6 +8,7 @@ from typing import Any
 from .. import _columns
 from .._columns import Columns
 from .._limits import COLUMNS_MAX
+from .call import Arrays
 
 # What `tolist` makes of these has the same type in a record.
 _EXACT = frozenset("d?qlO")
@@ -79,7 +80,8 @@ class TableReader:
                 first = result.tolist()[0] if code in _EXACT else result[0]
                 return {self._output: first} if len(shape) == 1 else dict(zip(self._names_of_answer(shape[1]), first))
         except (AttributeError, TypeError):
-            pass
+            if isinstance(result, (bool, int, float, str)):
+                return {self._output: result}
         return {name: _first(column) for name, column in self.answers(result)}
 
     def answers(self, result: Any) -> Columns:
@@ -95,6 +97,15 @@ class TableReader:
             table: Any = result
             return [(name, table[:, place]) for place, name in enumerate(self._names_of_answer(shape[1]))]
         return [(self._called(name), column) for name, column in _columns.columns(result, single=self._output)]
+
+    def arrays(self) -> Arrays | None:
+        return Arrays(False, (1, COLUMNS_MAX), COLUMNS_MAX, lambda width: list(self._names_for(width)), self._names_of_part)
+
+    def _names_of_part(self, place: int | None, width: int) -> list[str]:
+        if place is not None:
+            # A classifier of several outputs: an array for each.
+            return [f"{self._output}_{place}_{column}" for column in range(width)]
+        return self._names_of_answer(width) if width else [self._output]
 
     def _called(self, name: str) -> str:
         """What a column of a table is called that the model answers with: its own name, where it has one."""
