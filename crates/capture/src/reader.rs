@@ -23,7 +23,7 @@ use crate::identity::is_producer_name;
 use crate::intake::{self, IntakePrivateKey};
 use crate::limits::{CLASSES_MAX, SLOTS};
 use crate::mark::system_class;
-use crate::part_file::FileName;
+use crate::part_file::{FRAMES_AT, FileName};
 use crate::shape::ShapeDef;
 use crate::sys;
 
@@ -360,6 +360,23 @@ impl EpochReader {
     #[must_use]
     pub fn position(&self) -> Position {
         self.next
+    }
+
+    /// Up to where the owner has written or begun to, as far as the files say now. What was handed over before the call lies before it.
+    ///
+    /// # Errors
+    ///
+    /// The folder or a part cannot be read.
+    pub fn written_to(&self) -> Result<Position, ReadError> {
+        // Parts are made ahead of need: the last may have no frame yet.
+        for number in self.parts_there()?.into_iter().rev() {
+            if let Some((part, _)) = part::PartReader::open(&self.folder, &self.header, number)?
+                && part.bound() > FRAMES_AT
+            {
+                return Ok(Position { part: number, offset: part.bound() });
+            }
+        }
+        Ok(self.next)
     }
 
     /// Whether the owner can still write. Asks the system each time; does not block.

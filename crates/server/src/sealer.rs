@@ -169,7 +169,7 @@ impl Work {
         !matches!(listed, Ok(Ok(listing)) if listing.epochs.is_empty())
     }
 
-    /// Seals all there is, with a new engine after a failure.
+    /// Seals what there is when it begins, with a new engine after a failure.
     async fn seal(&mut self) -> Result<Sealed, Error> {
         let sealed = self.try_to_seal().await;
         if let (Err(_), Some(engine)) = (&sealed, self.engine.take_if(|_| sealed.is_err())) {

@@ -1,6 +1,10 @@
 //! The drain: frames of all spools, in order, into batches of one class. Edge: blocking; decides nothing about keys or places, and frees a
 //! spool only when it is told that all is published.
 
+mod horizon;
+
+pub use horizon::Horizon;
+
 use crate::batch::{Batch, Incoming, ShapePlan};
 use crate::catalog::Drawn;
 use crate::error::{Error, Result};

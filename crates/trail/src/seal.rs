@@ -4,7 +4,7 @@
 use crate::batch::Batch;
 use crate::build::{Built, Sealing, build};
 use crate::catalog::{CoverageRow, Placement, SegmentRow, SubjectRow};
-use crate::drain::DrainReport;
+use crate::drain::{DrainReport, Drainer, Horizon};
 use crate::engine::Engine;
 use crate::environment::draw;
 use crate::error::{Error, Result};
@@ -70,11 +70,15 @@ impl Engine {
         self.stop_on_error(result)
     }
 
-    /// Seals until the spools have nothing more.
+    /// Seals everything that was handed over before the call, and of what comes meanwhile as much as the rounds for it take along: producers
+    /// that are faster than the engine do not hold it up.
     ///
     /// # Errors
     /// As [`Engine::seal_round`].
     pub async fn seal(&mut self) -> Result<SealReport> {
+        self.check_running()?;
+        let horizon = self.horizon().await;
+        let horizon = self.stop_on_error(horizon)?;
         let mut total = SealReport::default();
         loop {
             let report = self.seal_round().await?;
@@ -87,15 +91,26 @@ impl Engine {
             for (damage, count) in report.drained.damage {
                 *total.drained.damage.entry(damage).or_default() += count;
             }
-            if !report.drained.more {
+            if !report.drained.more
+                || self.drainer.as_ref().is_some_and(|drainer| drainer.has_passed(&horizon))
+            {
                 return Ok(total);
             }
         }
     }
 
-    async fn round(&mut self) -> Result<SealReport> {
-        let own = self.own_records().await?;
-        // INVARIANT: taken here and put back below; an engine that failed in between is stopped.
+    /// How far the spools are written now.
+    async fn horizon(&mut self) -> Result<Horizon> {
+        let drainer = self.take_up_epochs().await?;
+        let (drainer, horizon) =
+            blocking(move || drainer.horizon().map(|horizon| (drainer, horizon))).await?;
+        self.drainer = Some(drainer);
+        Ok(horizon)
+    }
+
+    /// The drainer, with the epochs that are in the spools now. To be put back.
+    async fn take_up_epochs(&mut self) -> Result<Drainer> {
+        // INVARIANT: an engine that failed before it was put back is stopped.
         let mut drainer = self.drainer.take().ok_or_else(|| Error::Stopped("a round did not end".into()))?;
         let (mut drainer, found) = blocking(move || drainer.discover().map(|found| (drainer, found))).await?;
         for reader in found {
@@ -106,6 +121,12 @@ impl Engine {
             self.placed.insert((producer, epoch), placed.iter().cloned().collect());
             drainer.add(reader, placed, ended, drawn);
         }
+        Ok(drainer)
+    }
+
+    async fn round(&mut self) -> Result<SealReport> {
+        let own = self.own_records().await?;
+        let mut drainer = self.take_up_epochs().await?;
         let (sender, mut batches) = mpsc::channel::<Batch>(2);
         let environment = self.environment.clone();
         let now_ns = environment.clock.wall_ns();

@@ -1,12 +1,17 @@
 //! What is recorded is sealed, found again, proved, and accounted for.
 
-use crate::fixture::{Fixture, Given, encode, record};
+use crate::fixture::{Fixture, Given, encode, record, try_record};
+use minutebook_capture::{IntakePublicKey, Producer, ProducerOptions};
 use minutebook_record::{Kind, Path, Value};
+use minutebook_trail::limits::{ROUND_SEGMENTS, SEGMENT_BYTES};
 use minutebook_trail::{Content, Error, Filter};
 use minutebook_verify::coverage::EpochState;
 use minutebook_verify::descriptor::State;
 use minutebook_verify::receipt::verify_receipt;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_sealed_and_read_back() {
@@ -243,4 +248,48 @@ async fn an_erased_person_is_read_no_more_and_old_proofs_open() {
     assert!(matches!(reader.get(&other).await.unwrap().content, Content::Readable { .. }));
     let policy = minutebook_tlog::Policy::parse(policy.as_bytes()).unwrap();
     assert!(verify_receipt(receipt.as_bytes(), &policy).is_ok());
+}
+
+/// `seal` went on until a round found nothing more. Beside producers that are faster than the engine it never ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_ends_beside_a_producer_that_never_rests() {
+    let fixture = Fixture::new().await;
+    let before = {
+        let producer = fixture.producer("before");
+        record(&producer, &Given::default())
+    };
+    // More than a round takes, so that what comes while the first is sealed is not all.
+    let backlog = (ROUND_SEGMENTS * SEGMENT_BYTES) as u64 * 5 / 4;
+    let file = fixture.place.trail_file().unwrap();
+    let intake = IntakePublicKey::from_bytes(file.intake_key);
+    let options = ProducerOptions::new(fixture.place.spool(), file.id, intake, "hurried");
+    let hurried =
+        Arc::new(Producer::open(ProducerOptions { spill_bytes: backlog * 3 / 2, ..options }).unwrap());
+    let (last, ended) = (Arc::new(Mutex::new(None)), Arc::new(AtomicBool::new(false)));
+    let hurrying = {
+        let (hurried, last, ended) = (Arc::clone(&hurried), Arc::clone(&last), Arc::clone(&ended));
+        tokio::task::spawn_blocking(move || {
+            let given = Given { text: "a letter ".repeat(4 << 10), ..Given::default() };
+            while !ended.load(Ordering::Relaxed) {
+                // At the limit of what it may spill it tries again.
+                if let Ok(id) = try_record(&hurried, &given) {
+                    *last.lock().unwrap() = Some(id);
+                }
+            }
+        })
+    };
+    while hurried.status().unwrap().bytes < backlog {
+        tokio::task::yield_now().await;
+    }
+    let handed_over = last.lock().unwrap().unwrap();
+    let mut engine = fixture.engine().await;
+    let sealed = tokio::time::timeout(Duration::from_secs(60), engine.seal()).await;
+    ended.store(true, Ordering::Relaxed);
+    hurrying.await.unwrap();
+    sealed.expect("sealing ends").unwrap();
+    let reader = fixture.reader().await;
+    for id in [before, handed_over] {
+        assert_eq!(reader.get(&id).await.unwrap().header.id, id);
+    }
+    fixture.check().await;
 }
