@@ -18,6 +18,12 @@ REQUEST_TIMEOUT_S = 30.0
 SEAL_TIMEOUT_S = 120.0
 """For what was handed over to be sealed: a slow disk takes seconds, a full one is told by then."""
 
+ROOM_PAUSE_S = 0.1
+"""Between two tries to open a spool that is full: an engine that was killed is started again, and other processes look as often."""
+
+ROOM_TRIES = 3
+"""So often a spool that is full all the same while nothing is left to seal is tried: another process may have just taken the room."""
+
 GIT_TIMEOUT_S = 2.0
 """For one answer of git: a repository on a slow network must not hold up the start of a service."""
 

@@ -6,17 +6,18 @@ import atexit
 import mmap
 import os
 import sys
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
 from . import _artifact, _core, _git, _model, _service, _watch
-from ._client import Problem
+from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
 from ._faults import EngineError, Faults, OnError, warn
-from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, SEAL_TIMEOUT_S, SPILL_BYTES
+from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, ROOM_PAUSE_S, ROOM_TRIES, SEAL_TIMEOUT_S, SPILL_BYTES
 from ._model import Level, Model
 from ._record import Record
 from ._types import Full, ProducerStatus
@@ -77,8 +78,7 @@ class Trail:
         self._faults = Faults(on_error)
         self._engine = Engine(folder, mode=engine, keys=keys)
         self._models: set[tuple[str, str, bytes | None]] = set()
-        if engine == "auto":
-            self._start()
+        runs = self._start() if engine == "auto" else self._engine.find() is not None
         if spill_bytes is None:
             spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
         # Four files at least: while one is written the engine can free another.
@@ -90,16 +90,15 @@ class Trail:
         try:
             self._producer = producer()
         except SpoolFull:
-            # What an earlier run left may be all that is in the way.
-            if self._engine.find() is None:
+            if not runs:
                 raise
-            self._engine.ask("POST", "/v1/seal", {"level": "sealed"}, timeout_s=SEAL_TIMEOUT_S)
-            self._producer = producer()
+            self._producer = self._wait_for_room(producer)
         if engine == "auto":
             _watch.add(self._engine)
         _open.add(self)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Whether an engine runs now."""
         try:
             version = self._engine.ensure()
             if version != _core.__version__:
@@ -112,6 +111,33 @@ class Trail:
                     code=error.code,
                 ) from None
             self._faults.note(error, "no engine runs: records wait in the spool until one does")
+            return False
+        return True
+
+    def _wait_for_room(self, producer: Callable[[], _core.Producer]) -> _core.Producer:
+        """A producer, when the engine has sealed what earlier processes left. It may be killed meanwhile, and others take the room."""
+        end = time.monotonic() + SEAL_TIMEOUT_S
+        why, nothing_left = "", 0
+        while True:
+            try:
+                return producer()
+            except SpoolFull as error:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise SpoolFull(f"{error}; the engine made no room within {SEAL_TIMEOUT_S:g} s{why}") from None
+                if nothing_left == ROOM_TRIES:
+                    held = "nothing is left to seal: processes of this service that live hold the room, or others the disk"
+                    raise SpoolFull(f"{error}; {held}") from None
+            try:
+                sealed = self._engine.ask_json("POST", "/v1/seal", {"level": "sealed"}, timeout_s=left)
+                nothing_left = 0 if sealed["segments"] else nothing_left + 1
+                if not nothing_left:
+                    continue
+            except EngineError as error:
+                if self._engine.mode == "external" and isinstance(error, NoEngine):
+                    raise
+                why = f": {error}"
+            time.sleep(ROOM_PAUSE_S)
 
     @property
     def id(self) -> str:
@@ -329,8 +355,10 @@ def open(
     limit of `spill_bytes`, and on a full disk, `block` waits up to `block` seconds, `spill` (1 GiB) and `drop` (64 MiB) tell the number
     as lost at once. `on_error`: whether a fault of the trail raises from a prediction.
 
+    Where earlier runs have filled the spool it waits until the engine has made room, two minutes at most.
+
     Raises EngineError when there is no trail and none can be made, FileNotFoundError when there is none and the engine is external,
-    SpoolFull when earlier runs left no room that the engine can free, TrailError when it cannot be used, ValueError for an option.
+    SpoolFull when earlier runs left no room and the engine makes none or does not run, TrailError when it cannot be used, ValueError for an option.
     """
     return Trail(
         os.path.abspath(os.fsdecode(path)),

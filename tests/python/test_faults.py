@@ -1,10 +1,14 @@
 """Faults of the trail, and mistakes of the caller: a prediction goes on, nothing is silent."""
 
+import json
+import os
+import signal
 import warnings
 
 import minutebook
 import pytest
 from conftest import decisions, stop
+from minutebook import _client, _core, _engine, _trail
 
 
 @pytest.fixture
@@ -115,6 +119,68 @@ def test_a_full_spool(folder):
         losses = [record.fields["loss"] for record in other.records(kind="loss")]
         assert sum(last - first + 1 for loss in losses for _, _, _, first, last in loss["ranges"]) == lost
         assert {loss["reason"] for loss in losses} == {"lost: the spool was full"}
+
+
+def fill(folder, spill_bytes):
+    """Fills the spool of a service while no engine runs; gives how many decisions are in it."""
+    minutebook.open(folder, service="tests").close()
+    stop(folder)
+    count = 0
+    with pytest.raises(minutebook.SpoolFull):
+        with minutebook.open(folder, service="small", spill_bytes=spill_bytes, engine="external", on_error="raise") as trail:
+            model = trail.model("m", "1", git=None)
+            while True:
+                model.record({"text": "x" * 10_000, "n": count})
+                count += 1
+    return count
+
+
+def test_a_full_spool_is_waited_for_while_the_engine_is_killed(folder, monkeypatch):
+    """`open` asked the engine once for room, and raised when that one was killed."""
+    count = fill(folder, 32 << 20)
+    request, killed = _client.request, []
+
+    def kill_first(folder, method, path, *rest, **given):
+        if path == "/v1/seal" and len(killed) < 4:
+            pid = json.loads(request(folder, "GET", "/v1/engine"))["pid"]
+            killed.append(pid)
+            os.kill(pid, signal.SIGKILL)
+        return request(folder, method, path, *rest, **given)
+
+    monkeypatch.setattr(_client, "request", kill_first)
+    with minutebook.open(folder, service="small", spill_bytes=32 << 20) as trail:
+        assert len(killed) == 4
+        assert len(decisions(trail)) == count
+        assert trail.verify()
+
+
+def test_a_spool_that_stays_full_is_told(folder, monkeypatch):
+    fill(folder, 4 << 20)
+
+    def ask(*_, **__):
+        raise minutebook.EngineError("sealing failed: no space left on device", code="storage-failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_trail, "SEAL_TIMEOUT_S", 0.2)
+        patched.setattr(_engine.Engine, "ask", ask)
+        # As if the disk under it were full.
+        patched.setattr(_core, "Producer", _raise_full)
+        with pytest.raises(minutebook.SpoolFull, match="no room within 0.2 s: sealing failed"):
+            minutebook.open(folder, service="small", spill_bytes=4 << 20)
+
+
+def test_live_processes_of_a_service_that_take_all_are_told(folder):
+    given = {"service": "small", "spill_bytes": 256 << 10}
+    trails = [minutebook.open(folder, **given) for _ in range(4)]
+    with pytest.raises(minutebook.SpoolFull, match="processes of this service that live"):
+        minutebook.open(folder, **given)
+    for trail in trails:
+        trail.close()
+    minutebook.open(folder, **given).close()
+
+
+def _raise_full(*_, **__):
+    raise minutebook.SpoolFull("the spool is full")
 
 
 def test_without_an_engine_records_wait_in_the_spool(folder, monkeypatch):

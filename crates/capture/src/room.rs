@@ -30,15 +30,20 @@ pub(crate) fn make_part(
     epoch: Epoch,
     part: u32,
 ) -> Result<Arc<LivePart>, CaptureError> {
-    let full = CaptureError::Full { spill_bytes: settings.spill_bytes };
-    let used = spilled(folder).map_err(CaptureError::io("reading the producer's folder"))?;
-    if used + settings.part_bytes > settings.spill_bytes {
-        return Err(full);
-    }
+    check_room(settings, folder)?;
     let header = PartHeader { trail: settings.trail, producer, epoch, part, capacity: settings.part_bytes };
     LivePart::create(folder, &header, settings.backing, &*settings.storage)
         .map(Arc::new)
         .map_err(|e| full_or(settings, e, "making a part"))
+}
+
+/// Whether another part is within the producer's spill limit.
+pub(crate) fn check_room(settings: &Settings, folder: &Path) -> Result<(), CaptureError> {
+    let used = spilled(folder).map_err(CaptureError::io("reading the producer's folder"))?;
+    if used + settings.part_bytes > settings.spill_bytes {
+        return Err(CaptureError::Full { spill_bytes: settings.spill_bytes });
+    }
+    Ok(())
 }
 
 /// No room, or what else the system said.

@@ -27,7 +27,7 @@ use crate::mark::{self, MarkShapes};
 use crate::part_file::PartHeader;
 use crate::producer::{Settings, frame_max};
 use crate::reserve::Reserve;
-use crate::room::{Room, full_or, make_part};
+use crate::room::{Room, check_room, full_or, make_part};
 use crate::sys::{self, ProcessIdentity};
 use crate::writer_shape::{ShapeInner, SharedShapes};
 
@@ -100,6 +100,8 @@ impl Run {
         let io = CaptureError::io;
         let folder = settings.spool.join(&settings.name);
         make_folder(&folder).map_err(io("making the producer's folder"))?;
+        // Before anything is made: who tries again and again leaves no epoch behind each time, to be told of as abandoned.
+        check_room(&settings, &folder)?;
         let random = &*settings.random;
         let (mut key, mut seed) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
         random.fill(&mut *key)?;

@@ -57,6 +57,19 @@ fn the_spill_limit_holds_until_the_engine_drains() {
     assert!(!seen.lost.is_empty());
 }
 
+/// Each try left an epoch file behind, which the engine had to tell of as abandoned.
+#[test]
+fn a_full_spool_is_refused_without_an_epoch() {
+    let spool = Spool::new();
+    let options = ProducerOptions { spill_bytes: 64 << 10, ..spool.small() };
+    let producer = Producer::open(options.clone()).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(Producer::open(options.clone()), Err(CaptureError::Full { .. })));
+    }
+    assert_eq!(minutebook_capture::list_epochs(&spool.path).unwrap().epochs.len(), 1);
+    drop(producer);
+}
+
 fn check_poisoned(fail: impl Fn(&Failing)) {
     let spool = Spool::new();
     let storage = Arc::new(Failing::default());
