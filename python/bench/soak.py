@@ -3,7 +3,7 @@
 Four worker processes of one service, two threads each, decide as fast as the engine seals (`full="block"`). Every few seconds a worker
 or the engine gets a SIGKILL; a worker is started again, the engine is started again by those who need it. At the end `verify` has to
 account for every number of every epoch: kept, or lost while a worker died with it in flight. What a worker saw handed over has to be
-there. The seed is printed, and decides who is killed.
+there. The seed is printed, and decides who is killed. When something is wrong, and when this process is killed, the workers end with it.
 """
 
 import argparse
@@ -29,6 +29,7 @@ SLOT = 8
 
 def work(folder: Path, counts: Path) -> None:
     """Decides until it is killed, or told to end by SIGTERM. What was handed over is counted in a file that outlives us."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with open(counts, "w+b") as file:
@@ -57,24 +58,53 @@ def work(folder: Path, counts: Path) -> None:
     trail.close()
 
 
+def end_with_parent() -> None:
+    """Whoever started us holds the other end of the pipe, and writes nothing to it."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 def start(folder: Path, number: int) -> tuple[subprocess.Popen[bytes], Path]:
     counts = folder / f"worker-{number}.counts"
-    return subprocess.Popen([sys.executable, __file__, "--worker", str(folder), str(counts)]), counts
+    command = [sys.executable, __file__, "--worker", str(folder), str(counts)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE), counts
 
 
 def read_counts(path: Path) -> tuple[int, str, int]:
-    """Epoch, the beginning of the producer's id, decisions handed over."""
-    values = struct.unpack(f"<{THREADS + 2}Q", path.read_bytes())
+    """Epoch, the beginning of the producer's id, decisions handed over. Epoch 0: it was killed before it had opened the trail."""
+    told = path.read_bytes() if path.exists() else b""
+    values = struct.unpack(f"<{THREADS + 2}Q", told.ljust(SLOT * (THREADS + 2), b"\0"))
     return values[THREADS], f"{values[THREADS + 1]:016x}", sum(values[:THREADS])
 
 
 def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any]:
     """Runs, and gives what was found. Raises AssertionError when a number is not accounted for."""
+    with minutebook.open(folder / "trail", keys=folder / "keys", service="soak", on_error="raise") as trail:
+        workers: list[tuple[subprocess.Popen[bytes], Path]] = []
+        try:
+            found, all_counts = kill_now_and_then(folder, trail, workers, seconds, every, seed)
+        finally:
+            for worker, _ in workers:
+                worker.kill()
+            for worker, _ in workers:
+                worker.wait()
+        sealed = time.monotonic()
+        trail.flush("sealed")
+        found["sealed_in_s"] = round(time.monotonic() - sealed, 1)
+        report = trail.verify()
+    account_for(report, all_counts, found)
+    return found
+
+
+def kill_now_and_then(
+    folder: Path, trail: minutebook.Trail, workers: list[tuple[subprocess.Popen[bytes], Path]], seconds: float, every: float, seed: int
+) -> tuple[dict[str, Any], list[Path]]:
+    """Has `workers` at work for so many seconds, then ends them. Gives who was killed, and where each worker that ever was has counted."""
     drawn = random.Random(seed)
-    trail = minutebook.open(folder / "trail", keys=folder / "keys", service="soak", on_error="raise")
-    workers = [start(folder, number) for number in range(WORKERS)]
+    for number in range(WORKERS):
+        workers.append(start(folder, number))
     all_counts = [counts for _, counts in workers]
-    started, killed = WORKERS, {"worker": 0, "engine": 0}
+    killed = {"worker": 0, "engine": 0}
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(every, left))
@@ -88,25 +118,24 @@ def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any
             worker, _ = workers[place]
             worker.send_signal(signal.SIGKILL)
             worker.wait()
-            workers[place] = start(folder, started)
+            workers[place] = start(folder, len(all_counts))
             all_counts.append(workers[place][1])
-            started += 1
             killed["worker"] += 1
-        elif pid := trail.status()["engine"]["pid"]:
-            os.kill(pid, signal.SIGKILL)
+        elif engine := trail.status()["engine"]:
+            os.kill(engine["pid"], signal.SIGKILL)
             killed["engine"] += 1
     for worker, _ in workers:
         worker.terminate()
     for worker, counts in workers:
-        if worker.wait(180) != 0:
+        # By the signal: it was started just now, and could not take it yet.
+        if worker.wait(180) not in (0, -signal.SIGTERM):
             raise AssertionError(f"a worker ended with {worker.returncode} ({counts.name})")
-    sealed = time.monotonic()
-    trail.flush("sealed")
-    sealed = time.monotonic() - sealed
-    report = trail.verify()
-    trail.close()
+    return {"killed": killed, "workers": len(all_counts), "kept": 0, "lost": 0}, all_counts
+
+
+def account_for(report: minutebook.Verification, all_counts: list[Path], found: dict[str, Any]) -> None:
+    """Every number is kept or told as lost, and what a worker counted is kept. Adds both to what was `found`."""
     assert report["problems"] == 0, report["findings"]
-    found: dict[str, Any] = {"killed": killed, "workers": started, "kept": 0, "lost": 0, "sealed_in_s": round(sealed, 1)}
     accounts = [account for account in report["accounts"] if account["class"] == "standard"]
     for account in accounts:
         lost = sum(account["lost"].values())
@@ -117,7 +146,6 @@ def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any
     for path in all_counts:
         epoch, producer, handed_over = read_counts(path)
         if epoch == 0:
-            # Killed before it had opened the trail.
             continue
         account = next(a for a in accounts if a["epoch"] == epoch and a["producer"].startswith(producer))
         lost = sum(account["lost"].values())
@@ -125,7 +153,6 @@ def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any
         kept = account["kept"] - 1
         assert handed_over <= kept <= handed_over + THREADS, (path.name, handed_over, account)
         assert lost <= THREADS, (path.name, account)
-    return found
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 Package and program are those that are installed, as their users have them: `cargo xtask test --only pytest` builds and installs them.
 """
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -19,6 +21,41 @@ def homes(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     for name in ("MINUTEBOOK_TRAIL", "MINUTEBOOK_KEYS", "OTEL_SERVICE_NAME"):
         monkeypatch.delenv(name, raising=False)
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def orphans(request):
+    """A test that fails leaves no process behind: what it started, and what that started, is killed."""
+    before = descendants(os.getpid())
+    yield
+    if request.node.stash.get(_FAILED, False):
+        for pid in descendants(os.getpid()) - before:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def descendants(pid):
+    """The processes that a process started, and so on."""
+    found = set()
+    for children in Path("/proc", str(pid), "task").glob("*/children"):
+        try:
+            direct = {int(child) for child in children.read_text().split()}
+        except OSError:
+            continue
+        found |= direct.union(*map(descendants, direct))
+    return found
 
 
 @pytest.fixture

@@ -1,15 +1,57 @@
 """The soak in short: workers and the engine are killed, and every number is accounted for. `cargo xtask soak` is the long one."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
-from conftest import ROOT
+from conftest import ROOT, wait
+
+SCRIPT = str(ROOT / "python" / "bench" / "soak.py")
 
 
-def test_every_number_is_accounted_for(tmp_path):
-    script = str(ROOT / "python" / "bench" / "soak.py")
-    run = subprocess.run(
-        [sys.executable, script, str(tmp_path), "--seconds", "12", "--every", "2"], capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "Every number is accounted for." in run.stdout
+def start(folder, *options):
+    """The soak, in a process group of its own with its workers."""
+    command = [sys.executable, SCRIPT, str(folder.parent), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def workers(folder):
+    """Processes of it that run and are not the first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"--worker" in command and os.fsencode(folder.parent) in command:
+            found.append(int(entry.name))
+    return found
+
+
+def test_every_number_is_accounted_for(folder):
+    soak = start(folder, "--seconds", "12", "--every", "2")
+    try:
+        said, _ = soak.communicate(timeout=300)
+    finally:
+        if soak.poll() is None:
+            os.killpg(soak.pid, signal.SIGKILL)
+    assert soak.returncode == 0, said
+    assert "Every number is accounted for." in said
+    assert not workers(folder)
+
+
+def test_no_worker_outlives_it(folder):
+    """They ran on for minutes when it failed, and filled the disk."""
+    soak = start(folder, "--seconds", "60", "--every", "60")
+    try:
+        counts = folder.parent / "worker-3.counts"
+        wait(lambda: counts.exists() and any(counts.read_bytes()))
+        assert workers(folder)
+        soak.kill()
+        soak.wait()
+        wait(lambda: not workers(folder))
+    finally:
+        for pid in [*workers(folder), *([soak.pid] if soak.poll() is None else [])]:
+            os.kill(pid, signal.SIGKILL)
