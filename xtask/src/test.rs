@@ -167,7 +167,15 @@ fn check_scripts(workspace: &Workspace) -> Result<Vec<PathBuf>, Failure> {
 
 fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
     let python = wheels::installed(workspace, Profile::Dev)?;
+    program::run(workspace.cargo().args([
+        "build",
+        "--package",
+        "minutebook-faultfs",
+        "--package",
+        "minutebook-faultfs-preload",
+    ]))?;
     let mut command = Command::new(python);
+    command.env("MINUTEBOOK_FAULTFS", workspace.target.join("debug/minutebook-faultfs"));
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",
