@@ -32,23 +32,23 @@ use minutebook_present::page::{self, Verification};
 #[derive(Debug, Args)]
 #[command(display_order = 8)]
 pub(super) struct Verify {
-    /// A proof file, as `receipt` writes it; without it the trail is verified.
-    #[arg(requires = "policy")]
-    file: Option<PathBuf>,
+    /// A proof file, as `receipt` writes it, or a trail's folder [default: what --trail says].
+    #[arg(value_name = "FILE|DIR")]
+    what: Option<PathBuf>,
     /// Whom to believe: a tlog-policy, as `key show --policy` prints it.
     #[arg(long, value_name = "POLICY")]
     policy: Option<PathBuf>,
     /// How deep [default: as deep as there are keys for].
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2), conflicts_with = "file")]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2))]
     level: Option<u8>,
     /// Keys of an auditor, as `key export --audit` writes them, instead of the key folder.
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE")]
     audit_keys: Option<PathBuf>,
     /// Segments that are checked side by side [default: one for each processor].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with = "file")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
     /// Neither use nor change what is remembered of this trail.
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long)]
     no_remember: bool,
 }
 
@@ -63,14 +63,32 @@ enum Reading {
 impl Verify {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
-        match (&self.file, &policy) {
-            (Some(file), Some(policy)) => proof(options, file, policy),
-            _ => self.trail(options, runtime, policy.as_ref()),
-        }
+        let folder = match &self.what {
+            Some(file) if !file.is_dir() => return self.proof(options, file, policy.as_ref()),
+            folder => folder.as_ref().unwrap_or(&options.trail),
+        };
+        self.trail(options, runtime, options.place_in(folder.clone()), policy.as_ref())
     }
 
-    fn trail(&self, options: &Options, runtime: &Runtime, policy: Option<&Policy>) -> Result {
-        let place = options.place();
+    fn proof(&self, options: &Options, file: &Path, policy: Option<&Policy>) -> Result {
+        let of_trails = [
+            ("--level", self.level.is_some()),
+            ("--audit-keys", self.audit_keys.is_some()),
+            ("--threads", self.threads.is_some()),
+            ("--no-remember", self.no_remember),
+        ];
+        if let Some((option, _)) = of_trails.iter().find(|(_, given)| *given) {
+            let what = format!("`{option}` is for a trail, and `{}` is no folder", file.display());
+            return Err(Failure::input(what, "name the trail's folder, or leave the option out"));
+        }
+        let Some(policy) = policy else {
+            let what = format!("`{}` is no folder, and a proof file needs a policy", file.display());
+            return Err(Failure::input(what, "give one with --policy, or name a trail's folder"));
+        };
+        proof(options, file, policy)
+    }
+
+    fn trail(&self, options: &Options, runtime: &Runtime, place: Place, policy: Option<&Policy>) -> Result {
         if !place.folder.join(TRAIL_FILE).exists() && !place.folder.join("log").exists() {
             return Err(TrailError::NoTrail { folder: place.folder }.into());
         }

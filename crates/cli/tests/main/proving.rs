@@ -35,6 +35,18 @@ fn one_changed_byte_is_found_and_named() {
     assert!(!user.path("home/.local/state").exists(), "a trail with problems is not remembered");
 }
 
+/// A trail's folder in the place of a proof file was answered with clap's demand for `--policy`.
+#[test]
+fn a_trail_may_be_named_as_what_is_verified() {
+    let user = User::with_trail();
+    user.record(&decisions(3));
+    fs::rename(user.path("trail"), user.path("moved")).unwrap();
+    user.run(["verify", "moved"]).ends(0).prints("nothing outside vouches");
+    user.run(["verify", "moved/", "--level", "0"]).ends(0);
+    user.run(["verify", "."]).ends(2).complains("no trail");
+    user.run(["verify", "nothing"]).ends(2).complains("is no folder, and a proof file needs a policy");
+}
+
 #[test]
 fn a_trail_that_was_rolled_back_is_found_because_it_was_seen() {
     let user = User::with_trail();
@@ -110,6 +122,10 @@ fn a_proof_is_checked_with_nothing_but_a_policy() {
     auditor.run(["verify", "changed.proof", "--policy", "policy"]).ends(1).prints("The proof does not hold");
     auditor.run(["verify", "policy", "--policy", "policy"]).ends(1).prints("it is not a proof file");
     auditor.run(["verify", "shown.proof"]).ends(2).complains("--policy");
+    auditor
+        .run(["verify", "shown.proof", "--policy", "policy", "--level", "1"])
+        .ends(2)
+        .complains("`--level` is for a trail");
     auditor.run(["verify", "shown.proof", "--policy", "shown.proof"]).ends(2).complains("is no policy");
     auditor.run(["verify", "nothing", "--policy", "policy"]).ends(2).complains("cannot read `nothing`");
 
