@@ -10,6 +10,7 @@
 from ._context import context
 from ._core import Ids, SpoolFull, TrailError, __version__
 from ._decision import Decision
+from ._explain import explanation
 from ._faults import EngineError, TrailWarning
 from ._model import Model
 from ._record import Record
@@ -32,6 +33,7 @@ __all__ = [
     "Verification",
     "__version__",
     "context",
+    "explanation",
     "open",
     "unwrap",
 ]

@@ -49,7 +49,7 @@ class Decision:
         self.outputs: Any = None
         """What it answers: a mapping."""
         self.explanation: Any = None
-        """Why: a dict as `minutebook.Explanation`, or a `shap.Explanation` of one row."""
+        """Why: what `minutebook.explanation` takes, or what it gives."""
         self.subject = subject
         self.actor = actor
         self.params = params

@@ -84,7 +84,7 @@ class Model:
             if inputs.__class__ is not dict:
                 inputs = _row(inputs)
             if explanation is not None and explanation.__class__ is not dict:
-                explanation = _explain.explanation(explanation, features=inputs)
+                explanation = _explain.read(explanation, features=inputs, outputs=outputs)
             about = _context.about() or _context.NOTHING
             id = self._core.record(
                 inputs,
@@ -179,12 +179,13 @@ class Model:
         """Hands over what a decision in a block came to."""
         about = about or _context.NOTHING
         inputs = _row(of.inputs)
+        outputs = None if of.outputs is None else _row(of.outputs)
         explanation = of.explanation
         if explanation is not None:
-            explanation = _explain.explanation(explanation, features=inputs)
+            explanation = _explain.read(explanation, features=inputs, outputs=outputs)
         pending.finish(
             inputs,
-            None if of.outputs is None else _row(of.outputs),
+            outputs,
             subject=of.subject or about.subject,
             actor=of.actor or about.actor,
             params=self._with_params(of.params),
