@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import decisions
 from minutebook import _values
 
 UTC = datetime.timezone.utc
@@ -101,3 +102,22 @@ def test_a_tensor_that_is_large_or_not_finite(trail, model):
 )
 def test_what_the_engine_prints(told, expected):
     assert _values.value(told) == expected
+
+
+def test_parameters_that_are_the_same_objects_and_those_that_are_not(trail, model):
+    steps = [1]
+    some, others = {"seed": 7, "scaling": "standard"}, {"scaling": "standard", "seed": 8}
+    meta = {"method": "tree", "base": 0.25, "attributions": {"x": 1.0}}
+    given = []
+    for turn in range(40):
+        if turn == 20:
+            some["seed"] = 9
+        steps[0] = turn
+        params = [some, others, {"steps": steps}, {"turn": turn}, {"seed": float(turn % 2)}, dict(some)][turn % 6]
+        explanation = {**meta, "attributions": {"x": float(turn)}} | ({"base": turn / 2} if turn % 3 == 0 else {})
+        model.record({"x": 1.0}, {"y": turn}, params=params, explanation=explanation)
+        given.append(({name: list(value) if isinstance(value, list) else value for name, value in params.items()}, explanation))
+    found = decisions(trail)
+    assert [record.params for record in found] == [params for params, _ in given]
+    assert [record.explanation["base"] for record in found] == [explanation["base"] for _, explanation in given]
+    assert [record.explanation["attributions"] for record in found] == [explanation["attributions"] for _, explanation in given]

@@ -65,10 +65,16 @@ impl<P: Deref<Target = Producer>> Pending<P> {
     /// An event that began with this decision and ends now, in order.
     #[must_use]
     pub fn event(&self) -> EventRef<'static> {
+        EventRef { duration_ns: Some(self.elapsed_ns()), ..self.begun() }
+    }
+
+    /// The same where nobody knows how long it took.
+    #[must_use]
+    pub fn begun(&self) -> EventRef<'static> {
         EventRef {
             time_ns: self.start.wall_ns,
             clock_error_ns: self.start.error_ns,
-            duration_ns: Some(self.elapsed_ns()),
+            duration_ns: None,
             status: "ok",
             trace: None,
             span: None,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minutebook_capture::{LostReason, Pending as Drawn, Producer, Random as _, SystemRandom};
+use minutebook_capture::{EventRef, LostReason, Pending as Drawn, Producer, Random as _, SystemRandom};
 use minutebook_record::fields::Batch;
 use minutebook_record::{Kind, RecordId};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -187,7 +187,6 @@ fn hand_over(
     drawn: Option<Numbers>,
     call: [u8; 16],
 ) -> PyResult<Ids> {
-    let began_before = drawn.is_some();
     let duration = drawn.as_ref().and_then(|drawn| drawn.first()).map(Drawn::elapsed_ns);
     let mut drawn = drawn.map(Vec::into_iter);
     let mut ids: Vec<RecordId> = Vec::with_capacity(rows.rows);
@@ -198,9 +197,7 @@ fn hand_over(
             None => shared.begin().map_err(of_capture)?,
         };
         ids.push(one.id());
-        let mut event = one.event();
-        event.duration_ns = if began_before { duration } else { None };
-        let mut event = event_of(event, ended);
+        let mut event = event_of(EventRef { duration_ns: duration, ..one.begun() }, ended);
         event.batch = Some(Batch { call, row: row as u64, rows: rows.rows as u64 });
         let mut encoder = one.record(&layout.shape, Kind::Decision);
         encoder.event(&event);

@@ -3,6 +3,7 @@
 use minutebook_capture::{Clock as _, Random as _, SystemClock, SystemRandom};
 use minutebook_record::RecordId;
 use pyo3::exceptions::{PyIndexError, PyOSError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyString};
 
@@ -26,8 +27,15 @@ pub fn text_of(id: &RecordId) -> [u8; 36] {
 /// An id as a `str`.
 pub fn to_python<'py>(py: Python<'py>, id: &RecordId) -> Bound<'py, PyString> {
     let text = text_of(id);
-    // INVARIANT: digits and dashes.
-    PyString::new(py, std::str::from_utf8(&text).unwrap_or_default())
+    const ASCII_MAX: u32 = 127;
+    // SAFETY: attached. A fresh `str` of so many ASCII characters, which nobody else has seen, is filled with such; a failure to make it, which
+    // is for lack of memory, panics.
+    unsafe {
+        let made = ffi::PyUnicode_New(text.len() as isize, ASCII_MAX);
+        let made = Bound::from_owned_ptr(py, made).cast_into_unchecked::<PyString>();
+        ffi::PyUnicode_DATA(made.as_ptr()).cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), text.len());
+        made
+    }
 }
 
 /// An id of a text.

@@ -3,13 +3,14 @@
 
 use minutebook_capture::Shape;
 use minutebook_record::FieldType;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use pyo3::{ffi, intern};
 
 use crate::attributions::{put_attributions, put_meta};
 use crate::encode::{self, Tag, is_text};
 use crate::parts::{Given, Parts, put_subject, put_text};
+use crate::remembered::Remembered;
 
 /// The names in a dict and what stands there, in order. What is looked at for every record lies close together.
 #[derive(Default)]
@@ -65,6 +66,14 @@ pub struct Layout {
     pub inputs: Keys,
     pub outputs: Keys,
     pub shape: Shape,
+    pub same: Same,
+}
+
+/// What is mostly the same from record to record.
+#[derive(Default)]
+pub struct Same {
+    params: Remembered,
+    meta: Remembered,
 }
 
 impl Layout {
@@ -93,14 +102,15 @@ impl Layout {
             _ => {}
         }
         if let Some(params) = &given.params {
-            encode::put_map(params, out, "params")?;
+            self.same.params.put(params, None, out, |out| encode::put_map(params, out, "params"))?;
         }
         if let Some(tags) = &given.tags {
             encode::put_map(tags, out, "tags")?;
         }
         if let Some(explanation) = &given.explanation {
             put_attributions(explanation, &self.inputs, out)?;
-            put_meta(explanation, out)?;
+            let but = intern!(explanation.py(), "attributions");
+            self.same.meta.put(explanation, Some(but), out, |out| put_meta(explanation, out))?;
         }
         Ok(true)
     }

@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::convert;
 use crate::errors::{of_capture, unfit};
-use crate::layout::{Keys, Layout};
+use crate::layout::{Keys, Layout, Same};
 use crate::limits::{LAYOUTS_KEPT, LAYOUTS_TRIED, TYPES_KEPT};
 use crate::parts::{Given, Parts};
 
@@ -89,6 +89,7 @@ impl Layouts {
             inputs: Keys::new(inputs, &fields.inputs),
             outputs: Keys::new(outputs, &fields.outputs),
             shape,
+            same: Same::default(),
         });
         let mut known = self.known();
         let forgotten = (known.layouts.len() >= LAYOUTS_KEPT).then(|| std::mem::take(&mut known.layouts));

@@ -21,6 +21,7 @@ mod parts;
 mod pending;
 mod producer;
 mod recorded;
+mod remembered;
 mod surroundings;
 
 use pyo3::prelude::*;

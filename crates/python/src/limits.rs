@@ -19,3 +19,9 @@ pub const DEPTH_MAX: usize = 16;
 
 /// Rows of one batch: its numbers are all in flight at once.
 pub const BATCH_ROWS_MAX: usize = 1 << 24;
+
+/// So many dicts in a row that are others are remembered, each in turn: a service has a few sets of parameters.
+pub const REMEMBER_AFTER: u32 = 8;
+
+/// Beyond that, one in so many: remembering costs what it saves ten times over.
+pub const REMEMBER_AGAIN_EVERY: u32 = 1024;

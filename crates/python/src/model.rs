@@ -62,9 +62,8 @@ impl Shared {
         let id = drawn.id();
         let given = Given::new(arguments)?;
         // How long it took only the caller knows.
-        let mut event = drawn.event();
-        event.duration_ns = None;
-        self.hand_over(py, drawn, &given, &event_of(event, ended))?;
+        let event = event_of(drawn.begun(), ended);
+        self.hand_over(py, drawn, &given, &event)?;
         Ok(ids::to_python(py, &id))
     }
 
