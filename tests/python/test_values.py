@@ -109,11 +109,11 @@ def test_parameters_that_are_the_same_objects_and_those_that_are_not(trail, mode
     some, others = {"seed": 7, "scaling": "standard"}, {"scaling": "standard", "seed": 8}
     meta = {"method": "tree", "base": 0.25, "attributions": {"x": 1.0}}
     given = []
-    for turn in range(40):
-        if turn == 20:
+    for turn in range(60):
+        if turn == 26:
             some["seed"] = 9
         steps[0] = turn
-        params = [some, others, {"steps": steps}, {"turn": turn}, {"seed": float(turn % 2)}, dict(some)][turn % 6]
+        params = [some, others, {"steps": steps}, {"turn": turn}, {"seed": float(turn % 2)}, dict(some)][turn // 4 % 6]
         explanation = {**meta, "attributions": {"x": float(turn)}} | ({"base": turn / 2} if turn % 3 == 0 else {})
         model.record({"x": 1.0}, {"y": turn}, params=params, explanation=explanation)
         given.append(({name: list(value) if isinstance(value, list) else value for name, value in params.items()}, explanation))
