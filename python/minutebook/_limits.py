@@ -40,7 +40,16 @@ DROP_BYTES = 64 << 20
 """The same with `full="drop"`: who would rather lose numbers than disk."""
 
 PART_BYTES = 16 << 20
-"""A file of the spool, where the limit has room for several: making one is rare, and an idle producer costs little disk."""
+"""A file of the spool, where the limit has room for `PARTS_MAX`: making one is rare, and an idle producer costs little disk."""
+
+PARTS_MAX = 64
+"""Files that the limit has room for: each process of a service holds one."""
+
+PART_BYTES_WHOLE = 2 << 20
+"""A file of this size holds the largest record; smaller ones only where the limit has no room for four of it."""
+
+PARTS_MIN = 4
+"""So many at least: while one is written the engine can free another."""
 
 PART_BYTES_MIN = 64 << 10
 """Less holds hardly a record."""

@@ -17,7 +17,7 @@ from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
 from ._faults import EngineError, Faults, OnError, warn
-from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, ROOM_PAUSE_S, ROOM_TRIES, SEAL_TIMEOUT_S, SPILL_BYTES
+from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, PART_BYTES_WHOLE, PARTS_MAX, PARTS_MIN, ROOM_PAUSE_S, ROOM_TRIES, SEAL_TIMEOUT_S, SPILL_BYTES
 from ._model import Level, Model
 from ._record import Record
 from ._types import Full, ProducerStatus
@@ -81,8 +81,7 @@ class Trail:
         runs = self._start() if engine == "auto" else self._engine.find() is not None
         if spill_bytes is None:
             spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
-        # Four files at least: while one is written the engine can free another.
-        part_bytes = max(min(PART_BYTES, spill_bytes // 4 // _PAGE * _PAGE), PART_BYTES_MIN)
+        part_bytes = _part_bytes(spill_bytes)
 
         def producer() -> _core.Producer:
             return _core.Producer(folder, self.service, spill_bytes=spill_bytes, part_bytes=part_bytes, full=full, block=block)
@@ -371,6 +370,12 @@ def open(
         block=block,
         on_error=on_error,
     )
+
+
+def _part_bytes(spill_bytes: int) -> int:
+    """How large a file of the spool is, where all of a service may take so much."""
+    wanted = max(spill_bytes // PARTS_MAX, min(PART_BYTES_WHOLE, spill_bytes // PARTS_MIN))
+    return max(min(PART_BYTES, wanted // _PAGE * _PAGE), PART_BYTES_MIN)
 
 
 def _checked(level: Level) -> Level:

@@ -206,3 +206,14 @@ def test_no_trail_and_no_program(folder, monkeypatch):
     with pytest.raises(minutebook.EngineError, match="minutebook init") as raised:
         minutebook.open(folder)
     assert raised.value.code == "no-program"
+
+
+def test_many_processes_of_a_service_fit_with_any_limit(folder):
+    minutebook.open(folder, service="first").close()
+    stop(folder)
+    for full in ("drop", "spill"):
+        trails = [minutebook.open(folder, service=f"many-{full}", full=full, engine="external", on_error="raise") for _ in range(24)]
+        for trail in trails:
+            assert trail.model("m", "1", git=None).record({"n": 1})
+        for trail in trails:
+            trail.close()
