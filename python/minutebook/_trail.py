@@ -17,7 +17,18 @@ from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
 from ._faults import EngineError, Faults, OnError, warn
-from ._limits import DROP_BYTES, PART_BYTES, PART_BYTES_MIN, PART_BYTES_WHOLE, PARTS_MAX, PARTS_MIN, ROOM_PAUSE_S, ROOM_TRIES, SEAL_TIMEOUT_S, SPILL_BYTES
+from ._limits import (
+    DROP_BYTES,
+    PART_BYTES,
+    PART_BYTES_MIN,
+    PART_BYTES_WHOLE,
+    PARTS_MAX,
+    PARTS_MIN,
+    ROOM_PAUSE_S,
+    ROOM_TRIES,
+    SEAL_TIMEOUT_S,
+    SPILL_BYTES,
+)
 from ._model import Level, Model
 from ._record import Record
 from ._types import Full, ProducerStatus
