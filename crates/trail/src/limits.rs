@@ -34,3 +34,9 @@ pub const END_PART_LOOKS: usize = 60;
 
 /// Between two such looks.
 pub const END_PART_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Looks at a place that a thread has taken in the spool and not written to yet, before sealing goes on without what lies behind it.
+pub const HELD_UP_LOOKS: u32 = 50;
+
+/// Between two of these looks: the thread writes within microseconds, unless it lost its processor for some milliseconds.
+pub const HELD_UP_LOOK_EVERY: Duration = Duration::from_millis(5);

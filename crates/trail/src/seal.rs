@@ -8,6 +8,7 @@ use crate::drain::{DrainReport, Drainer, Horizon};
 use crate::engine::Engine;
 use crate::environment::draw;
 use crate::error::{Error, Result};
+use crate::limits::{HELD_UP_LOOK_EVERY, HELD_UP_LOOKS};
 use crate::own::{self, OwnRecord};
 use crate::stage::{StageTimes, thread_cpu_ns};
 use crate::store::Objects;
@@ -80,6 +81,7 @@ impl Engine {
         let horizon = self.horizon().await;
         let horizon = self.stop_on_error(horizon)?;
         let mut total = SealReport::default();
+        let mut looks = HELD_UP_LOOKS;
         loop {
             let report = self.seal_round().await?;
             total.records += report.records;
@@ -91,9 +93,12 @@ impl Engine {
             for (damage, count) in report.drained.damage {
                 *total.drained.damage.entry(damage).or_default() += count;
             }
-            if !report.drained.more
-                || self.drainer.as_ref().is_some_and(|drainer| drainer.has_passed(&horizon))
-            {
+            let is_held_up = self.drainer.as_ref().is_some_and(|drainer| drainer.is_held_up(&horizon));
+            let has_passed = self.drainer.as_ref().is_some_and(|drainer| drainer.has_passed(&horizon));
+            if is_held_up && looks > 0 {
+                looks -= 1;
+                tokio::time::sleep(HELD_UP_LOOK_EVERY).await;
+            } else if !report.drained.more || has_passed {
                 return Ok(total);
             }
         }

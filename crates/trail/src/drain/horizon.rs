@@ -31,4 +31,13 @@ impl Drainer {
         // An epoch that is not open any more was read to its end.
         self.epochs.iter().all(has_passed)
     }
+
+    /// Whether an epoch could not be read up to a horizon because a thread of its owner has taken its place there and not written yet: what
+    /// others handed over lies behind it.
+    pub fn is_held_up(&self, horizon: &Horizon) -> bool {
+        self.epochs.iter().any(|OpenEpoch { reader, state }| {
+            let written = horizon.0.get(reader.path());
+            state.stop == Stop::CaughtUp && written.is_some_and(|written| reader.position() < *written)
+        })
+    }
 }

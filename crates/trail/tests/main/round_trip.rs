@@ -9,6 +9,7 @@ use minutebook_verify::coverage::EpochState;
 use minutebook_verify::descriptor::State;
 use minutebook_verify::receipt::verify_receipt;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -292,4 +293,45 @@ async fn sealing_ends_beside_a_producer_that_never_rests() {
         assert_eq!(reader.get(&id).await.unwrap().header.id, id);
     }
     fixture.check().await;
+}
+
+/// A thread that lost its processor between taking its place in the spool and writing to it holds up what others hand over behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_waits_for_a_place_that_is_taken_and_not_written_yet() {
+    // Words of a part, and where they lie: docs/formats/spool.md.
+    const TAIL_AT: u64 = 256;
+    const TAKEN: u64 = 64;
+    const PUBLISHED: u64 = 2 << 32;
+    let fixture = Fixture::new().await;
+    let producer = fixture.producer("two-threads");
+    let first = record(&producer, &Given::default());
+    let part = fixture.place.spool().join("two-threads/0000000001-000001.spool");
+    let part = std::fs::File::options().read(true).write(true).open(part).unwrap();
+    let word = |at: u64| {
+        let mut bytes = [0; 8];
+        part.read_exact_at(&mut bytes, at).unwrap();
+        u64::from_le_bytes(bytes)
+    };
+    let place = word(TAIL_AT);
+    part.write_all_at(&(place + TAKEN).to_le_bytes(), TAIL_AT).unwrap();
+    let behind = record(&producer, &Given::default());
+
+    let mut engine = fixture.engine().await;
+    let (sealed, ()) = tokio::join!(engine.seal(), async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        // What is written does not authenticate, so that it counts as damage; but it is written.
+        part.write_all_at(&(PUBLISHED | TAKEN).to_le_bytes(), place).unwrap();
+    });
+    sealed.unwrap();
+    let reader = fixture.reader().await;
+    for id in [first, behind] {
+        assert_eq!(reader.get(&id).await.unwrap().header.id, id);
+    }
+
+    // One that is never written holds nothing up for long.
+    let place = word(TAIL_AT);
+    part.write_all_at(&(place + TAKEN).to_le_bytes(), TAIL_AT).unwrap();
+    record(&producer, &Given::default());
+    let sealed = tokio::time::timeout(Duration::from_secs(60), engine.seal()).await;
+    sealed.expect("sealing ends").unwrap();
 }
