@@ -25,6 +25,10 @@ class Explanation(TypedDict, total=False):
     residual: float | Sequence[float]
     when: Literal["inline", "later"]
     duration_ns: int
+    reasons: Sequence[Mapping[str, Any]]
+    """Principal reasons, the weightiest first (docs/formats/record.md)."""
+    counterfactuals: Sequence[Mapping[str, Any]]
+    """Inputs with which the answer would have been another, by feature."""
 
 
 class ProducerStatus(TypedDict):

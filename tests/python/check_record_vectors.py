@@ -698,6 +698,10 @@ def records():
                                       if t not in SYSTEM.values() and not name.startswith("text of")]
     yield "all null", "decision", [(["inputs", "a"], "f64", None), (["event"], "event", None), (["subject"], "subject", None)]
     yield "a later explanation", "explanation", [decision[5], decision[8], decision[9]]
+    reason = {"map": [["code", "A7"], ["text", "amount too high"], ["features", {"list": ["amount"]}], ["attribution", {"float": f(-0.4)}]]}
+    yield "a decision with reasons", "decision", [
+        *decision, (["explanation", "reasons"], "list", {"list": [reason]}),
+        (["explanation", "counterfactuals"], "list", {"list": [{"map": [["amount", {"float": f(4100.0)}]]}]})]
 
 
 def disclosures():
@@ -712,6 +716,8 @@ def disclosures():
     yield "below a prefix", "prefix paths", [["a", "b"]]
     yield "a dotted name is one text", "prefix paths", [["a.b"]]
     yield "a later explanation of a masked input", "a later explanation", [["inputs", "purpose"]]
+    yield "an input masked that reasons betray", "a decision with reasons", [["inputs", "purpose"]]
+    yield "the reasons alone masked", "a decision with reasons", [["explanation", "reasons"]]
     yield "no field", "no field", [["inputs"]]
 
 
@@ -720,7 +726,7 @@ def masked_places(fields, mask):
     hidden = {i for i, p in enumerate(paths) if any(p[:len(m)] == tuple(m) for m in mask)}
     inputs = [i for i, p in enumerate(paths) if p[0] == "inputs"]
     if hidden.intersection(inputs) or not inputs and any(m[0] == "inputs" for m in mask):
-        hidden |= {i for i, p in enumerate(paths) if p == ("explanation", "attributions") or p[0] == "counterfactual"}
+        hidden |= {i for i, p in enumerate(paths) if p[0] == "counterfactual" or p[0] == "explanation" and p != ("explanation", "meta")}
     return hidden
 
 

@@ -1,11 +1,12 @@
-//! An explanation as the two fields that hold it: `explanation / attributions` and `explanation / meta`.
+//! An explanation as the fields that hold it: `explanation / attributions` and `explanation / meta`, and beside them, where they are given,
+//! `explanation / reasons` and `explanation / counterfactuals`.
 
 use minutebook_record::fields::{Space, When};
 use minutebook_record::value::Value;
 use minutebook_record::{FieldType, Integer, cbor};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::{ffi, intern};
 
 use crate::encode;
 use crate::errors::unfit;
@@ -13,6 +14,8 @@ use crate::layout::Keys;
 use crate::{array, convert};
 
 const PATH: &str = "explanation";
+pub const REASONS: &str = "reasons";
+pub const COUNTERFACTUALS: &str = "counterfactuals";
 /// Tags and types of the encoding (RFC 8746).
 const TAG_ARRAY: u64 = 40;
 const TAG_F64: u64 = 86;
@@ -34,10 +37,12 @@ enum Part {
     Residual,
     When,
     Duration,
+    Reasons,
+    Counterfactuals,
 }
 
 impl Part {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Attributions,
         Self::Method,
         Self::Library,
@@ -50,6 +55,8 @@ impl Part {
         Self::Residual,
         Self::When,
         Self::Duration,
+        Self::Reasons,
+        Self::Counterfactuals,
     ];
 
     fn name(self) -> &'static str {
@@ -66,6 +73,8 @@ impl Part {
             Self::Residual => "residual",
             Self::When => "when",
             Self::Duration => "duration_ns",
+            Self::Reasons => REASONS,
+            Self::Counterfactuals => COUNTERFACTUALS,
         }
     }
 
@@ -306,4 +315,23 @@ pub fn put_meta(explanation: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<
         Some(())
     };
     given.put(Part::Duration, out, duration, "a whole number of nanoseconds")
+}
+
+/// Whether there are reasons, and counterfactuals.
+pub fn has_lists(explanation: &Bound<'_, PyDict>) -> PyResult<(bool, bool)> {
+    let has = |name: &Bound<'_, PyString>| -> PyResult<bool> {
+        Ok(explanation.get_item(name)?.is_some_and(|list| !list.is_none()))
+    };
+    // Interned: asked for each record that is explained.
+    Ok((has(intern!(explanation.py(), REASONS))?, has(intern!(explanation.py(), COUNTERFACTUALS))?))
+}
+
+/// Appends a list beside the attributions, which is given.
+pub fn put_list(explanation: &Bound<'_, PyDict>, name: &'static str, out: &mut Vec<u8>) -> PyResult<()> {
+    let path = [PATH, name];
+    let list = explanation.get_item(name)?.ok_or_else(|| fault(name, "is missing"))?;
+    let (FieldType::List, value) = convert::value(&list, &path)? else {
+        return Err(fault(name, "a list is asked for"));
+    };
+    value.encode(&FieldType::List, out).map_err(|error| unfit(&path, &error.to_string()))
 }

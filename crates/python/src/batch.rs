@@ -128,7 +128,7 @@ fn read(shared: &Shared, given: &Columns<'_, '_>) -> PyResult<(Rows, Arc<Layout>
         actor: given.actor.is_some(),
         params: given.params.is_some(),
         tags: given.tags.is_some(),
-        explanation: false,
+        ..Parts::default()
     };
     let fields = Fields { parts, inputs: types(&inputs), outputs: types(&outputs) };
     let layout = shared.layouts.of(fields, &input_names, &output_names)?;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use pyo3::{ffi, intern};
 
-use crate::attributions::{put_attributions, put_meta};
+use crate::attributions::{COUNTERFACTUALS, REASONS, put_attributions, put_list, put_meta};
 use crate::encode::{self, Tag, is_text};
 use crate::parts::{Given, Parts, put_subject, put_text};
 use crate::remembered::Remembered;
@@ -111,6 +111,12 @@ impl Layout {
             put_attributions(explanation, &self.inputs, out)?;
             let but = intern!(explanation.py(), "attributions");
             self.same.meta.put(explanation, Some(but), out, |out| put_meta(explanation, out))?;
+            if self.parts.reasons {
+                put_list(explanation, REASONS, out)?;
+            }
+            if self.parts.counterfactuals {
+                put_list(explanation, COUNTERFACTUALS, out)?;
+            }
         }
         Ok(true)
     }

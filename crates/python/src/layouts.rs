@@ -10,6 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::attributions::{COUNTERFACTUALS, REASONS};
 use crate::convert;
 use crate::errors::{of_capture, unfit};
 use crate::layout::{Keys, Layout, Same};
@@ -134,6 +135,8 @@ impl Layouts {
         add(parts.tags, &["tags"], FieldType::Map)?;
         add(parts.explanation, &["explanation", "attributions"], FieldType::Attributions)?;
         add(parts.explanation, &["explanation", "meta"], FieldType::Explanation)?;
+        add(parts.reasons, &["explanation", REASONS], FieldType::List)?;
+        add(parts.counterfactuals, &["explanation", COUNTERFACTUALS], FieldType::List)?;
         let schema = Schema::new(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
         ShapeDef::from_encoded(schema, constants).map_err(|error| PyValueError::new_err(error.to_string()))
     }

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::attributions::{put_attributions, put_meta};
+use crate::attributions::{COUNTERFACTUALS, REASONS, has_lists, put_attributions, put_list, put_meta};
 use crate::errors::{of_capture, unfit};
 use crate::layout::Keys;
 use crate::layouts::field;
@@ -94,6 +94,12 @@ pub fn record(
         let out = draft.add(&["explanation", "attributions"], FieldType::Attributions)?;
         put_attributions(&explanation, &Keys::default(), out)?;
         put_meta(&explanation, draft.add(&["explanation", "meta"], FieldType::Explanation)?)?;
+        let (has_reasons, has_counterfactuals) = has_lists(&explanation)?;
+        for (name, is_there) in [(REASONS, has_reasons), (COUNTERFACTUALS, has_counterfactuals)] {
+            if is_there {
+                put_list(&explanation, name, draft.add(&["explanation", name], FieldType::List)?)?;
+            }
+        }
     }
     let Draft { fields, values } = draft;
     let count = fields.len() - 1;

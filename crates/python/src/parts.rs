@@ -5,6 +5,7 @@ use minutebook_record::limits::{SUBJECT_BYTES_MAX, SUBJECTS_MAX};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::attributions::has_lists;
 use crate::convert::to_dict;
 use crate::errors::unfit;
 
@@ -16,6 +17,8 @@ pub struct Parts {
     pub params: bool,
     pub tags: bool,
     pub explanation: bool,
+    pub reasons: bool,
+    pub counterfactuals: bool,
 }
 
 /// The content of a decision.
@@ -27,6 +30,8 @@ pub struct Given<'py> {
     pub params: Option<Bound<'py, PyDict>>,
     pub tags: Option<Bound<'py, PyDict>>,
     pub explanation: Option<Bound<'py, PyDict>>,
+    has_reasons: bool,
+    has_counterfactuals: bool,
 }
 
 /// The same as Python handed it over.
@@ -44,14 +49,19 @@ impl<'py> Given<'py> {
     pub fn new(given: &Arguments<'_, 'py>) -> PyResult<Self> {
         let dict =
             |given: Option<&Bound<'py, PyAny>>, name| given.map(|given| to_dict(given, &[name])).transpose();
+        let explanation = dict(given.explanation, "explanation")?;
+        let (has_reasons, has_counterfactuals) =
+            explanation.as_ref().map_or(Ok((false, false)), has_lists)?;
         Ok(Self {
+            has_reasons,
+            has_counterfactuals,
             inputs: to_dict(given.inputs, &["inputs"])?,
             outputs: dict(given.outputs, "outputs")?,
             subject: given.subject.cloned(),
             actor: given.actor.cloned(),
             params: dict(given.params, "params")?,
             tags: dict(given.tags, "tags")?,
-            explanation: dict(given.explanation, "explanation")?,
+            explanation,
         })
     }
 
@@ -62,6 +72,8 @@ impl<'py> Given<'py> {
             params: self.params.is_some(),
             tags: self.tags.is_some(),
             explanation: self.explanation.is_some(),
+            reasons: self.has_reasons,
+            counterfactuals: self.has_counterfactuals,
         }
     }
 }

@@ -46,8 +46,8 @@ pub struct Disclosure {
 
 impl Disclosure {
     /// Shows a record (`values`: its encoded values, in order) but for the fields at or below the paths of `mask`; paths that the schema does
-    /// not have mask nothing. When an input is masked, the attributions and every counterfactual are masked with it. A record that has no
-    /// inputs itself, such as a later explanation, is treated as if it had all of them.
+    /// not have mask nothing. When an input is masked, what explains is masked with it: every field of `explanation` but
+    /// `meta`, and every counterfactual. A record that has no inputs itself, such as a later explanation, is treated as if it had all of them.
     ///
     /// # Errors
     ///
@@ -216,7 +216,11 @@ impl Disclosure {
     }
 }
 
-/// Whether a field lets one compute back an input: one attribution, or a counterfactual, is enough.
+/// Whether a field lets one compute back an input: one attribution, a reason or a counterfactual is enough. Of an explanation only how it was
+/// made does not.
 fn betrays_inputs(path: &Path) -> bool {
-    path.is(&["explanation", "attributions"]) || path.first() == "counterfactual"
+    match path.first() {
+        "explanation" => !path.is(&["explanation", "meta"]),
+        first => first == "counterfactual",
+    }
 }
