@@ -13,6 +13,7 @@ from ._decision import Decision
 from ._explain import explanation
 from ._faults import EngineError, TrailWarning
 from ._model import Model
+from ._reasons import Reasons
 from ._record import Record
 from ._trail import Status, Trail, Verification, open
 from ._types import Explanation
@@ -24,6 +25,7 @@ __all__ = [
     "Explanation",
     "Ids",
     "Model",
+    "Reasons",
     "Record",
     "SpoolFull",
     "Status",

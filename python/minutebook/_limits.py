@@ -62,3 +62,21 @@ SPARSE_CELLS_MAX = 1 << 24
 
 STREAM_CHARACTERS_MAX = 768 << 10
 """Of a streamed answer that are kept for its record, which holds 1 MiB of values in all."""
+
+REASONS_MOST = 4
+"""Principal reasons that a decision is given: more are not likely to help, says the commentary on Regulation B (12 CFR 1002.9(b)(2))."""
+
+EXPLAIN_LIMIT_S = 0.1
+"""For an explanation in the call of a prediction, where no other limit is given: a person waits."""
+
+SLOW_EXPLANATIONS_MAX = 5
+"""Explanations in a row over their limit, until there are no more in this process: one may be slow for a cold cache."""
+
+EXPLAIN_QUEUE_MAX = 1024
+"""Decisions that wait to be explained behind the call: each holds its inputs."""
+
+EXPLAIN_CLOSE_S = 5.0
+"""For what waits to be explained when the trail is closed: the end of a process must not hang on it."""
+
+EXPLANATION_BYTES_MAX = 512 << 10
+"""Of attributions that an explainer makes: a record holds 1 MiB of values, and the decision's own go first."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from . import _artifact, _columns, _context, _explain, _table
 from ._core import __version__
 from ._decision import Decision
+from ._explain.explainer import Decided, Explainer, Takes, When
+from ._limits import EXPLAIN_LIMIT_S
 
 if TYPE_CHECKING:
     from . import _core
+    from ._reasons import Reasons
     from ._trail import Trail
 
 Level = Literal["process", "disk", "sealed", "witnessed"]
@@ -40,6 +43,7 @@ class Model:
         tags: Mapping[str, Any] | None,
         retention: str,
         level: Level | None,
+        reasons: Reasons | None = None,
     ) -> None:
         self.trail = trail
         self.name = name
@@ -55,7 +59,12 @@ class Model:
         self._core = producer.model(
             name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around
         )
-        if self._is_process:
+        self._reasons = reasons
+        self._explainer: Explainer | None = None
+        self._is_inline = self._is_kept = False
+        self._is_short = False
+        """Whether calls of what is wrapped are recorded without Python on the way."""
+        if self._is_process and reasons is None:
             # The same without Python on the way, for calls that nothing has to be added to; what they leave comes to the method.
             self.record = self._core.call  # type: ignore[method-assign]
 
@@ -83,8 +92,7 @@ class Model:
         try:
             if inputs.__class__ is not dict:
                 inputs = _row(inputs)
-            if explanation is not None and explanation.__class__ is not dict:
-                explanation = _explain.read(explanation, features=inputs, outputs=outputs)
+            explanation = self._explained(explanation, inputs, outputs, status)
             about = _context.about() or _context.NOTHING
             id = self._core.record(
                 inputs,
@@ -102,6 +110,8 @@ class Model:
             )
             if about.ids is not None:
                 about.ids.append(id)
+            if self._is_kept and status == "ok":
+                self._keep(id, inputs, outputs, subject or about.subject)
             self._reach(level)
             return id
         except Exception as error:
@@ -180,9 +190,7 @@ class Model:
         about = about or _context.NOTHING
         inputs = _row(of.inputs)
         outputs = None if of.outputs is None else _row(of.outputs)
-        explanation = of.explanation
-        if explanation is not None:
-            explanation = _explain.read(explanation, features=inputs, outputs=outputs)
+        explanation = self._explained(of.explanation, inputs, outputs, of.status)
         pending.finish(
             inputs,
             outputs,
@@ -197,7 +205,81 @@ class Model:
         )
         if about.ids is not None:
             about.ids.append(pending.id)
+        if self._is_kept and of.explanation is None and of.status == "ok":
+            self._keep(pending.id, inputs, outputs, of.subject or about.subject)
         self._reach(of._level)
+
+    def explain_with(
+        self,
+        explainer: Callable[[Any], Any],
+        when: When = "inline",
+        *,
+        limit_s: float = EXPLAIN_LIMIT_S,
+        takes: Takes | None = None,
+        of: Any = None,
+        space: Literal["raw", "log-odds", "probability"] | None = None,
+        method: str | None = None,
+        library: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        background: Any = None,
+        seed: int | None = None,
+    ) -> None:
+        """Has the decisions of this model explained by `explainer`, whose result is what `minutebook.explanation` takes.
+
+        `when`: `inline` in the call, after the model has answered; `kept` by a thread behind it, `on_demand` by `Record.explain`, both as
+        a record of their own, marked as later. `takes`: what the explainer is called with: `inputs` (a dict), `array` (a row of numpy, of
+        two dimensions), `frame` (a row of pandas); `array` for shap's explainers, else `inputs`. `limit_s` is for `inline`: who is slower
+        several times in a row is switched off. `background` is a table, of which the digest is kept. The rest as in `explanation`.
+
+        An explainer that fails or is slow never harms a decision; `Trail.status()` counts. Rows that a model decides in a batch are not
+        explained but on demand. Raises ValueError, TypeError; blocks while it hashes the background.
+        """
+        sha256 = None if background is None else _table.table(background).sha256
+        told = {
+            "of": of, "space": space, "method": method, "library": library, "parameters": parameters, "background": sha256, "seed": seed,
+        }  # fmt: skip
+        if self._is_short and when != "on_demand":
+            raise ValueError("what this model wraps was called already: `explain_with` comes before its first decision")
+        if self._explainer is not None:
+            self._explainer.stop()
+        self._explainer = Explainer(self, explainer, when, takes, limit_s, told)
+        self._is_inline, self._is_kept = when == "inline", when == "kept"
+        # The way without Python knows of no explainer.
+        self.__dict__.pop("record", None)
+        self.trail._explainers[self.name, self.version] = self
+
+    def _explained(self, given: Any, inputs: Any, outputs: Any, status: str) -> Any:
+        """The explanation of a decision as it is recorded, with its reasons."""
+        if given is None:
+            if not self._is_inline or status != "ok" or self._explainer is None:
+                return None
+            made: Any = self._explainer.inline(inputs, outputs)
+        else:
+            made = given if given.__class__ is dict else _explain.read(given, features=inputs, outputs=outputs)
+        if made is None or self._reasons is None or status != "ok" or "reasons" in made:
+            return made
+        try:
+            found = self._reasons.of(made, outputs)
+        except Exception as error:
+            self._faults.note(error, "recorded without reasons")
+            return made
+        return made if found is None else {**made, "reasons": found}
+
+    def _keep(self, id: str, inputs: Any, outputs: Any, subject: Any) -> None:
+        if self._explainer is not None:
+            # Copies: it is explained later, and what the model saw is what counts.
+            self._explainer.keep(Decided(id, dict(inputs), outputs and dict(outputs), subject))
+
+    def _explain_later(self, decided: Decided, made: Mapping[str, Any]) -> str:
+        """Records an explanation that was made behind its decision; gives its id."""
+        return self.trail._record(
+            "explanation",
+            {},
+            links=[decided.id],
+            model=(self.name, self.version, self.artifact),
+            subject=decided.subject,
+            explanation={**made, "when": "later"},
+        )
 
     def _reach(self, level: Level | None) -> None:
         """Returns when what was recorded last survives what a call asked for, or else the model."""

@@ -62,6 +62,19 @@ class Record:
         return self.fields.get("explanation")
 
     @property
+    def reasons(self) -> list[dict[str, Any]]:
+        """Principal reasons in words, the weightiest first: `text`, `features`, `attribution`, `code` where there is one."""
+        return self._beside("reasons")
+
+    @property
+    def counterfactuals(self) -> list[dict[str, Any]]:
+        """Inputs with which the answer would have been another, by feature."""
+        return self._beside("counterfactuals")
+
+    def _beside(self, name: str) -> list[dict[str, Any]]:
+        return next((value for path, value in self.fields.get("fields") or () if path == ["explanation", name]), None) or []
+
+    @property
     def subject(self) -> str | list[str] | None:
         """Whom it is about."""
         return self.fields.get("subject")
@@ -108,6 +121,10 @@ class Record:
     def show(self) -> str:
         """The page that `minutebook show` prints."""
         return self._trail.show(self.id)
+
+    def explain(self) -> str:
+        """Explains it now, by its model's explainer; gives the id of that record. Raises as `Trail.explain` does."""
+        return self._trail.explain(self.id)
 
     def outcome(self, fields: dict[str, Any]) -> str:
         """Records what turned out to be true; gives the id of that record."""

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _model, _service, _watch
+from . import _artifact, _core, _git, _model, _reasons, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
+from ._explain.explainer import Decided, ExplainerStatus
 from ._faults import EngineError, Faults, OnError, warn
 from ._limits import (
     DROP_BYTES,
@@ -30,6 +31,7 @@ from ._limits import (
     SPILL_BYTES,
 )
 from ._model import Level, Model
+from ._reasons import Reasons, Word
 from ._record import Record
 from ._types import Full, ProducerStatus
 
@@ -54,6 +56,8 @@ class Status(TypedDict):
     faults: dict[str, int]
     """How often something was not recorded, by kind: `value`, `spool-full`, `trail`, `engine`, `other`."""
     last_fault: str | None
+    explainers: dict[str, ExplainerStatus]
+    """Of the models that have one (`Model.explain_with`), by name and version."""
 
 
 class Verification(dict):
@@ -88,6 +92,7 @@ class Trail:
         self._level: Level = _checked(level)
         self._faults = Faults(on_error)
         self._engine = Engine(folder, mode=engine, keys=keys)
+        self._explainers: dict[tuple[str, str], Model] = {}
         self._models: set[tuple[str, str, bytes | None]] = set()
         runs = self._start() if engine == "auto" else self._engine.find() is not None
         if spill_bytes is None:
@@ -167,12 +172,14 @@ class Trail:
         tags: Mapping[str, Any] | None = None,
         retention: str = "standard",
         level: Level | None = None,
+        reasons: Reasons | Mapping[tuple[str, str], Word] | None = None,
     ) -> Model:
         """A version of a model whose decisions are to be recorded.
 
         `artifact` is its bytes, a path to its file or folder, or the estimator itself (docs/python/digests.md says what is hashed then).
         `params`, `environment` and `tags` are part of each decision's record. `training_data` is a table, or several in a tuple, of which
-        digest and columns are kept. `git`: `auto` looks into the folder of the calling file. A record of kind `model` says all this, once
+        digest and columns are kept. `git`: `auto` looks into the folder of the calling file. `reasons` is a table of reasons in words for its
+        decisions (docs/python/explanations.md). A record of kind `model` says all this, once
         in a process. Blocks while it hashes, and for git.
 
         Raises TypeError for an artifact or data that cannot be hashed, FileNotFoundError, ValueError.
@@ -182,15 +189,18 @@ class Trail:
         sha256 = digest and digest.sha256
         if level is not None:
             _checked(level)
+        words = _reasons.reasons(reasons)
         model = Model(
             self, self._producer, name=name, version=version, artifact=sha256, params=params, environment=environment, tags=tags,
-            retention=retention, level=level,
+            retention=retention, level=level, reasons=words,
         )  # fmt: skip
         if (name, version, sha256) not in self._models:
             found = _git.git(_folder_of_caller()) if git == "auto" else git
             fields = _model.described(made_from, digest, training_data, found)
             if params:
                 fields["params"] = dict(params)
+            if words is not None:
+                fields["reasons"] = words.described()
             try:
                 self._producer.record("model", fields, model=(name, version, sha256), tags=tags, retention=retention)
             except TrailError as error:
@@ -232,6 +242,28 @@ class Trail:
         """
         told = {"text": text, **(fields or {})}
         return self._record("note", told, links=list(links), subject=subject, actor=actor)
+
+    def explain(self, id: str) -> str:
+        """Explains a decision now, by its model's explainer in this process; gives the id of the record that says so, marked as later.
+
+        Blocks for the engine and the explainer. Raises KeyError when there is no such record; TrailError when no model at hand is the one
+        that decided, by the digest of its artifact; what the explainer raises; and as `note` does.
+        """
+        record = self[id]
+        told = record.model or {}
+        model = self._explainers.get((str(told.get("name")), str(told.get("version"))))
+        if model is None or model._explainer is None:
+            raise TrailError(f"`{told.get('name')} {told.get('version')}` has no explainer in this process: give it one with `explain_with`")
+        if not record.readable or record.kind != "decision":
+            raise TrailError(f"{id} is {'a record of kind `' + record.kind + '`' if record.readable else 'not readable'}: nothing to explain")
+        digest = told.get("artifact")
+        if digest is None or model.artifact is None or digest != f"sha256:{model.artifact.hex()}":
+            raise TrailError(
+                f"{id} was decided by an artifact of digest {digest or 'unknown'}, and the model at hand has"
+                f" {'sha256:' + model.artifact.hex() if model.artifact else 'none'}: load the one that decided"
+            )
+        made = model._explainer.explain(record.inputs, record.outputs)
+        return model._explain_later(Decided(id, record.inputs, record.outputs, record.subject), made)
 
     def _about(
         self, kind: str, id: str, fields: Mapping[str, Any], subject: str | Sequence[str] | None, actor: str | None
@@ -320,6 +352,11 @@ class Trail:
             "engine": self._engine.status(),
             "faults": self._faults.counts(),
             "last_fault": self._faults.last,
+            "explainers": {
+                f"{name} {version}": model._explainer.status()
+                for (name, version), model in list(self._explainers.items())
+                if model._explainer is not None
+            },
         }
 
     def close(self) -> None:
@@ -327,6 +364,9 @@ class Trail:
 
         When that cannot be written the trail tells the process as gone without a word; what was handed over is kept all the same.
         """
+        for model in list(self._explainers.values()):
+            if model._explainer is not None:
+                model._explainer.stop()
         _watch.remove(self._engine)
         _open.discard(self)
         try:

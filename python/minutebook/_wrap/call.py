@@ -119,7 +119,9 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
             try:
                 outputs = answers_of(result) if row is None else answer_of(result)
                 about = about_of()
-                if about is None:
+                if model._is_inline or model._is_kept:
+                    _finish_explained(model, pending, inputs, outputs, about, row is not None)
+                elif about is None:
                     pending.finish(inputs, outputs)
                 else:
                     finish(model, pending, inputs, outputs, about)
@@ -129,9 +131,10 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
                 faults.take(error)
         return result
 
-    arrays = reader.arrays() if model._is_process else None
+    arrays = reader.arrays() if model._is_process and not (model._is_inline or model._is_kept) else None
     if arrays is None:
         return call
+    model._is_short = True
     short = RecordedCall(model._core, method, call, keyword=keyword, answer=answer_of, active=_active, own=own, **arrays._asdict())
     return functools.update_wrapper(short, method)
 
@@ -176,7 +179,7 @@ class OpenCall:
 
 
 def finish(
-    model: Model, pending: Any, inputs: Any, outputs: Any, about: _context.About | None, status: str = "ok", params: Any = None
+    model: Model, pending: Any, inputs: Any, outputs: Any, about: _context.About | None, status: str = "ok", params: Any = None, **more: Any
 ) -> None:
     """Hands a record over, or those of a batch, with what holds around it."""
     about = about or _context.NOTHING
@@ -190,12 +193,25 @@ def finish(
         status=status,
         trace=about.trace,
         span=about.span,
+        **more,
     )
     if about.ids is not None:
         if hasattr(pending, "ids"):
             about.ids.extend(pending.ids)
         else:
             about.ids.append(pending.id)
+
+
+def _finish_explained(model: Model, pending: Any, inputs: Any, outputs: Any, about: _context.About | None, is_row: bool) -> None:
+    """Hands over what is explained in the call, or behind it."""
+    if not is_row:
+        finish(model, pending, inputs, outputs, about)
+        if model._explainer is not None:
+            model._explainer.skip(len(pending.ids))
+        return
+    finish(model, pending, inputs, outputs, about, explanation=model._explained(None, inputs, outputs, "ok"))
+    if model._is_kept:
+        model._keep(pending.id, inputs, outputs, about and about.subject)
 
 
 def _failed(model: Model, pending: Any, inputs: Any, error: BaseException) -> None:
