@@ -7,6 +7,7 @@
     clf = credit.wrap(clf)
 """
 
+from . import plots
 from ._context import context
 from ._core import Ids, SpoolFull, TrailError, __version__
 from ._decision import Decision
@@ -37,5 +38,6 @@ __all__ = [
     "context",
     "explanation",
     "open",
+    "plots",
     "unwrap",
 ]

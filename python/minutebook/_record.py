@@ -6,7 +6,7 @@ import datetime
 import html
 from typing import TYPE_CHECKING, Any
 
-from . import _values
+from . import _values, plots
 
 if TYPE_CHECKING:
     from ._trail import Trail, Verification
@@ -121,6 +121,14 @@ class Record:
     def show(self) -> str:
         """The page that `minutebook show` prints."""
         return self._trail.show(self.id)
+
+    def plot(self, kind: plots.Kind = "waterfall", **options: Any) -> Any:
+        """A picture of its explanation: `waterfall`, `force` or `bar`, with the options of that function in `minutebook.plots`. Gives
+        matplotlib's `Axes`. Raises ValueError when it has no attributions, ImportError without matplotlib."""
+        drawn = {"waterfall": plots.waterfall, "force": plots.force, "bar": plots.bar}.get(kind)
+        if drawn is None:
+            raise ValueError(f"`kind` is `waterfall`, `force` or `bar`, not `{kind}`")
+        return drawn(self, **options)
 
     def explain(self) -> str:
         """Explains it now, by its model's explainer; gives the id of that record. Raises as `Trail.explain` does."""
