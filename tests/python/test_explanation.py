@@ -4,6 +4,7 @@ import lime.lime_tabular
 import lime.lime_text
 import minutebook
 import numpy as np
+import pandas as pd
 import pytest
 import shap
 import xgboost
@@ -240,6 +241,45 @@ def test_alibis_anchors(trail, model):
 def test_what_alibi_has_else_is_refused():
     with pytest.raises(TypeError, match="`CounterfactualProto` is not taken"):
         minutebook.explanation(alibi("CounterfactualProto", {"cf": None}))
+
+
+def dice(name, **members):
+    """A stand-in for dice-ml: a class of its module with the members that count."""
+    made = type(name, (), {"__module__": "dice_ml.counterfactual_explanations"})()
+    vars(made).update(members)
+    return made
+
+
+FRAME = pd.DataFrame({"age": [31, 40], "income": [np.float32(0.5), 2.0], "purpose": ["car", "tv"]})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [{"age": 31, "income": 0.5, "purpose": "car"}, {"age": np.int64(40), "income": 2.0, "purpose": "tv"}],
+        FRAME,
+        dice("CounterfactualExamples", final_cfs_df=FRAME, final_cfs_df_sparse=None),
+        dice("CounterfactualExamples", final_cfs_df=FRAME[:1], final_cfs_df_sparse=FRAME),
+        dice("CounterfactualExplanations", cf_examples_list=[dice("CounterfactualExamples", final_cfs_df=FRAME)]),
+    ],
+)
+def test_counterfactuals(trail, model, given):
+    told = minutebook.explanation({"method": "own", "attributions": {"age": 0.5}}, counterfactuals=given)
+    found = trail[model.record(INPUTS, explanation=told)]
+    assert found.counterfactuals == [{"age": 31, "income": 0.5, "purpose": "car"}, {"age": 40, "income": 2.0, "purpose": "tv"}]
+    assert found.explanation["attributions"] == {"age": 0.5}
+
+
+def test_none_were_found(trail, model):
+    given = dice("CounterfactualExamples", final_cfs_df=None)
+    told = minutebook.explanation({"method": "own", "attributions": {"age": 0.5}}, counterfactuals=given)
+    assert trail[model.record(INPUTS, explanation=told)].counterfactuals == []
+
+
+@pytest.mark.parametrize("given", ["3000", [1.0], {"age": 3}, [{"age": object()}], dice("CounterfactualExplanations", cf_examples_list=[1, 2])])
+def test_what_is_no_counterfactual(given):
+    with pytest.raises(TypeError):
+        minutebook.explanation({"method": "own", "attributions": {"age": 0.5}}, counterfactuals=given)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 3, 2), (2, 3, 3), (2,)])

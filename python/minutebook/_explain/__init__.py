@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .counterfactuals import rows
 from .residual import residual
 
 if TYPE_CHECKING:
@@ -37,17 +38,19 @@ def explanation(
     parameters: Mapping[str, Any] | None = None,
     background: bytes | None = None,
     seed: int | None = None,
+    counterfactuals: Any = None,
 ) -> Explanation:
     """The explanation of one decision, as `record` and `decision` take it, with more said than the library says.
 
     `given` is a `shap.Explanation` of one row, a `lime.explanation.Explanation`, alibi's of an anchor or of SHAP values, an array of
     numbers (Captum's attributions) or a dict as `minutebook.Explanation`. `of` is the class or output to be explained: of several, only
     its attributions are kept. `output` is what the model answered in the explanation's space; with it the residual (base + sum − output)
-    is computed. `features` names the attributions where `given` does not. Raises TypeError for what is none of these.
+    is computed. `features` names the attributions where `given` does not. `counterfactuals` are a list of dicts, a data
+    frame or dice-ml's result. Raises TypeError for what is none of these.
     """
     told = {
         "of": of, "space": space, "method": method, "library": library, "base": base, "parameters": parameters,
-        "background": background, "seed": seed,
+        "background": background, "seed": seed, "counterfactuals": None if counterfactuals is None else rows(counterfactuals),
     }  # fmt: skip
     return read(given, features=features, output=output, told=told)
 

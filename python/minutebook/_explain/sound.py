@@ -37,11 +37,11 @@ def sound(made: Mapping[str, Any]) -> Explanation:
     if len(given.get("background", bytes(32))) != 32:
         raise ValueError("`background` is a SHA-256 of 32 bytes")
     given["attributions"] = _attributions(given["attributions"])
-    given["parameters"] = _plain(given.get("parameters", {}))
-    given["of"] = _plain(given.get("of"))
+    given["parameters"] = plain(given.get("parameters", {}))
+    given["of"] = plain(given.get("of"))
     for name in _LISTS:
         if name in given:
-            given[name] = _plain(list(given[name]))
+            given[name] = plain(list(given[name]))
     return given  # type: ignore[return-value]
 
 
@@ -72,11 +72,12 @@ def _text(given: Any) -> str:
     return text
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The same of Python's own types. Raises TypeError for what a record has no place for."""
     if isinstance(value, Mapping):
-        return {_text(name): _plain(item) for name, item in value.items()}
+        return {_text(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and -(1 << 63) <= value < 1 << 63):
