@@ -75,6 +75,9 @@ SLOW_EXPLANATIONS_MAX = 5
 EXPLAIN_QUEUE_MAX = 1024
 """Decisions that wait to be explained behind the call: each holds its inputs."""
 
+EXPLAIN_IDLE_S = 10.0
+"""Until the thread that explains behind the call ends for want of work: it holds the trail, which may be used by nobody else any more."""
+
 EXPLAIN_CLOSE_S = 5.0
 """For what waits to be explained when the trail is closed: the end of a process must not hang on it."""
 

@@ -244,8 +244,9 @@ class Model:
             self._explainer.stop()
         self._explainer = Explainer(self, explainer, when, takes, limit_s, told)
         self._is_inline, self._is_kept = when == "inline", when == "kept"
-        # The way without Python knows of no explainer.
-        self.__dict__.pop("record", None)
+        if when != "on_demand":
+            # The way without Python knows of no explainer.
+            self.__dict__.pop("record", None)
         self.trail._explainers[self.name, self.version] = self
 
     def _explained(self, given: Any, inputs: Any, outputs: Any, status: str) -> Any:

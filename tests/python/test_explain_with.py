@@ -193,6 +193,16 @@ def test_a_full_queue_blocks_nobody(trail, model, monkeypatch):
     assert len(decisions(trail)) == 6
 
 
+def test_the_worker_ends_for_want_of_work_and_comes_back(trail, model, monkeypatch):
+    """It holds the trail: one that nobody uses any more would live as long as the process."""
+    monkeypatch.setattr("minutebook._explain.explainer.EXPLAIN_IDLE_S", 0.01)
+    model.explain_with(own, when="kept")
+    for age in range(3):
+        model.record({"age": age}, {"y": 1})
+        wait(lambda: counts(trail, "made") == (age + 1,))
+        wait(lambda: not any(thread.name == "minutebook-explain" for thread in threading.enumerate()))
+
+
 def test_what_waits_is_explained_before_the_end(folder):
     with minutebook.open(folder, service="tests") as trail:
         model = trail.model("m", "1", git=None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from .. import _fork
 from .._faults import warn
-from .._limits import EXPLAIN_CLOSE_S, EXPLAIN_QUEUE_MAX, SLOW_EXPLANATIONS_MAX
+from .._limits import EXPLAIN_CLOSE_S, EXPLAIN_IDLE_S, EXPLAIN_QUEUE_MAX, SLOW_EXPLANATIONS_MAX
 from . import read
 from .sound import sound
 
@@ -158,8 +158,7 @@ class Explainer:
         except queue.Full:
             self.skip()
             return
-        if self._thread is None:
-            self._begin()
+        self._begin()
 
     def _begin(self) -> None:
         with self._lock:
@@ -174,7 +173,19 @@ class Explainer:
             self._thread = thread
 
     def _work(self, waiting: queue.Queue[Decided | None]) -> None:
-        while (decided := waiting.get()) is not None:
+        while True:
+            try:
+                decided = waiting.get(timeout=EXPLAIN_IDLE_S)
+            except queue.Empty:
+                with self._lock:
+                    # Under the lock that who adds one looks under for a worker.
+                    if waiting.empty():
+                        if waiting is self._waiting:
+                            self._thread = None
+                        return
+                continue
+            if decided is None:
+                return
             try:
                 made = self.explain(decided.inputs, decided.outputs)
                 self._model._explain_later(decided, made)
