@@ -18,6 +18,7 @@ mod pinned;
 pub mod receipt;
 pub mod report;
 mod said;
+pub mod sampling;
 pub mod section;
 pub mod segment;
 pub mod succession;

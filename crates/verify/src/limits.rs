@@ -27,3 +27,15 @@ pub const BLOB_CHUNK_BYTES: usize = 1 << 20;
 /// Parts of the log that are missing one behind the other until the rest is taken for missing too: a checkpoint that lies about its size
 /// does not keep a verifier busy for ever.
 pub const LOG_PARTS_MISSING_MAX: u32 = 16;
+
+/// Numbers that one descriptor leaves out: each is drawn for, and a log that lies does not keep a verifier busy for ever.
+pub const SAMPLED_OUT_MAX: u64 = 1 << 24;
+
+/// Numbers that a finding names.
+pub const NUMBERS_NAMED_MAX: usize = 20;
+
+/// The text of a sampling policy, in bytes: a record holds it whole, beside what it replaces.
+pub const POLICY_BYTES_MAX: usize = 64 << 10;
+
+/// The name of a sampling rule, in bytes: every record that it keeps repeats it.
+pub const RULE_NAME_BYTES_MAX: usize = 64;

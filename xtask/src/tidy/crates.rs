@@ -10,10 +10,11 @@ pub(super) const REASON: &str =
     "dependencies point one way, from the program down to the record (ARCHITECTURE.md, the parts)";
 
 /// The crates from the bottom up. A crate may depend on crates of lower layers, never on its own or a higher one.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["minutebook-sha256"],
     &["minutebook-record", "minutebook-tlog"],
     &["minutebook-verify", "minutebook-capture"],
+    &["minutebook-policy"],
     &["minutebook-trail", "minutebook-python"],
     &["minutebook-index", "minutebook-monitor"],
     &["minutebook-present"],
@@ -25,7 +26,7 @@ const LAYERS: [&[&str]; 8] = [
 const TOOLS: [&str; 3] = ["minutebook-faultfs", "minutebook-faultfs-preload", "xtask"];
 
 /// Crates that do no I/O, and what would bring it in.
-const PURE: [&str; 3] = ["minutebook-record", "minutebook-tlog", "minutebook-verify"];
+const PURE: [&str; 4] = ["minutebook-policy", "minutebook-record", "minutebook-tlog", "minutebook-verify"];
 const BRINGS_IO: [&str; 6] = ["async-trait", "libc", "object_store", "sqlx", "tokio", "tracing-subscriber"];
 
 pub(super) fn check(metadata: &Value) -> Vec<Finding> {

@@ -5,4 +5,5 @@
 mod acknowledgements;
 mod assembled;
 mod formats;
+mod sampling;
 mod vectors;

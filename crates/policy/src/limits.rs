@@ -1,0 +1,7 @@
+//! The bounds of conditions, each with its reason.
+
+/// Parentheses, lists and operators of a condition open at once: the stack of whoever reads, checks and evaluates it.
+pub const NESTING_MAX: usize = 64;
+
+/// Names that are proposed for one that is not known.
+pub const PROPOSALS_MAX: usize = 3;

@@ -1,0 +1,268 @@
+//! What a condition means: against a second evaluation, written from the page, over random conditions and records.
+
+use minutebook_policy::Policy;
+use minutebook_record::fields::{Event, ModelRef};
+use minutebook_record::value::Map;
+use minutebook_record::{Field, FieldType, IntegerType, Path, Schema, Value};
+use proptest::prelude::*;
+
+/// A record: its schema and encoded values.
+struct Record {
+    schema: Schema,
+    values: Vec<Vec<u8>>,
+}
+
+fn record(fields: &[(&[&str], FieldType, Value)]) -> Record {
+    let mut event = Vec::new();
+    Event {
+        time_ns: 1,
+        clock_error_ns: None,
+        duration_ns: Some(60_000_000),
+        status: "TimeoutError".into(),
+        trace: None,
+        span: None,
+        batch: None,
+        kept: None,
+        links: Vec::new(),
+    }
+    .write(&mut event);
+    let mut model = Vec::new();
+    ModelRef { name: "credit".into(), version: "3".into(), artifact: None }.write(&mut model);
+    let field = |path: &[&str], field_type: &FieldType| Field {
+        path: Path::new(path.iter().copied()).unwrap(),
+        field_type: field_type.clone(),
+    };
+    let mut all = vec![field(&["event"], &FieldType::Event), field(&["model"], &FieldType::Model)];
+    let mut values = vec![event, model];
+    for (path, field_type, value) in fields {
+        all.push(field(path, field_type));
+        let mut bytes = Vec::new();
+        value.encode(field_type, &mut bytes).unwrap();
+        values.push(bytes);
+    }
+    Record { schema: Schema::new(all).unwrap(), values }
+}
+
+/// A policy of one rule with this condition, quotes and backslashes escaped.
+fn policy(quoted: &str) -> String {
+    let rule = format!("name = \"r\"\nwhen = \"{quoted}\"\nkeep = \"none\"\n");
+    format!("format = \"minutebook/policy/1\"\n[[model]]\nname = \"*\"\n[[model.rule]]\n{rule}")
+}
+
+/// Some of what conditions are made of, in any order.
+fn tokens() -> impl Strategy<Value = Vec<&'static str>> {
+    let all = vec![
+        "inputs.a", "(", ")", "[", "]", "&&", "!", "-", "1", "\"x\"", "in", "has", "abs", ".", "==",
+        "duration", "'",
+    ];
+    prop::collection::vec(prop::sample::select(all), 0..12)
+}
+
+fn decides(when: &str, record: &Record) -> bool {
+    let quoted = when.replace('\\', "\\\\").replace('"', "\\\"");
+    let policy = Policy::parse(&policy(&quoted)).unwrap_or_else(|error| panic!("{error}"));
+    let plan = policy.plan(&record.schema);
+    policy.decide(&plan, "standard", |place| &record.values[place]).unwrap().rule == "r"
+}
+
+#[test]
+fn what_conditions_say_of_a_record() {
+    let tags = Map::new([
+        ("region".to_owned(), Value::Text("eu".into())),
+        ("n".to_owned(), Value::Integer(3.into())),
+    ]);
+    let record = record(&[
+        (&["inputs", "amount"], FieldType::F64, Value::Float(10_000.5)),
+        (&["inputs", "age"], FieldType::Integer(IntegerType::U8), Value::Integer(40.into())),
+        (&["inputs", "nan"], FieldType::F32, Value::Float(f64::NAN)),
+        (&["inputs", "price"], FieldType::Decimal, Value::Decimal { exponent: -2, mantissa: 1_999.into() }),
+        (&["inputs", "purpose"], FieldType::Category, Value::Text("car".into())),
+        (&["inputs", "missing"], FieldType::F64, Value::Null),
+        (&["inputs", "odd name"], FieldType::Bool, Value::Bool(true)),
+        (&["inputs", "list"], FieldType::List, Value::List(vec![])),
+        (&["outputs", "approve"], FieldType::Bool, Value::Bool(false)),
+        (&["outputs", "probability"], FieldType::F64, Value::Float(0.48)),
+        (&["tags"], FieldType::Map, Value::Map(tags.unwrap())),
+    ]);
+    for (when, expected) in [
+        ("outputs.approve == false", true),
+        ("!outputs.approve", true),
+        ("abs(outputs.probability - 0.5) < 0.05", true),
+        ("inputs.amount > 10000", true),
+        ("inputs.amount > 10000.5", false),
+        ("event.status != \"ok\"", true),
+        ("event.duration > duration(\"50ms\")", true),
+        ("event.duration - duration(\"10ms\") > duration(\"50ms\")", false),
+        ("inputs[\"odd name\"]", true),
+        ("inputs.age / 3 == 13 && inputs.age % 3 == 1", true),
+        ("inputs.price == 19.99", true),
+        ("inputs.purpose in [\"boat\", \"car\"]", true),
+        (
+            "inputs.purpose.startsWith(\"c\") && inputs.purpose.endsWith('r') && inputs.purpose.contains(\"a\")",
+            true,
+        ),
+        ("model.name == \"credit\" && model.version == \"3\"", true),
+        ("tags.region == \"eu\" && tags.n == 3", true),
+        ("tags.other == \"eu\"", false),
+        ("inputs.nan < 1 || inputs.nan >= 1 || inputs.nan == inputs.nan", false),
+        ("inputs.nan != inputs.nan", true),
+        // What is missing makes neither a comparison nor its contrary true.
+        ("inputs.missing > 1", false),
+        ("!(inputs.missing > 1)", false),
+        ("inputs.nowhere != 1", false),
+        ("inputs.missing > 1 || inputs.age == 40", true),
+        ("inputs.missing > 1 && inputs.age == 40", false),
+        ("!(inputs.missing > 1 && inputs.age == 41)", true),
+        ("inputs.age in [inputs.missing, 40]", true),
+        ("!(inputs.age in [inputs.missing, 41])", false),
+        ("has(inputs.missing) || has(inputs.nowhere) || has(tags.other)", false),
+        ("has(inputs.age) && has(inputs.list) && has(tags.n)", true),
+        ("!has(inputs.missing)", true),
+        // What is of another kind than the condition takes it for is missing to it.
+        ("inputs.age == \"40\"", false),
+        ("inputs.list == 1", false),
+        ("inputs.age / 0 == 0 || inputs.age / 0 != 0", false),
+        ("inputs.amount / 0 > 1e308", true),
+        ("9223372036854775807 + 1 == 9223372036854775808", true),
+        ("-inputs.age == -40 && abs(-inputs.age) == 40", true),
+    ] {
+        assert_eq!(decides(when, &record), expected, "{when}");
+    }
+}
+
+/// A condition that is made up, and what it is by the page: unknown is none.
+#[derive(Debug, Clone)]
+enum Made {
+    Compare(&'static str, Number, Number),
+    Not(Box<Made>),
+    Both(bool, Box<Made>, Box<Made>),
+    Has(usize),
+}
+
+#[derive(Debug, Clone)]
+enum Number {
+    Whole(i64),
+    Half(i64),
+    Field(usize),
+    Sum(Box<Number>, Box<Number>),
+}
+
+type Fields = [Option<f64>; 4];
+
+impl Number {
+    fn text(&self) -> String {
+        match self {
+            Self::Whole(n) => format!("({n})"),
+            Self::Half(n) => format!("({:?})", *n as f64 / 2.0),
+            Self::Field(n) => format!("inputs.f{n}"),
+            Self::Sum(a, b) => format!("({} + {})", a.text(), b.text()),
+        }
+    }
+
+    fn value(&self, fields: &Fields) -> Option<f64> {
+        match self {
+            Self::Whole(n) => Some(*n as f64),
+            Self::Half(n) => Some(*n as f64 / 2.0),
+            Self::Field(n) => fields[*n],
+            Self::Sum(a, b) => Some(a.value(fields)? + b.value(fields)?),
+        }
+    }
+}
+
+impl Made {
+    fn text(&self) -> String {
+        match self {
+            Self::Compare(sign, a, b) => format!("{} {sign} {}", a.text(), b.text()),
+            Self::Not(inner) => format!("!({})", inner.text()),
+            Self::Both(all, a, b) => {
+                format!("({}) {} ({})", a.text(), if *all { "&&" } else { "||" }, b.text())
+            }
+            Self::Has(n) => format!("has(inputs.f{n})"),
+        }
+    }
+
+    /// -1 false, 0 unknown, 1 true: then `&&` is the least, `||` the greatest, and `!` the sign.
+    fn value(&self, fields: &Fields) -> i32 {
+        match self {
+            Self::Compare(sign, a, b) => match a.value(fields).zip(b.value(fields)) {
+                None => 0,
+                Some((a, b)) => {
+                    let holds = match *sign {
+                        "==" => a == b,
+                        "!=" => a != b,
+                        "<" => a < b,
+                        "<=" => a <= b,
+                        ">" => a > b,
+                        _ => a >= b,
+                    };
+                    if holds { 1 } else { -1 }
+                }
+            },
+            Self::Not(inner) => -inner.value(fields),
+            Self::Both(true, a, b) => a.value(fields).min(b.value(fields)),
+            Self::Both(false, a, b) => a.value(fields).max(b.value(fields)),
+            Self::Has(n) => {
+                if fields[*n].is_some() {
+                    1
+                } else {
+                    -1
+                }
+            }
+        }
+    }
+}
+
+fn number() -> impl Strategy<Value = Number> {
+    let leaf = prop_oneof![
+        (-3i64..4).prop_map(Number::Whole),
+        (-5i64..6).prop_map(Number::Half),
+        (0usize..4).prop_map(Number::Field)
+    ];
+    leaf.prop_recursive(2, 4, 2, |inner| {
+        (inner.clone(), inner).prop_map(|(a, b)| Number::Sum(a.into(), b.into()))
+    })
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let signs = prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]);
+    let leaf = prop_oneof![
+        4 => (signs, number(), number()).prop_map(|(sign, a, b)| Made::Compare(sign, a, b)),
+        1 => (0usize..4).prop_map(Made::Has),
+    ];
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|inner| Made::Not(inner.into())),
+            (any::<bool>(), inner.clone(), inner).prop_map(|(all, a, b)| Made::Both(all, a.into(), b.into())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn conditions_mean_what_the_page_says(made in made(), halves in prop::array::uniform4(prop::option::of(-5i64..6)), whole in any::<bool>()) {
+        // The last field is not there at all; the one before is an integer, where it is one.
+        let mut fields = halves.map(|half| half.map(|half| half as f64 / 2.0));
+        fields[3] = None;
+        let float = |field: Option<f64>| field.map_or(Value::Null, Value::Float);
+        let last = if whole { halves[2] } else { None };
+        fields[2] = last.map(|n| n as f64);
+        let record = record(&[
+            (&["inputs", "f0"], FieldType::F64, float(fields[0])),
+            (&["inputs", "f1"], FieldType::F64, float(fields[1])),
+            (&["inputs", "f2"], FieldType::Integer(IntegerType::I64), last.map_or(Value::Null, |n| Value::Integer(n.into()))),
+        ]);
+        prop_assert_eq!(decides(&made.text(), &record), made.value(&fields) == 1, "{}", made.text());
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,80}", tokens in tokens()) {
+        for when in [text, tokens.join(" ")] {
+            let quoted = when.replace('\\', "\\\\").replace('"', "\\\"");
+            if let Err(error) = Policy::parse(&policy(&quoted)) {
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
