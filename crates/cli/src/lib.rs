@@ -13,6 +13,7 @@ mod lines;
 mod moment;
 mod options;
 mod recording;
+mod samplingkeys;
 mod seen;
 mod serving;
 mod sys;

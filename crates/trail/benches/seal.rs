@@ -295,6 +295,7 @@ async fn verified(place: &Place) -> (f64, u64) {
             keys: &keys,
             pinned: None,
             policy: None,
+            sampling: &[],
             in_progress: Vec::new(),
             threads: 2,
             progress: &progress,

@@ -40,6 +40,14 @@ struct KeysFile {
     acknowledgement: Seed,
     intake: Private,
     key_encryption: Vec<KeyEncryption>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sampling: Vec<Sampling>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sampling {
+    key: Zeroizing<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +93,8 @@ pub struct KeyFolder {
     pub intake: Secret,
     /// Key-encryption keys, the current one last.
     pub key_encryption: Vec<NamedKey>,
+    /// Sampling keys, the current one last; none before the first policy.
+    pub sampling: Vec<Secret>,
 }
 
 impl KeyFolder {
@@ -105,6 +115,7 @@ impl KeyFolder {
             acknowledgement: fresh()?,
             intake: fresh()?,
             key_encryption: vec![Self::fresh_key(random)?],
+            sampling: Vec::new(),
         };
         durable::make_folder(path)
             .map_err(|source| Error::KeysNowhere { folder: path.to_owned(), source })?;
@@ -138,6 +149,8 @@ impl KeyFolder {
         if key_encryption.is_empty() {
             return Err(malformed("no key-encryption key"));
         }
+        let sampling = parsed.sampling.iter().map(|entry| secret(&entry.key));
+        let sampling = sampling.collect::<Option<_>>().ok_or(malformed("a sampling key"))?;
         Ok(Self {
             path: path.to_owned(),
             trail,
@@ -150,6 +163,7 @@ impl KeyFolder {
                 .ok_or(malformed("the acknowledgement seed"))?,
             intake: secret(&parsed.intake.private).ok_or(malformed("the intake key"))?,
             key_encryption,
+            sampling,
         })
     }
 
@@ -207,6 +221,7 @@ impl KeyFolder {
                 .iter()
                 .map(|named| KeyEncryption { id: named.id.clone(), key: encode(&named.key) })
                 .collect(),
+            sampling: self.sampling.iter().map(|key| Sampling { key: encode(key) }).collect(),
         };
         // INVARIANT: strings and tables of strings always serialise.
         let text = Zeroizing::new(toml::to_string(&file).expect("a table of strings"));

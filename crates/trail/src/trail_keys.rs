@@ -7,6 +7,7 @@ use crate::keyfolder::KeyFolder;
 use crate::wrap::{self, Purpose};
 use minutebook_verify::Id;
 use minutebook_verify::keys::{Cipher, Keys, Secret, SubjectKey, audit_key, content_key};
+use minutebook_verify::sampling::SamplingKey;
 use minutebook_verify::trailfile::TrailFile;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +67,11 @@ impl TrailKeys {
     /// The key folder they come from, as it was read last.
     pub fn folder(&self) -> Arc<KeyFolder> {
         Arc::clone(&self.shared.state().folder)
+    }
+
+    /// The sampling keys, for `verify`.
+    pub fn sampling(&self) -> Vec<SamplingKey> {
+        self.folder().sampling.iter().map(SamplingKey::new).collect()
     }
 
     /// The key of a class-epoch, whatever the level. Blocks for the catalog when it is not known yet.

@@ -4,11 +4,12 @@
 use crate::descriptor::{Descriptor, Id, Range, Ranges, State};
 use crate::keys::{Cipher, Keys, Secret, SubjectKey, segment_key, subjects_key};
 use crate::said::Said;
-use crate::section;
+use crate::sampling::proof::{KeptDecision, PolicyChange};
 use crate::segment::{
     Audit, Body, Entry, Head, Layout, SectionName, SegmentError, audit_associated, block_associated, body,
     head_associated,
 };
+use crate::{sampling, section};
 use minutebook_record::{Committer, Kind, Seed};
 use minutebook_tlog::Hash;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,10 @@ pub struct Outcome {
     pub erased_subjects: BTreeSet<u64>,
     /// Subjects that erasure records in this segment name.
     pub erasures: BTreeSet<u64>,
+    /// Changes of policy that readable records of the class `system` tell of, in the order of place.
+    pub policies: Vec<PolicyChange>,
+    /// Its decisions, when they were asked for: [`Scratch::for_sampling`].
+    pub decisions: Vec<KeptDecision>,
     /// Blobs that readable records name.
     pub blobs: BTreeMap<Id, NamedBlob>,
     /// What is wrong.
@@ -62,6 +67,14 @@ pub struct Scratch {
     content: Vec<u8>,
     section: Vec<u8>,
     committer: Committer,
+    wants_decisions: bool,
+}
+
+impl Scratch {
+    /// The same, for a check that lists the decisions of segments too.
+    pub fn for_sampling() -> Self {
+        Self { wants_decisions: true, ..Self::default() }
+    }
 }
 
 impl Default for Scratch {
@@ -72,6 +85,7 @@ impl Default for Scratch {
             content: Vec::new(),
             section: Vec::new(),
             committer: Committer::new(),
+            wants_decisions: false,
         }
     }
 }
@@ -148,6 +162,9 @@ fn check_parts(
     let audit = open_audit(object, &layout, &audit_key, scratch)?;
     let leaves = audit.leaves();
     check_audit(&audit, &leaves, descriptor, outcome);
+    if scratch.wants_decisions {
+        outcome.decisions = sampling::proof::decisions(&audit);
+    }
     outcome.level = Some(Level::Audit);
     let Some(content_key) = keys.content(&layout.class_epoch) else {
         return Ok(());
@@ -358,6 +375,12 @@ fn check_block(
             return Err(wrong("has another schema than its leaf"));
         }
         said.take(&audit.header(*place as usize), schema, &fields, owner);
+        if row.kind == Kind::Policy && audit.class.as_str() == "system" {
+            outcome.policies.extend(PolicyChange::read(schema, &fields));
+        }
+        if row.kind == Kind::Decision && scratch.wants_decisions {
+            sampling::proof::read_decision(&mut outcome.decisions, *place, schema, &fields);
+        }
         if row.kind == Kind::Erasure {
             outcome.erasures.extend(erased_subjects(schema, &fields));
         }

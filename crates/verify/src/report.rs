@@ -1,6 +1,7 @@
 //! What a verification found, in words for a person and in parts for a program. Edge: nothing here reads or decides.
 
 use crate::coverage::Account;
+use crate::sampling::SamplingReport;
 use std::collections::BTreeSet;
 
 /// How bad a finding is.
@@ -77,6 +78,8 @@ pub struct Report {
     pub bytes: u64,
     /// Completeness, one account for each (producer, epoch, class).
     pub accounts: Vec<Account>,
+    /// What could be proved of sampling; `None` when there was nothing to prove, or the policies could not be read.
+    pub sampling: Option<SamplingReport>,
     /// Subjects erased by a record of their own.
     pub erasures: BTreeSet<u64>,
 }

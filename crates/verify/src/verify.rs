@@ -9,6 +9,8 @@ use crate::keys::{Keys, SubjectKey};
 use crate::log::{CheckedLog, LOG, check_log};
 use crate::pinned::{Pinned, check_pinned, check_succession};
 use crate::report::{Report, Severity};
+use crate::sampling::SamplingKey;
+use crate::sampling::proof::{Proof, Tally};
 use crate::trailfile::{TRAIL_FILE, TrailFile};
 use crate::{Source, hex};
 use minutebook_tlog::{Checkpoint, Policy, SignedNote, TreeHead, VerifierKey};
@@ -27,6 +29,8 @@ pub struct Options<'a> {
     pub pinned: Option<Pinned>,
     /// Which witnesses have to have signed.
     pub policy: Option<&'a Policy>,
+    /// Sampling keys, to check which decisions were kept and left out; those that the trail used are found by their digests.
+    pub sampling: &'a [SamplingKey],
     /// Objects that are being written at this moment, which the log does not know yet.
     pub in_progress: Vec<String>,
     /// How many segments are checked side by side.
@@ -365,6 +369,9 @@ fn check_gone(source: &dyn Source, gone: Gone, report: &mut Report) {
     }
 }
 
+/// A segment that was checked, and what its numbers say of sampling.
+type Checked = (Outcome, Option<Tally>);
+
 fn check_segments(
     source: &dyn Source,
     gathered: &Gathered,
@@ -372,43 +379,65 @@ fn check_segments(
     options: &Options<'_>,
     report: &mut Report,
 ) -> BTreeMap<Id, NamedBlob> {
-    let todo: Vec<&Descriptor> = gathered
-        .descriptors
-        .iter()
-        .map(|(_, descriptor)| descriptor)
-        .filter(|descriptor| !gathered.gone.contains_key(&Gone::Segment(descriptor.segment)))
-        .collect();
-    report.disposed = report.segments - todo.len() as u64;
-    let next = AtomicUsize::new(0);
-    let done = AtomicUsize::new(0);
-    let results: Mutex<Vec<(usize, Result<Outcome, String>)>> = Mutex::new(Vec::new());
-    let work = || {
-        let mut scratch = Scratch::default();
-        let mut mine = Vec::new();
-        while let Some((at, descriptor)) = {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            todo.get(at).map(|descriptor| (at, descriptor))
-        } {
-            let outcome = match source.read(&segment_name(&descriptor.segment)) {
-                Ok(Some(object)) => Ok(check_segment(&object, descriptor, options.keys, &mut scratch)),
-                Ok(None) => Err("it is missing".to_owned()),
-                Err(error) => Err(format!("it cannot be read: {error}")),
-            };
-            mine.push((at, outcome));
-            (options.progress)(done.fetch_add(1, Ordering::Relaxed) as u64 + 1, todo.len() as u64);
-        }
-        results.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
+    let there = |(_, descriptor): &&(u64, Descriptor)| {
+        !gathered.gone.contains_key(&Gone::Segment(descriptor.segment))
     };
-    crate::verify::side_by_side(options.threads, &work);
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let todo: Vec<&(u64, Descriptor)> = gathered.descriptors.iter().filter(there).collect();
+    report.disposed = report.segments - todo.len() as u64;
+    let done = AtomicUsize::new(0);
+    let check = |places: &[usize], proof: Option<&Proof<'_>>| {
+        let next = AtomicUsize::new(0);
+        let results: Mutex<Vec<(usize, Result<Checked, String>)>> = Mutex::new(Vec::new());
+        let work = || {
+            let wants_decisions = proof.is_some_and(Proof::wants_decisions);
+            let mut scratch = if wants_decisions { Scratch::for_sampling() } else { Scratch::default() };
+            let mut mine = Vec::new();
+            while let Some(&at) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (index, descriptor) = todo[at];
+                let checked = match source.read(&segment_name(&descriptor.segment)) {
+                    Ok(Some(object)) => {
+                        let mut outcome = check_segment(&object, descriptor, options.keys, &mut scratch);
+                        let decisions = std::mem::take(&mut outcome.decisions);
+                        let tally = proof.map(|proof| proof.judge(*index, descriptor, &decisions));
+                        Ok((outcome, tally))
+                    }
+                    Ok(None) => Err("it is missing".to_owned()),
+                    Err(error) => Err(format!("it cannot be read: {error}")),
+                };
+                mine.push((at, checked));
+                (options.progress)(done.fetch_add(1, Ordering::Relaxed) as u64 + 1, todo.len() as u64);
+            }
+            results.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
+        };
+        side_by_side(options.threads, &work);
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(at, _)| *at);
+        results
+    };
+    // First what says by which policies the rest was sampled.
+    let (system, others): (Vec<usize>, Vec<usize>) =
+        (0..todo.len()).partition(|at| todo[*at].1.class == "system");
+    let mut results = check(&system, None);
+    let mut proof = Proof::new(options.sampling);
+    for (at, checked) in &results {
+        match checked {
+            Ok((outcome, _)) if outcome.level == Some(Level::Content) => {
+                proof.take(todo[*at].0, &outcome.policies);
+            }
+            _ => proof.miss(),
+        }
+    }
+    results.extend(check(&others, Some(&proof)));
     results.sort_by_key(|(at, _)| *at);
+    let mut tally = Tally::default();
     let mut erased_subjects = BTreeSet::new();
     let mut named = BTreeMap::new();
     for (at, outcome) in results {
-        let descriptor = todo[at];
+        let (_, descriptor) = todo[at];
         let name = segment_name(&descriptor.segment);
         match outcome {
-            Ok(outcome) => {
+            Ok((outcome, judged)) => {
+                judged.into_iter().for_each(|judged| tally.add(judged));
                 report.bytes += descriptor.object_len;
                 report.audited += u64::from(outcome.level >= Some(Level::Audit));
                 report.opened += u64::from(outcome.level >= Some(Level::Content));
@@ -432,6 +461,7 @@ fn check_segments(
         }
     }
     let whole = log.unread == 0 && report.opened == todo.len() as u64;
+    proof.report(tally, log.unread == 0, report);
     check_erasures(&erased_subjects, whole, options, report);
     named
 }

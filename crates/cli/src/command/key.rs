@@ -12,10 +12,11 @@ use tokio::runtime::Runtime;
 use crate::auditkeys;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+use crate::samplingkeys;
 
 /// Show, export and rotate keys.
 #[derive(Debug, Subcommand)]
-#[command(display_order = 13)]
+#[command(display_order = 14)]
 pub(super) enum Key {
     Show(Show),
     Export(Export),
@@ -31,15 +32,18 @@ pub(super) struct Show {
 }
 
 /// Write keys for an auditor, who can then verify the numbers and places of all records but read none of
-/// them.
+/// them, or which ones sampling kept.
 #[derive(Debug, Args)]
 pub(super) struct Export {
     /// The audit keys, one for each retention class and month.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "sampling", conflicts_with = "sampling")]
     audit: bool,
     /// The content keys too, with which records can be read that are about no subject.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "sampling")]
     content: bool,
+    /// The sampling keys instead. Whoever has them can tell which number will be left out.
+    #[arg(long)]
+    sampling: bool,
     /// Where to write them; the file must not be there [default: standard output, unless it is a terminal].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -129,15 +133,20 @@ impl Export {
         if self.output.is_none() && std::io::stdout().is_terminal() {
             return Err(Failure::input("keys are not shown on a terminal", "name a file with --output"));
         }
-        let (id, keys) = runtime.block_on(async {
+        let (text, count) = runtime.block_on(async {
             let reader = Reader::open(&options.place()).await?;
-            Ok::<_, Failure>((reader.trail().id, reader.class_epoch_keys().await?))
+            let id = reader.trail().id;
+            if self.sampling {
+                let folder = reader.keys().folder();
+                return Ok((samplingkeys::render(&id, &folder.sampling)?, folder.sampling.len()));
+            }
+            let keys = reader.class_epoch_keys().await?;
+            Ok::<_, Failure>((auditkeys::render(&id, &keys, self.content)?, keys.len()))
         })?;
-        let text = auditkeys::render(&id, &keys, self.content)?;
         match &self.output {
             Some(path) => {
                 auditkeys::write(path, &text)?;
-                options.terminal().say(&format!("wrote {} keys to `{}`", keys.len(), path.display()));
+                options.terminal().say(&format!("wrote {count} keys to `{}`", path.display()));
                 Ok(())
             }
             None => {

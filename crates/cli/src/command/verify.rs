@@ -19,7 +19,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::limits::PROOF_BYTES_MAX;
 use crate::options::Options;
 use crate::seen::SeenFolder;
-use crate::{moment, terminal};
+use crate::{moment, samplingkeys, terminal};
 use minutebook_present::json::Printer;
 use minutebook_present::page::{self, Verification};
 
@@ -44,6 +44,10 @@ pub(super) struct Verify {
     /// Keys of an auditor, as `key export --audit` writes them, instead of the key folder.
     #[arg(long, value_name = "FILE")]
     audit_keys: Option<PathBuf>,
+    /// Sampling keys, as `key export --sampling` writes them, to check that the right decisions were kept [default: those of the
+    /// key folder].
+    #[arg(long, value_name = "FILE")]
+    sampling_key: Option<PathBuf>,
     /// Segments that are checked side by side [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -74,6 +78,7 @@ impl Verify {
         let of_trails = [
             ("--level", self.level.is_some()),
             ("--audit-keys", self.audit_keys.is_some()),
+            ("--sampling-key", self.sampling_key.is_some()),
             ("--threads", self.threads.is_some()),
             ("--no-remember", self.no_remember),
         ];
@@ -112,6 +117,11 @@ impl Verify {
             Reading::Audit(keys) => Box::new(keys.up_to(level)),
             Reading::Trail(reader) => Box::new(reader.keys().up_to(level)),
         };
+        let sampling = match (&self.sampling_key, &reading) {
+            (Some(path), _) => samplingkeys::read(path)?,
+            (None, Reading::Trail(reader)) => reader.keys().sampling(),
+            (None, _) => Vec::new(),
+        };
         let terminal = options.terminal();
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let look = || {
@@ -123,6 +133,7 @@ impl Verify {
                     keys: keys.as_ref(),
                     pinned: pinned.clone(),
                     policy,
+                    sampling: &sampling,
                     in_progress: Vec::new(),
                     threads: self.threads.map_or(processors, usize::from),
                     progress: &|done, all| progress.show(done, all),

@@ -9,6 +9,7 @@ use anstyle::AnsiColor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_verify::coverage::{Account, EpochState};
+use minutebook_verify::sampling::{RuleReport, SamplingReport};
 use minutebook_verify::{Finding, Report, Severity, hex};
 use serde_json::{Value as Json, json};
 
@@ -42,6 +43,7 @@ pub fn report(look: &Look, verification: &Verification<'_>) -> String {
         checked(&mut out, look, verification);
         proved(&mut out, look, verification);
         completeness(&mut out, look, verification);
+        sampling(&mut out, look, verification.report);
     }
     findings(&mut out, look, &verification.report.findings);
     out
@@ -212,6 +214,39 @@ fn completeness(out: &mut String, look: &Look, verification: &Verification<'_>) 
     table_of(out, look, verification, &others, &own);
 }
 
+/// Which policies there were, and what of them is proved.
+fn sampling(out: &mut String, look: &Look, report: &Report) {
+    let Some(SamplingReport { policies }) = &report.sampling else { return };
+    let _ = writeln!(out, "\n{}", bold("Were the right ones kept?"));
+    for policy in policies {
+        let mut text = format!(
+            "The policy of log entry {} left out {}",
+            words::count(policy.entry),
+            words::counted(policy.left_out, "decision", "decisions"),
+        );
+        if policy.has_key {
+            let _ = write!(text, " and kept {}; each was drawn for again.", words::count(policy.kept));
+        } else {
+            text.push_str("; without its sampling key it is not known whether the right ones.");
+        }
+        hanging(out, "  - ", "    ", look.prose_columns(), &text);
+        for rule in policy.rules.iter().filter(|_| policy.has_key) {
+            let what = if rule.provable {
+                "each number is settled by its draw; one that is otherwise is a finding"
+            } else {
+                "settled for those that it kept; of one that was left out nobody can tell any more which rule decided"
+            };
+            let name = words::shown(look, &rule.name);
+            let text = format!(
+                "rule {name} of {}, rate {}: {what}",
+                words::shown(look, &rule.models.join(", ")),
+                rule.rate
+            );
+            hanging(out, "      ", "        ", look.prose_columns(), &text);
+        }
+    }
+}
+
 /// Accounts in which something is worth a look come first; after some, the rest is summed up.
 fn table_of(
     out: &mut String,
@@ -378,6 +413,25 @@ pub(super) fn findings(out: &mut String, look: &Look, findings: &[Finding]) {
     }
 }
 
+fn sampling_json(sampling: &SamplingReport) -> Json {
+    let policies = sampling.policies.iter().map(|policy| {
+        let rule = |rule: &RuleReport| {
+            json!({
+                "models": rule.models, "classes": rule.classes, "name": rule.name, "rate": rule.rate, "provable": rule.provable,
+            })
+        };
+        json!({
+            "entry": policy.entry,
+            "digest": hex(&policy.digest),
+            "checked": policy.has_key,
+            "left_out": policy.left_out,
+            "kept": policy.has_key.then_some(policy.kept),
+            "rules": policy.rules.iter().map(rule).collect::<Vec<_>>(),
+        })
+    });
+    json!(policies.collect::<Vec<_>>())
+}
+
 /// A finding for programs.
 pub fn finding_json(finding: &Finding) -> Json {
     json!({
@@ -433,6 +487,7 @@ pub fn report_json(verification: &Verification<'_>) -> Json {
         "blobs": report.blobs,
         "bytes": report.bytes,
         "accounts": accounts.collect::<Vec<_>>(),
+        "sampling": report.sampling.as_ref().map(sampling_json),
         "findings": findings.collect::<Vec<_>>(),
     })
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use minutebook_verify::coverage::{Account, EpochState};
 use minutebook_verify::descriptor::State;
+use minutebook_verify::sampling::{PolicyReport, RuleReport, SamplingReport};
 use minutebook_verify::{Finding, Report, Severity};
 
 use super::*;
@@ -247,6 +248,24 @@ fn a_trail_with_problems() {
             "these decisions were numbered, and the trail neither has them nor says why not",
         ),
     ];
+    let rule = |name: &str, rate, provable| RuleReport {
+        models: vec!["credit-*".into()],
+        classes: Vec::new(),
+        name: name.into(),
+        rate,
+        provable,
+    };
+    let policy = |entry, has_key, rules| PolicyReport {
+        entry,
+        has_key,
+        left_out: 5,
+        kept: 480,
+        rules,
+        ..PolicyReport::default()
+    };
+    let one = policy(3, true, vec![rule("refused", 1.0, false), rule("others", 0.05, true)]);
+    found.sampling =
+        Some(SamplingReport { policies: vec![one, policy(7, false, vec![rule("half", 0.5, true)])] });
     check("verify-problems.txt", &render(&look(100), &found, 2, None));
     let verification =
         Verification { report: &found, level: 2, earlier: None, witnesses: false, all_accounts: false };

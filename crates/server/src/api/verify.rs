@@ -42,7 +42,14 @@ pub(super) async fn verify(State(app): State<App>) -> Result<Json<Value>, Proble
 
 fn look(source: &FolderSource, keys: &TrailKeys) -> Report {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let options =
-        Options { keys, pinned: None, policy: None, in_progress: Vec::new(), threads, progress: &|_, _| {} };
+    let options = Options {
+        keys,
+        pinned: None,
+        policy: None,
+        sampling: &keys.sampling(),
+        in_progress: Vec::new(),
+        threads,
+        progress: &|_, _| {},
+    };
     minutebook_verify::verify(source, &options)
 }

@@ -3,7 +3,7 @@
 use minutebook_capture::{CaptureError, IntakePublicKey, Producer, ProducerOptions};
 use minutebook_record::fields::{Event, ModelRef, Subjects};
 use minutebook_record::{ClassName, Field, FieldType, Kind, Path, RecordId, Schema, Value};
-use minutebook_trail::{Engine, Environment, FolderSource, InitOptions, Place, Reader, init};
+use minutebook_trail::{Engine, Environment, FolderSource, InitOptions, Place, Reader, TrailKeys, init};
 use minutebook_verify::{Options, Pinned, Report, verify};
 use std::path::PathBuf;
 
@@ -71,16 +71,23 @@ pub async fn verify_place(place: &Place, pinned: Option<Pinned>) -> Report {
         Ok(reader) => Some(reader.keys().clone()),
         Err(_) => None,
     };
+    let sampling = keys.as_ref().map(TrailKeys::sampling).unwrap_or_default();
     tokio::task::spawn_blocking(move || {
         let keys: &dyn minutebook_verify::keys::Keys = match &keys {
             Some(keys) => keys,
             None => &minutebook_verify::keys::NoKeys,
         };
         let progress = |_, _| {};
-        verify(
-            &source,
-            &Options { keys, pinned, policy: None, in_progress: Vec::new(), threads: 2, progress: &progress },
-        )
+        let options = Options {
+            keys,
+            pinned,
+            policy: None,
+            sampling: &sampling,
+            in_progress: Vec::new(),
+            threads: 2,
+            progress: &progress,
+        };
+        verify(&source, &options)
     })
     .await
     .unwrap()

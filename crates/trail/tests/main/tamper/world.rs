@@ -212,6 +212,7 @@ impl World {
             keys: &keys,
             pinned,
             policy: None,
+            sampling: &[],
             in_progress: Vec::new(),
             threads: 1,
             progress: &progress,
