@@ -5,7 +5,7 @@ mod explanation;
 
 pub use explanation::{Attributions, ExplanationMeta, Feature, Floats, Space, When};
 
-use crate::cbor::{self, Reader};
+use crate::cbor::{self, Item, Reader};
 use crate::check::check;
 use crate::error::{DecodeError, Fault};
 use crate::field_type::FieldType;
@@ -131,6 +131,30 @@ impl Event {
         }))
     }
 
+    /// Appends an encoded event with another `kept`, without decoding the rest; null stays null.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no event.
+    pub fn write_kept(bytes: &[u8], rule: &str, rate: f64, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        if reader.take_null() {
+            cbor::write_null(out);
+            return Ok(());
+        }
+        reader.array_of(9, "an event of nine parts")?;
+        for _ in 0..7 {
+            skip(&mut reader)?;
+        }
+        out.extend_from_slice(&bytes[..reader.position()]);
+        cbor::write_array(out, 2);
+        cbor::write_text(out, rule);
+        cbor::write_float(out, rate);
+        skip(&mut reader)?;
+        out.extend_from_slice(reader.rest());
+        Ok(())
+    }
+
     /// Only the time of an encoded event in ns since 1970, without decoding the rest; `None` for null.
     ///
     /// # Errors
@@ -144,6 +168,21 @@ impl Event {
         reader.array_of(9, "an event of nine parts")?;
         reader.signed().map(Some)
     }
+}
+
+/// Passes over one value.
+fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    let mut left = 1;
+    while left > 0 {
+        left -= 1;
+        left += match reader.item()? {
+            Item::Array(count) => count,
+            Item::Map(count) => count * 2,
+            Item::Tag(_) => 1,
+            _ => 0,
+        };
+    }
+    Ok(())
 }
 
 /// The field `model`: who was asked.

@@ -3,11 +3,13 @@
 use crate::limits;
 use crate::own::Losses;
 use minutebook_capture::ShapeDef;
+use minutebook_record::cbor;
 use minutebook_record::{ClassName, FieldType, Kind, RecordId};
 use minutebook_verify::Id;
-use minutebook_verify::descriptor::{Gone, Mark};
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use minutebook_verify::coverage::RangeSet;
+use minutebook_verify::descriptor::{Gone, Mark, Range, State};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range as Span;
 use std::sync::Arc;
 
 /// One record on its way into a segment.
@@ -24,9 +26,9 @@ pub struct Incoming {
     /// Schema and constants.
     pub shape: Arc<ShapeDef>,
     /// Its values in the batch's arena.
-    pub values: Range<usize>,
+    pub values: Span<usize>,
     /// Where its values end, in the batch's list of ends (relative to its values).
-    pub ends: Range<usize>,
+    pub ends: Span<usize>,
     /// Whom it is about: indices into the batch's lookups.
     pub subjects: Vec<u32>,
     /// The decision whose subjects it shares, when it names none itself.
@@ -65,6 +67,8 @@ pub struct Batch {
     pub lookups: Vec<[u8; 32]>,
     /// Blobs of the records.
     pub blobs: Vec<IncomingBlob>,
+    /// Numbers that a policy left out, to be stated with this batch.
+    pub sampled_out: BTreeMap<(Id, u64), RangeSet>,
     /// Numbers without a record, to be stated with this batch.
     pub losses: Losses,
     /// What is destroyed, to be stated with this batch.
@@ -78,6 +82,9 @@ pub struct Batch {
     producer_index: HashMap<(Id, u64), u16>,
     lookup_index: HashMap<[u8; 32], u32>,
     blob_bytes: usize,
+    sampled_runs: usize,
+    /// Encoded bytes of the largest number that was left out.
+    longest_number: usize,
 }
 
 impl Batch {
@@ -91,6 +98,7 @@ impl Batch {
             producers: Vec::new(),
             lookups: Vec::new(),
             blobs: Vec::new(),
+            sampled_out: BTreeMap::new(),
             losses: Losses::new(),
             gone: Vec::new(),
             ended: Vec::new(),
@@ -99,12 +107,15 @@ impl Batch {
             producer_index: HashMap::new(),
             lookup_index: HashMap::new(),
             blob_bytes: 0,
+            sampled_runs: 0,
+            longest_number: 0,
         }
     }
 
     /// Whether there is nothing to seal.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+            && self.sampled_out.is_empty()
             && self.losses.is_empty()
             && self.gone.is_empty()
             && self.ended.is_empty()
@@ -116,7 +127,24 @@ impl Batch {
         self.records.len() >= limits::SEGMENT_RECORDS
             || self.arena.len() >= limits::SEGMENT_BYTES
             || self.blob_bytes >= limits::SEGMENT_BLOB_BYTES
-            || self.producers.len() >= limits::SEGMENT_PRODUCERS
+            || self.producers.len().max(self.sampled_out.len()) >= limits::SEGMENT_PRODUCERS
+            || self.sampled_range_bytes() >= limits::SAMPLED_RANGE_BYTES
+    }
+
+    /// States that a policy left this number out. `number` is in no other batch, and has no record.
+    pub fn leave_out(&mut self, producer: Id, epoch: u64, number: u64) {
+        let set = self.sampled_out.entry((producer, epoch)).or_default();
+        let before = set.ranges().len();
+        let range = Range { state: State::SampledOut, from: number, to: number };
+        // INVARIANT: the drain asks whether a number is claimed before it is judged.
+        set.insert(range).expect("a number is left out once");
+        self.sampled_runs = self.sampled_runs + set.ranges().len() - before;
+        self.longest_number = self.longest_number.max(cbor::head_len(number));
+    }
+
+    /// What the ranges of numbers that were left out take in the descriptor at most: each with one of kept numbers behind it.
+    fn sampled_range_bytes(&self) -> usize {
+        self.sampled_runs * 2 * (2 + 2 * self.longest_number)
     }
 
     /// The index of a producer's epoch.
@@ -138,7 +166,7 @@ impl Batch {
     }
 
     /// Copies values in and gives their place.
-    pub fn hold(&mut self, values: &[u8], ends: &[usize]) -> (Range<usize>, Range<usize>) {
+    pub fn hold(&mut self, values: &[u8], ends: &[usize]) -> (Span<usize>, Span<usize>) {
         let (at, end) = (self.arena.len(), self.ends.len());
         self.arena.extend_from_slice(values);
         self.ends.extend(ends.iter().map(|end| *end as u32));

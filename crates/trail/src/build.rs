@@ -2,7 +2,6 @@
 //! in as values. What is built is checked again after it was written and read back.
 
 use crate::batch::Batch;
-use crate::own::Losses;
 use crate::subjects::Subject;
 use bytes::Bytes;
 use minutebook_capture::ShapeDef;
@@ -160,7 +159,7 @@ fn describe(
         object_len: object.len() as u64,
         class: batch.class.to_string(),
         class_epoch: sealing.class_epoch.0,
-        ranges: all_ranges(kept_ranges(audit), &batch.losses),
+        ranges: all_ranges(kept_ranges(audit), batch),
         marks: batch.records.iter().filter_map(|record| record.mark.clone()).collect(),
         blobs: blob_refs,
         gone: batch.gone.clone(),
@@ -168,13 +167,16 @@ fn describe(
     Built { object, descriptor, blobs, blob_subjects, ids, times, kinds }
 }
 
-/// Kept and lost ranges together, as the descriptor orders them.
-fn all_ranges(kept: Vec<Ranges>, losses: &Losses) -> Vec<Ranges> {
+/// Kept, sampled out and lost ranges together, as the descriptor orders them.
+fn all_ranges(kept: Vec<Ranges>, batch: &Batch) -> Vec<Ranges> {
     let mut all: HashMap<(Id, u64, String), Vec<Range>> = kept
         .into_iter()
         .map(|ranges| ((ranges.producer, ranges.epoch, ranges.class), ranges.ranges))
         .collect();
-    for (state, lost) in losses {
+    for ((producer, epoch), left_out) in &batch.sampled_out {
+        all.entry((*producer, *epoch, batch.class.to_string())).or_default().extend(left_out.ranges());
+    }
+    for (state, lost) in &batch.losses {
         for range in lost {
             let key = (range.producer, range.epoch, range.class.clone());
             all.entry(key).or_default().push(Range { state: *state, from: range.from, to: range.to });

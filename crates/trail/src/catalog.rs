@@ -29,6 +29,12 @@ pub const CATALOG_FILE: &str = "catalog.db";
 /// The named value that is the SHA-256 of the `trail.toml` that the log names last.
 pub const TRAIL_DIGEST: &str = "trail_digest";
 
+/// The named value that is the text of the sampling policy in force.
+pub const SAMPLING_POLICY: &str = "sampling_policy";
+
+/// The named value that is the SHA-256 of the sampling key in use.
+pub const SAMPLING_KEY: &str = "sampling_key";
+
 /// Rows of one multi-row statement: four values each stay well under SQLite's 32,766 parameters.
 const ROWS_PER_STATEMENT: usize = 4_000;
 
@@ -44,7 +50,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ActRow {
     /// Names the act.
     pub id: Id,
-    /// `erasure`, `rotation`, `signing-rotation`.
+    /// `erasure`, `rotation`, `signing-rotation`, `sampling`, `sampling-key`.
     pub kind: String,
     /// For the module that did it.
     pub body: Vec<u8>,
@@ -159,6 +165,20 @@ impl Catalog {
     pub async fn set_meta(&self, name: &str, value: &[u8]) -> Result<()> {
         let mut connection = self.pool.acquire().await.map_err(self.fault())?;
         set_meta(&mut connection, name, value).await.map_err(self.fault())
+    }
+
+    /// Puts a sampling policy and the key of its draws in force, with the acts that are to be recorded. All or nothing; durable on return.
+    pub async fn set_sampling(&self, text: &str, key_digest: &[u8; 32], acts: &[ActRow]) -> Result<()> {
+        let mut transaction = self.pool.begin().await.map_err(self.fault())?;
+        let work = async {
+            for act in acts {
+                add_act(&mut transaction, act).await?;
+            }
+            set_meta(&mut transaction, SAMPLING_POLICY, text.as_bytes()).await?;
+            set_meta(&mut transaction, SAMPLING_KEY, key_digest).await
+        };
+        work.await.map_err(self.fault())?;
+        transaction.commit().await.map_err(self.fault())
     }
 
     /// Notes segments that are about to be written. Durable on return.

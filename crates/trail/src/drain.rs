@@ -1,22 +1,25 @@
 //! The drain: frames of all spools, in order, into batches of one class. Edge: blocking; decides nothing about keys or places, and frees a
 //! spool only when it is told that all is published.
 
+mod fields;
 mod horizon;
 
 pub use horizon::Horizon;
+
+use fields::{blob_digest, is_about_decision, remember, subject_lookups, value_at, with_kept};
 
 use crate::batch::{Batch, Incoming, ShapePlan};
 use crate::catalog::Drawn;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::own::{self, Losses, LostRange, OwnRecord};
+use crate::sampling::{Judge, Number, Sampling, Verdict};
 use crate::shape_users::ShapeUsers;
 use crate::subjects::LookupKey;
 use minutebook_capture::{
     BatchLimits, EpochFile, EpochReader, Frame, InFlight, IntakePrivateKey, Owner, Position, ShapeDef, Stop,
     list_epochs,
 };
-use minutebook_record::cbor::Reader;
 use minutebook_record::fields::Event;
 use minutebook_record::{ClassName, Kind, RecordId};
 use minutebook_verify::Id;
@@ -35,6 +38,8 @@ pub const SYSTEM: &str = "system";
 pub struct DrainReport {
     /// Records taken.
     pub records: u64,
+    /// Decisions that a policy left out.
+    pub sampled_out: u64,
     /// Frames of numbers that were placed before.
     pub seen_before: u64,
     /// Damage, by what it is.
@@ -63,6 +68,14 @@ struct EpochState {
     /// Its account was closed in an earlier run; only its files are left.
     settled: bool,
     stop: Stop,
+}
+
+/// What became of a number that was read.
+enum Taken {
+    /// It has a record.
+    Kept,
+    /// A policy left it out.
+    LeftOut,
 }
 
 struct Assembly {
@@ -95,6 +108,7 @@ struct Intake {
     unopened: Vec<(Id, u64, [u8; 32])>,
     losses: Losses,
     plans: HashMap<[u8; 32], (Arc<ShapePlan>, ShapeUsers)>,
+    judge: Judge,
     recent: HashMap<RecordId, Box<[[u8; 32]]>>,
     ends: Vec<usize>,
     report: DrainReport,
@@ -128,6 +142,7 @@ impl Drainer {
             unopened: Vec::new(),
             losses: Losses::new(),
             plans: HashMap::new(),
+            judge: Judge::default(),
             recent: HashMap::new(),
             ends: Vec::new(),
             report: DrainReport::default(),
@@ -144,6 +159,11 @@ impl Drainer {
             own_claimed,
             unreadable: BTreeMap::new(),
         }
+    }
+
+    /// Judges decisions by this policy from now on.
+    pub fn judge_by(&mut self, sampling: Option<Arc<Sampling>>) {
+        self.intake.judge.set(sampling);
     }
 
     /// Opens epochs that are not open yet.
@@ -201,17 +221,25 @@ impl Drainer {
     pub fn round(
         &mut self,
         now_ns: i64,
-        own: Vec<OwnRecord>,
+        mut own: Vec<OwnRecord>,
         fresh_id: &mut dyn FnMut() -> Result<RecordId>,
         sink: &mut dyn FnMut(Batch) -> bool,
     ) -> Result<DrainReport> {
         self.intake.report = DrainReport::default();
+        // The log says by which policy before it has anything that was judged by it.
+        if own.iter().any(|record| record.kind == Kind::Policy) {
+            let first = std::mem::take(&mut own);
+            self.seal_system(Vec::new(), first, Losses::new(), Vec::new(), fresh_id, sink)?;
+        }
         let mut segments = 0;
         let mut busy = true;
         for epoch in &mut self.epochs {
             epoch.state.stop = Stop::Limit;
         }
-        while busy && segments < limits::ROUND_SEGMENTS {
+        while busy
+            && segments < limits::ROUND_SEGMENTS
+            && self.intake.report.sampled_out < limits::ROUND_LEFT_OUT
+        {
             busy = false;
             for OpenEpoch { reader, state } in &mut self.epochs {
                 if state.stop != Stop::Limit {
@@ -276,7 +304,7 @@ impl Drainer {
         self.seal_system(Vec::new(), opened, Losses::new(), Vec::new(), fresh_id, sink)?;
         // What is lost has a record, and its ranges stand in the same segment; many make several.
         let losses = std::mem::take(&mut self.intake.losses);
-        let mut portions = portions(losses);
+        let mut portions = own::portions(losses);
         let last_portion = portions.pop().unwrap_or_default();
         for portion in portions {
             let records = own::losses(&portion, now_ns)?;
@@ -486,25 +514,6 @@ fn settle(state: &mut EpochState, drawn: &[(ClassName, u64)], in_flight: &[InFli
     }
 }
 
-/// Losses in portions that a descriptor can state.
-fn portions(losses: Losses) -> Vec<Losses> {
-    let mut portions = vec![Losses::new()];
-    let mut count = 0;
-    for (state, ranges) in losses {
-        for range in ranges {
-            if count == limits::LOST_RANGES_PER_SEGMENT {
-                portions.push(Losses::new());
-                count = 0;
-            }
-            count += 1;
-            if let Some(portion) = portions.last_mut() {
-                portion.entry(state).or_default().push(range);
-            }
-        }
-    }
-    portions
-}
-
 impl Intake {
     fn take(&mut self, state: &mut EpochState, frame: Frame<'_>) {
         match frame {
@@ -568,9 +577,12 @@ impl Intake {
         };
         self.ends = ends;
         match taken {
-            Ok(()) => {
-                self.report.records += 1;
-                // INVARIANT: `contains` was asked above.
+            Ok(taken) => {
+                match taken {
+                    Taken::Kept => self.report.records += 1,
+                    Taken::LeftOut => self.report.sampled_out += 1,
+                }
+                // INVARIANT: `contains` was asked above. Left out is claimed too, and remembered like what is kept.
                 let range = Range { state: State::Kept, from: seq, to: seq };
                 let _ = state.claimed.entry(class).or_default().insert(range);
             }
@@ -588,7 +600,7 @@ impl Intake {
         shape: &Arc<ShapeDef>,
         values: &[u8],
         ends: &[usize],
-    ) -> Result<(), State> {
+    ) -> Result<Taken, State> {
         // What is in this class is under no person's key: nothing else belongs there.
         if kind != Kind::Producer || !self.system_ids.insert(id) {
             return Err(State::Refused);
@@ -640,7 +652,7 @@ impl Intake {
         };
         let (producer, epoch) = (state.producer, state.epoch);
         self.system.push(SystemRecord { producer, epoch, seq, id, record });
-        Ok(())
+        Ok(Taken::Kept)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one frame")]
@@ -655,8 +667,8 @@ impl Intake {
         plan: &ShapePlan,
         values: &[u8],
         ends: &[usize],
-    ) -> Result<(), State> {
-        let Self { open, closed, lookup, recent, assembled_bytes, plans, .. } = self;
+    ) -> Result<Taken, State> {
+        let Self { open, closed, lookup, recent, assembled_bytes, plans, judge, .. } = self;
         let batch = open.entry(class).or_insert_with(|| Batch::new(class));
         if batch.is_full() {
             closed.push(std::mem::replace(batch, Batch::new(class)).close());
@@ -664,41 +676,46 @@ impl Intake {
         if kind == Kind::Producer {
             return Err(State::Refused);
         }
-        let (held, held_ends) = batch.hold(values, ends);
-        let producer = batch.producer(state.producer, state.epoch);
-        let mut record = Incoming {
-            id,
-            kind,
-            producer,
-            seq,
-            shape: Arc::clone(shape),
-            values: held,
-            ends: held_ends,
-            subjects: Vec::new(),
-            about: None,
-            mark: None,
-            event: plan.event,
-        };
         let field = |place: usize| value_at(shape, place, values, ends);
+        let verdict = if kind == Kind::Decision {
+            let number = Number { producer: state.producer, epoch: state.epoch, class, seq };
+            judge.judge(number, shape, field)
+        } else {
+            Verdict::Kept
+        };
         let mut lookups: Vec<[u8; 32]> = Vec::new();
         if let Some(value) = plan.subject.map(field) {
             lookups = subject_lookups(lookup, value);
         }
         let event = plan.event.map(field);
+        let mut about = None;
         if lookups.is_empty() && is_about_decision(kind) {
             let link = event
                 .and_then(|event| Event::decode(event).ok().flatten())
                 .and_then(|event| event.links.first().copied());
             match link.and_then(|link| recent.get(&link)) {
                 Some(subjects) => lookups = subjects.to_vec(),
-                None => record.about = link,
+                None => about = link,
             }
         }
         if !shape.constants().is_empty()
-            && record.about.is_none()
+            && about.is_none()
             && let Some((_, users)) = plans.get_mut(&shape.digest())
         {
             users.see(&lookups);
+        }
+        if verdict == Verdict::LeftOut {
+            // What links to it is about the same persons all the same.
+            if !batch.has(&id) {
+                remember(recent, id, &lookups);
+            }
+            for blob in plan.blobs.iter().filter_map(|place| blob_id(field(*place))) {
+                if let Some(assembly) = state.assembling.remove(&blob) {
+                    *assembled_bytes -= assembly.content.len();
+                }
+            }
+            batch.leave_out(state.producer, state.epoch, seq);
+            return Ok(Taken::LeftOut);
         }
         let mut blobs = Vec::new();
         for place in &plan.blobs {
@@ -719,15 +736,33 @@ impl Intake {
         for (blob, content) in blobs {
             batch.push_blob(blob, content);
         }
-        if kind == Kind::Decision && !lookups.is_empty() {
-            if recent.len() >= limits::RECENT_SUBJECTS {
-                recent.clear();
-            }
-            recent.insert(id, lookups.clone().into());
+        if kind == Kind::Decision {
+            remember(recent, id, &lookups);
         }
-        record.subjects = lookups.into_iter().map(|lookup| batch.lookup(lookup)).collect();
-        batch.push(record);
-        Ok(())
+        let marked = match (verdict, plan.event) {
+            (Verdict::KeptBy(rule, rate), Some(place)) => with_kept(shape, place, values, ends, rule, rate),
+            _ => None,
+        };
+        let (values, held_ends) = match &marked {
+            Some((values, ends)) => batch.hold(values, ends),
+            None => batch.hold(values, ends),
+        };
+        let producer = batch.producer(state.producer, state.epoch);
+        let subjects = lookups.into_iter().map(|lookup| batch.lookup(lookup)).collect();
+        batch.push(Incoming {
+            id,
+            kind,
+            producer,
+            seq,
+            shape: Arc::clone(shape),
+            values,
+            ends: held_ends,
+            subjects,
+            about,
+            mark: None,
+            event: plan.event,
+        });
+        Ok(Taken::Kept)
     }
 
     fn blob(
@@ -753,45 +788,4 @@ impl Intake {
         let fresh = || (Arc::new(ShapePlan::new(shape)), ShapeUsers::default());
         Arc::clone(&self.plans.entry(shape.digest()).or_insert_with(fresh).0)
     }
-}
-
-/// Kinds that are about a decision, and so about its subjects.
-fn is_about_decision(kind: Kind) -> bool {
-    matches!(kind, Kind::Explanation | Kind::Outcome | Kind::Review | Kind::Replay)
-}
-
-fn value_at<'a>(shape: &'a ShapeDef, place: usize, values: &'a [u8], ends: &[usize]) -> &'a [u8] {
-    match shape.constants().binary_search_by_key(&place, |(constant, _)| *constant) {
-        Ok(constant) => &shape.constants()[constant].1,
-        Err(constants_before) => {
-            let open = place - constants_before;
-            let start = if open == 0 { 0 } else { ends[open - 1] };
-            &values[start..ends[open]]
-        }
-    }
-}
-
-/// Lookup hashes of the subjects in an encoded `subject`, without duplicates; none for null.
-fn subject_lookups(lookup: &LookupKey, value: &[u8]) -> Vec<[u8; 32]> {
-    let mut reader = Reader::new(value);
-    let mut lookups = Vec::new();
-    for _ in 0..reader.array().unwrap_or(0) {
-        let Ok(subject) = reader.text() else { break };
-        let hash = lookup.lookup(subject.as_bytes());
-        if !lookups.contains(&hash) {
-            lookups.push(hash);
-        }
-    }
-    lookups
-}
-
-fn blob_digest(value: &[u8]) -> Option<[u8; 32]> {
-    let mut reader = Reader::new(value);
-    reader.tag().ok()?;
-    reader.array().ok()?;
-    reader.text().ok()?;
-    reader.text().ok()?;
-    reader.unsigned().ok()?;
-    reader.bytes().ok()?;
-    reader.bytes_of().ok()
 }

@@ -161,7 +161,7 @@ impl Engine {
             self.lookup.clone(),
             (self.own_producer, own),
         ));
-        Ok(())
+        self.load_policy().await
     }
 
     /// Steps 5 and 6 for entries that are placed and not published.

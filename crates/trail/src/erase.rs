@@ -6,6 +6,7 @@ use crate::environment::draw;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::own::{self, OwnRecord};
+use crate::sampling;
 use crate::seal::blocking;
 use crate::subjects::bucket_of;
 use crate::wrap::{self, Purpose};
@@ -194,6 +195,8 @@ impl Engine {
                     &body.by,
                     now_ns,
                 )?);
+            } else if let Some(record) = sampling::act_record(&act, now_ns) {
+                records.push(record?);
             } else {
                 records.push(self.rotation_record(&act, now_ns)?);
             }

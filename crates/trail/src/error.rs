@@ -29,6 +29,9 @@ pub enum Error {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// A text is no sampling policy.
+    #[error("{0}")]
+    Policy(#[from] minutebook_policy::PolicyError),
     /// There is one already.
     #[error("`{}` holds a trail already: name another folder for a new one", folder.display())]
     TrailExists {
@@ -272,6 +275,7 @@ impl Error {
             | Self::KeysExist { .. }
             | Self::NoRecord { .. }
             | Self::NoSubject
+            | Self::Policy(_)
             | Self::Request(_) => Remedy::FixRequest,
             Self::TrailFile { .. }
             | Self::Newer { .. }

@@ -22,6 +22,7 @@ mod place;
 mod publish;
 mod reader;
 mod rotate;
+mod sampling;
 mod seal;
 mod second_look;
 mod shape_users;

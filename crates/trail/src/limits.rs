@@ -14,8 +14,16 @@ pub const SEGMENT_BLOB_BYTES: usize = 64 << 20;
 /// Distinct (producer, epoch) pairs in a segment: with their ranges they stay within the descriptor's 32 KiB.
 pub const SEGMENT_PRODUCERS: usize = 256;
 
+/// Ranges of numbers that a policy left out, and of those between, in a descriptor: with 256 producers of 66 bytes each they stay within its
+/// 32 KiB.
+pub const SAMPLED_RANGE_BYTES: usize =
+    minutebook_verify::limits::RANGES_BYTES_MAX - SEGMENT_PRODUCERS * 66 - 64;
+
 /// Segments of one round of sealing: afterwards the log is published and spool space freed.
 pub const ROUND_SEGMENTS: usize = 48;
+
+/// Decisions that one round leaves out: a policy that keeps nearly none fills no segments, and space of the spool would wait to be freed.
+pub const ROUND_LEFT_OUT: u64 = (ROUND_SEGMENTS * SEGMENT_RECORDS) as u64;
 
 /// Blobs that are being put together from their frames, in bytes, over all producers.
 pub const BLOBS_IN_ASSEMBLY_BYTES: usize = 128 << 20;

@@ -2,6 +2,7 @@
 //! sealing are the drain's business.
 
 use crate::error::{Error, Result};
+use crate::limits;
 use minutebook_capture::ShapeDef;
 use minutebook_record::cbor;
 use minutebook_record::fields::Event;
@@ -114,6 +115,25 @@ pub fn losses(losses: &Losses, time_ns: i64) -> Result<Vec<OwnRecord>> {
         }
     }
     Ok(records)
+}
+
+/// Losses in portions that a descriptor can state.
+pub fn portions(losses: Losses) -> Vec<Losses> {
+    let mut portions = vec![Losses::new()];
+    let mut count = 0;
+    for (state, ranges) in losses {
+        for range in ranges {
+            if count == limits::LOST_RANGES_PER_SEGMENT {
+                portions.push(Losses::new());
+                count = 0;
+            }
+            count += 1;
+            if let Some(portion) = portions.last_mut() {
+                portion.entry(state).or_default().push(range);
+            }
+        }
+    }
+    portions
 }
 
 /// The `producer` record that an epoch was found abandoned, with what its counters said.

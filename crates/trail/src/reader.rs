@@ -308,6 +308,15 @@ impl Reader {
         format!("log {}\nquorum none\n", self.present().log_key)
     }
 
+    /// The text of the sampling policy in force; none when there never was one.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn sampling_policy(&self) -> Result<Option<String>> {
+        let text = self.catalog.meta(crate::catalog::SAMPLING_POLICY).await?;
+        Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    }
+
     /// Segments and records that are placed. Counts all rows.
     ///
     /// # Errors

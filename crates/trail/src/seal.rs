@@ -10,6 +10,7 @@ use crate::environment::draw;
 use crate::error::{Error, Result};
 use crate::limits::{HELD_UP_LOOK_EVERY, HELD_UP_LOOKS};
 use crate::own::{self, OwnRecord};
+use crate::sampling::as_claimed;
 use crate::stage::{StageTimes, thread_cpu_ns};
 use crate::store::Objects;
 use crate::subjects::Subject;
@@ -89,6 +90,7 @@ impl Engine {
             total.bytes += report.bytes;
             total.stages += report.stages;
             total.drained.records += report.drained.records;
+            total.drained.sampled_out += report.drained.sampled_out;
             total.drained.seen_before += report.drained.seen_before;
             for (damage, count) in report.drained.damage {
                 *total.drained.damage.entry(damage).or_default() += count;
@@ -270,7 +272,7 @@ impl Engine {
                 let classes = self.placed.entry((ranges.producer, ranges.epoch)).or_default();
                 let placed = classes.entry(ranges.class.clone()).or_default();
                 for range in &ranges.ranges {
-                    placed.insert(*range).map_err(|number| Error::Overlap {
+                    placed.insert(as_claimed(*range)).map_err(|number| Error::Overlap {
                         producer: ranges.producer,
                         epoch: ranges.epoch,
                         class: ranges.class.clone(),

@@ -3,11 +3,12 @@
 use super::evidence::{Evidence, Placed};
 use super::{CATALOG_DIFFERS, Findings, row_name, table_name};
 use crate::catalog::survey::{self, Cell, RawRow};
-use crate::catalog::{ActRow, Catalog, TRAIL_DIGEST};
+use crate::catalog::{ActRow, Catalog, SAMPLING_KEY, SAMPLING_POLICY, TRAIL_DIGEST};
 use crate::erase;
 use crate::error::Error;
 use crate::folder_source::FolderSource;
 use crate::place::Place;
+use minutebook_policy::Policy;
 use minutebook_verify::trailfile::TrailFile;
 use minutebook_verify::verify::CHECKPOINT;
 use minutebook_verify::{Id, Source, hex};
@@ -196,13 +197,15 @@ pub(super) fn check_rows(
 }
 
 fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 10] = [
         "erasures",
         "format",
         "last_subject",
         "log_size",
         "lookup_key",
         "own_producer",
+        SAMPLING_KEY,
+        SAMPLING_POLICY,
         "trail",
         TRAIL_DIGEST,
     ];
@@ -239,6 +242,8 @@ fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: 
     let last = tables.meta("last_subject").map_or(Some(0), |_| tables.meta_number("last_subject"));
     let what = format!("it is not between {erased} and {highest}, the highest numbers erased and given");
     expect("last_subject", last.is_some_and(|last| (erased..=highest).contains(&last)), what);
+    let policy = tables.meta(SAMPLING_POLICY).map(|text| Policy::parse(&String::from_utf8_lossy(text)));
+    expect(SAMPLING_POLICY, policy.is_none_or(|policy| policy.is_ok()), "it is no policy".into());
     for row in &tables.meta {
         let name = hex_of(row.cell("name"));
         if !NAMES.contains(&&*name) {
@@ -504,7 +509,7 @@ fn check_acts(tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
                 }
                 Some(_) => None,
             },
-            "rotation" | "signing-rotation" => {
+            "rotation" | "signing-rotation" | "sampling" | "sampling-key" => {
                 let digest = minutebook_sha256::digest(body);
                 (digest[..16] != id).then_some("its id is not the one that its content gives")
             }

@@ -7,12 +7,13 @@ use super::{CATALOG_DIFFERS, Findings};
 use crate::catalog::SegmentRow;
 use crate::folder_source::FolderSource;
 use crate::place::Place;
+use crate::sampling::as_claimed;
 use minutebook_record::{FieldType, Kind, RecordId};
 use minutebook_verify::check::{
     Scratch, blob_id, erased_subjects, event_time, open_audit, open_block, open_head,
 };
 use minutebook_verify::coverage::RangeSet;
-use minutebook_verify::descriptor::{Descriptor, Entry as LogEntry, Gone, MarkKind, Range};
+use minutebook_verify::descriptor::{Descriptor, Entry as LogEntry, Gone, MarkKind};
 use minutebook_verify::keys::{Cipher, Secret, audit_key, content_key, segment_key, subjects_key};
 use minutebook_verify::log::check_log;
 use minutebook_verify::segment::{Body, Entry, Layout, SegmentError, body};
@@ -200,7 +201,7 @@ fn take_descriptor(descriptor: &Descriptor, evidence: &mut Evidence) {
         let set = evidence.coverage.entry(key).or_default();
         for range in &ranges.ranges {
             // An overlap is the verifier's to tell.
-            let _ = set.insert(Range { ..*range });
+            let _ = set.insert(as_claimed(*range));
         }
     }
     for mark in &descriptor.marks {

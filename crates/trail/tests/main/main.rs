@@ -13,6 +13,7 @@ mod keyring;
 mod obstacles;
 mod rotation;
 mod round_trip;
+mod sampling;
 mod scale;
 mod slots;
 mod tamper;
