@@ -7,6 +7,7 @@ mod import;
 mod init;
 mod key;
 mod list;
+mod policy;
 mod receipt;
 mod record;
 mod seal;
@@ -59,6 +60,8 @@ enum Command {
     Erase(erase::Erase),
     #[command(subcommand)]
     Key(key::Key),
+    #[command(subcommand)]
+    Policy(policy::Policy),
     Doctor(doctor::Doctor),
 }
 
@@ -109,6 +112,7 @@ fn run(line: CommandLine) -> Result {
         Command::Serve(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
+        Command::Policy(command) => command.run(options, &runtime),
         Command::Doctor(command) => command.run(options, &runtime),
     };
     // A thread that waits for standard input must not keep the program.

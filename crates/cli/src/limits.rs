@@ -37,5 +37,8 @@ pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
 /// long log.
 pub(crate) const SEAL_GATHER: Duration = Duration::from_millis(500);
 
+/// Bytes of a file with a sampling policy: a policy has far less, and says so itself.
+pub(crate) const POLICY_BYTES_MAX: u64 = 1 << 20;
+
 /// Bytes of a proof or policy file: far above any, so that a wrong file is refused early.
 pub(crate) const PROOF_BYTES_MAX: u64 = 16 << 20;

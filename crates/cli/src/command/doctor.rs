@@ -13,7 +13,7 @@ use minutebook_present::page;
 ///
 /// It changes nothing and works beside an engine. Whether the evidence itself is what it was is said by `verify`.
 #[derive(Debug, Args)]
-#[command(display_order = 14)]
+#[command(display_order = 15)]
 pub(super) struct Doctor {
     /// Compare every row of the catalog with the evidence, which reads the whole trail.
     #[arg(long)]

@@ -6,6 +6,7 @@ mod api;
 mod engine;
 mod importing;
 mod obstacles;
+mod policy;
 mod program;
 mod proving;
 mod reading;

@@ -1,0 +1,90 @@
+use serde_json::json;
+
+use crate::program::{User, decisions};
+
+const POLICY: &str = r#"format = "minutebook/policy/1"
+
+[[model]]
+name = "*"
+
+[[model.rule]]
+name = "large"
+when = "inputs.amount > 10000"
+keep = "all"
+
+[[model.rule]]
+name = "half"
+rate = 0.5
+"#;
+
+/// The name of the model and an input of `decisions`, so that this file does not say what that one records.
+fn model_and_input(user: &User) -> (String, String) {
+    let record = user.run(["list", "--json", "-n", "1"]).ends(0).json().remove(0);
+    let name = record["model"]["name"].as_str().unwrap().to_owned();
+    (name, record["inputs"].as_object().unwrap().keys().next().unwrap().clone())
+}
+
+#[test]
+fn a_policy_is_checked_set_shown_and_proved() {
+    let user = User::with_trail();
+    let file = user.write("policy.toml", POLICY);
+    let file = file.to_str().unwrap();
+    user.run(["policy", "show"]).ends(0).complains("all decisions are kept");
+    user.run(["policy", "check", file]).ends(0).prints("nothing is wrong");
+    user.run(["policy", "set", file]).ends(0).prints("the policy is in force");
+    user.run(["policy", "set", file]).ends(0).prints("in force already");
+    assert_eq!(user.run(["policy", "show"]).ends(0).out, POLICY);
+    assert_eq!(user.run(["policy", "show", "--json"]).ends(0).json(), [json!({ "policy": POLICY })]);
+    user.record(&decisions(200));
+
+    user.run(["verify"]).ends(0).prints("Were the right ones kept?").prints("each was drawn for again");
+    let report = user.run(["verify", "--json"]).ends(0).json().remove(0);
+    let sampling = &report["sampling"][0];
+    let (left_out, kept) = (sampling["left_out"].as_u64().unwrap(), sampling["kept"].as_u64().unwrap());
+    assert_eq!((left_out + kept, left_out > 0, kept > 0), (200, true, true), "{sampling}");
+    let listed = user.run(["list", "--json", "-n", "0"]).ends(0).json();
+    assert_eq!(listed.iter().filter(|record| record["kind"] == "decision").count() as u64, kept);
+
+    // An auditor without the key folder, with and without the sampling keys.
+    user.run(["key", "export", "--audit", "--content", "-o", "audit.toml"]).ends(0);
+    user.run(["key", "export", "--sampling", "-o", "sampling.toml"]).ends(0);
+    let audit = ["verify", "--audit-keys", "audit.toml", "--no-remember"];
+    user.run(audit).ends(0).prints("without its sampling key");
+    user.run(audit.into_iter().chain(["--sampling-key", "sampling.toml"])).ends(0).prints("drawn for again");
+    user.run(["verify", "--sampling-key", "audit.toml"]).ends(3).complains("no file of sampling keys");
+    // Those who cannot read the policy are told so.
+    user.run(["verify", "--level", "1", "--no-remember"]).ends(0).prints("policies that cannot be read");
+}
+
+#[test]
+fn what_is_wrong_with_a_policy_is_shown_where_it_is() {
+    let user = User::with_trail();
+    user.record(&decisions(3));
+    let (model, input) = model_and_input(&user);
+    let wrong = user.write("wrong.toml", POLICY.replace("> 10000", "= 10000"));
+    let ran = user.run(["policy", "set", wrong.to_str().unwrap()]).ends(2);
+    ran.complains("wrong.toml`: line 8: rule `large` of `*`")
+        .complains("write `==`")
+        .complains("\n                  ^");
+    let near = user.write("near.toml", POLICY.replace("inputs.amount", &format!("inputs.{input}x")));
+    let near = near.to_str().unwrap();
+    user.run(["policy", "check", near]).ends(0);
+    user.run(["policy", "check", near, "--model", &model])
+        .ends(2)
+        .complains("did you mean")
+        .complains(&input);
+    user.run(["policy", "check", near, "--model", "nobody"])
+        .ends(2)
+        .complains("no decision of model `nobody`");
+    user.run(["policy", "show"]).ends(0).complains("all decisions are kept");
+}
+
+#[test]
+fn what_a_policy_would_have_kept_is_told() {
+    let user = User::with_trail();
+    user.record(&decisions(40));
+    let all = user.write("all.toml", "format = \"minutebook/policy/1\"\n[[model]]\nname = \"*\"\nrule = [{ name = \"half\", rate = 0.5 }]\n");
+    user.run(["policy", "simulate", all.to_str().unwrap()])
+        .ends(0)
+        .prints("40 decisions, about 20 kept (rule half");
+}
