@@ -58,6 +58,19 @@ def descendants(pid):
     return found
 
 
+def processes(*words):
+    """The processes whose command line has all these words."""
+    wanted, found = {os.fsencode(word) for word in words}, []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if wanted.issubset(command):
+            found.append(int(entry.name))
+    return found
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Where a trail may be made. Its engine ends with the test."""

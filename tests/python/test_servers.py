@@ -13,7 +13,7 @@ from pathlib import Path
 
 import minutebook
 import pytest
-from conftest import decisions, wait
+from conftest import decisions, processes, wait
 
 CLIENTS = 4
 
@@ -144,19 +144,6 @@ def _session(pid):
         return None
 
 
-def engines(folder):
-    """The processes that are an engine of this trail."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"engine" in command and os.fsencode(folder) in command:
-            found.append(int(entry.name))
-    return found
-
-
 @pytest.mark.parametrize(
     ("command", "app", "says_goodbye"),
     [
@@ -189,7 +176,7 @@ def test_every_answer_is_recorded(folder, command, app, says_goodbye):
         server.end()
         for pid in server.processes():
             os.kill(pid, signal.SIGKILL)
-    assert len(engines(folder)) == 1
+    assert len(processes("engine", folder)) == 1
     with minutebook.open(folder, service="tests") as trail:
         kept = {record.id for record in decisions(trail)}
         assert set(server.answered) <= kept

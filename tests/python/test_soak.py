@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-from conftest import ROOT, wait
+from conftest import ROOT, processes, wait
 
 SCRIPT = str(ROOT / "python" / "bench" / "soak.py")
 
@@ -19,15 +18,7 @@ def start(folder, *options):
 
 def workers(folder):
     """Processes of it that run and are not the first."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"--worker" in command and os.fsencode(folder.parent) in command:
-            found.append(int(entry.name))
-    return found
+    return processes("--worker", folder.parent)
 
 
 def test_every_number_is_accounted_for(folder):

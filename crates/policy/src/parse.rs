@@ -47,6 +47,9 @@ struct Parser {
 
 type Parsed = Result<Expression, Fault>;
 
+/// Makes a node of two operands.
+type Joins = fn(Box<Expression>, Box<Expression>) -> Node;
+
 impl Parser {
     fn peek(&self) -> &Token {
         &self.tokens[self.next].0
@@ -98,23 +101,28 @@ impl Parser {
     }
 
     fn or(&mut self) -> Parsed {
-        let mut left = self.and()?;
-        let mut count = 0;
-        while self.take("||") {
-            self.chained(&mut count)?;
-            let right = self.and()?;
-            left = joined(left, right, Node::Or);
-        }
-        Ok(left)
+        self.chain(Self::and, |token| match token {
+            Token::Sign("||") => Some(Node::Or),
+            _ => None,
+        })
     }
 
     fn and(&mut self) -> Parsed {
-        let mut left = self.comparison()?;
+        self.chain(Self::comparison, |token| match token {
+            Token::Sign("&&") => Some(Node::And),
+            _ => None,
+        })
+    }
+
+    /// Operands with operators of one rank between them, from left to right. `operator` says what an operator of the rank makes of two operands.
+    fn chain(&mut self, operand: fn(&mut Self) -> Parsed, operator: fn(&Token) -> Option<Joins>) -> Parsed {
+        let mut left = operand(self)?;
         let mut count = 0;
-        while self.take("&&") {
+        while let Some(node) = operator(self.peek()) {
+            self.advance();
             self.chained(&mut count)?;
-            let right = self.comparison()?;
-            left = joined(left, right, Node::And);
+            let right = operand(self)?;
+            left = joined(left, right, node);
         }
         Ok(left)
     }
@@ -176,36 +184,20 @@ impl Parser {
     }
 
     fn sum(&mut self) -> Parsed {
-        let mut left = self.product()?;
-        let mut count = 0;
-        loop {
-            let operation = match self.peek() {
-                Token::Sign("+") => Operation::Add,
-                Token::Sign("-") => Operation::Subtract,
-                _ => return Ok(left),
-            };
-            self.advance();
-            self.chained(&mut count)?;
-            let right = self.product()?;
-            left = joined(left, right, |a, b| Node::Compute(operation, a, b));
-        }
+        self.chain(Self::product, |token| match token {
+            Token::Sign("+") => Some(|a, b| Node::Compute(Operation::Add, a, b)),
+            Token::Sign("-") => Some(|a, b| Node::Compute(Operation::Subtract, a, b)),
+            _ => None,
+        })
     }
 
     fn product(&mut self) -> Parsed {
-        let mut left = self.unary()?;
-        let mut count = 0;
-        loop {
-            let operation = match self.peek() {
-                Token::Sign("*") => Operation::Multiply,
-                Token::Sign("/") => Operation::Divide,
-                Token::Sign("%") => Operation::Remainder,
-                _ => return Ok(left),
-            };
-            self.advance();
-            self.chained(&mut count)?;
-            let right = self.unary()?;
-            left = joined(left, right, |a, b| Node::Compute(operation, a, b));
-        }
+        self.chain(Self::unary, |token| match token {
+            Token::Sign("*") => Some(|a, b| Node::Compute(Operation::Multiply, a, b)),
+            Token::Sign("/") => Some(|a, b| Node::Compute(Operation::Divide, a, b)),
+            Token::Sign("%") => Some(|a, b| Node::Compute(Operation::Remainder, a, b)),
+            _ => None,
+        })
     }
 
     fn unary(&mut self) -> Parsed {

@@ -22,15 +22,7 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     pub fn of(array: &Bound<'_, PyAny>, element: Element) -> PyResult<Self> {
-        let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::uninit());
-        // SAFETY: attached, a live object, and room for the view.
-        let failed =
-            unsafe { ffi::PyObject_GetBuffer(array.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_STRIDES) } != 0;
-        if failed {
-            return Err(PyErr::fetch(array.py()));
-        }
-        // SAFETY: filled by the call that succeeded.
-        let view = unsafe { view.assume_init() };
+        let view = view_of(array, ffi::PyBUF_STRIDES)?;
         // SAFETY: with strides asked for, shape and strides are there, one for each dimension; the caller gives one dimension.
         let (rows, stride) = unsafe { (*view.shape as usize, *view.strides) };
         let buffer = Self { view, element, rows, stride };
@@ -43,17 +35,7 @@ impl Buffer {
     /// The one row of an array of shape `(1, n)`, or of shape `(1,)`, which is a row of one value. `None` for any other array, and for
     /// values that are no native numbers.
     pub fn of_row(array: &Bound<'_, PyAny>) -> Option<Self> {
-        let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::uninit());
-        // SAFETY: attached, a live object, and room for the view.
-        let failed =
-            unsafe { ffi::PyObject_GetBuffer(array.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_RECORDS_RO) != 0 };
-        if failed {
-            // SAFETY: attached.
-            unsafe { ffi::PyErr_Clear() };
-            return None;
-        }
-        // SAFETY: filled by the call that succeeded; released with the buffer from here on.
-        let view = unsafe { view.assume_init() };
+        let view = view_of(array, ffi::PyBUF_RECORDS_RO).ok()?;
         let mut buffer = Self { view, element: Element::Bool, rows: 0, stride: 0 };
         let view = &buffer.view;
         // SAFETY: with a format asked for it is there, and ends with a zero.
@@ -110,6 +92,18 @@ impl Buffer {
             Element::Bool => cbor::write_bool(out, self.read::<u8>(row) != 0),
         }
     }
+}
+
+/// The memory of an object. To be released.
+#[inline]
+fn view_of(array: &Bound<'_, PyAny>, flags: std::ffi::c_int) -> PyResult<Box<ffi::Py_buffer>> {
+    let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::uninit());
+    // SAFETY: attached, a live object, and room for the view.
+    if unsafe { ffi::PyObject_GetBuffer(array.as_ptr(), view.as_mut_ptr(), flags) } != 0 {
+        return Err(PyErr::fetch(array.py()));
+    }
+    // SAFETY: filled by the call that succeeded.
+    Ok(unsafe { view.assume_init() })
 }
 
 impl Drop for Buffer {

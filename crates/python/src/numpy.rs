@@ -6,24 +6,24 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-use crate::array::field_type_of;
+use crate::array::{element_of, field_type_of};
 
-/// The scalar types that a record has a type for. Where a platform has two of one width, both.
-const SCALARS: [(&str, Element); 14] = [
-    ("float64", Element::F64),
-    ("float32", Element::F32),
-    ("int64", Element::I64),
-    ("bool_", Element::Bool),
-    ("int32", Element::I32),
-    ("float16", Element::F16),
-    ("int16", Element::I16),
-    ("int8", Element::I8),
-    ("uint64", Element::U64),
-    ("uint32", Element::U32),
-    ("uint16", Element::U16),
-    ("uint8", Element::U8),
-    ("longlong", if size_of::<std::ffi::c_longlong>() == 8 { Element::I64 } else { Element::I32 }),
-    ("ulonglong", if size_of::<std::ffi::c_longlong>() == 8 { Element::U64 } else { Element::U32 }),
+/// The scalar types that a record has a type for, the usual ones first. Where a platform has two of one width, both.
+const SCALARS: [&str; 14] = [
+    "float64",
+    "float32",
+    "int64",
+    "bool_",
+    "int32",
+    "float16",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "longlong",
+    "ulonglong",
 ];
 
 struct Types {
@@ -40,7 +40,14 @@ pub fn learn(py: Python<'_>) {
         // It is imported, or there would be no such object; what is missing in it is then told by the slow way.
         let numpy = py.import("numpy").ok()?;
         let class = |name: &str| Some(numpy.getattr(name).ok()?.cast_into::<PyType>().ok()?.unbind());
-        let scalars = SCALARS.iter().filter_map(|(name, element)| Some((class(name)?, *element)));
+        // Named by the width that it has.
+        let element = |class: &Py<PyType>| {
+            let name = numpy.getattr("dtype").ok()?.call1((class,)).ok()?.getattr("name").ok()?;
+            element_of(&name.extract::<String>().ok()?)
+        };
+        let scalars =
+            SCALARS.iter().filter_map(|name| class(name).and_then(|class| Some((element(&class)?, class))));
+        let scalars = scalars.map(|(element, class)| (class, element));
         Some(Types { array: class("ndarray")?, scalars: scalars.collect() })
     });
 }

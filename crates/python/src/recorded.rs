@@ -21,7 +21,7 @@ use crate::layouts::{Fields, Section, section};
 use crate::model::{Ended, Model, Shared, event_of};
 use crate::numpy;
 use crate::parts::{Parts, put_subject, put_text};
-use crate::surroundings::{About, Surroundings};
+use crate::surroundings::{About, Surroundings, value_of};
 
 /// A method whose calls are recorded.
 #[pyclass(frozen, dict, module = "minutebook._core")]
@@ -292,13 +292,7 @@ impl RecordedCall {
     /// Marks this model as being asked; `None` when it is already. Gives the token that takes it back.
     fn enter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let own = self.own.bind(py);
-        let mut outer = std::ptr::null_mut();
-        // SAFETY: attached, and a `ContextVar`, or there is an error.
-        if unsafe { ffi::PyContextVar_Get(self.active.as_ptr(), std::ptr::null_mut(), &mut outer) } != 0 {
-            return Err(PyErr::fetch(py));
-        }
-        // SAFETY: a new reference, or null when the variable is not set.
-        let outer = unsafe { Bound::from_owned_ptr_or_opt(py, outer) };
+        let outer = value_of(self.active.bind(py))?;
         let inner = match &outer {
             Some(outer) if outer.len()? > 0 => {
                 if outer.contains(own.get_borrowed_item(0)?)? {

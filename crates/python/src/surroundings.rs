@@ -35,15 +35,7 @@ impl Surroundings {
     /// nothing does.
     #[inline]
     pub fn about<'py>(&self, py: Python<'py>) -> PyResult<Option<About<'py>>> {
-        let mut value = std::ptr::null_mut();
-        // SAFETY: attached; a `ContextVar` is what was given, and anything else is an error.
-        let failed =
-            unsafe { ffi::PyContextVar_Get(self.context.as_ptr(), std::ptr::null_mut(), &mut value) } != 0;
-        if failed {
-            return Err(PyErr::fetch(py));
-        }
-        // SAFETY: a new reference, or null when the variable is not set.
-        let mut value = unsafe { Bound::from_owned_ptr_or_opt(py, value) }.filter(|value| !value.is_none());
+        let mut value = value_of(self.context.bind(py))?.filter(|value| !value.is_none());
         if self.is_imported() {
             value = Some(self.about.bind(py).call0()?).filter(|value| !value.is_none());
         }
@@ -61,6 +53,19 @@ impl Surroundings {
             !found.is_null()
         }
     }
+}
+
+/// The value of a `ContextVar`; `None` when it is not set.
+#[inline]
+pub fn value_of<'py>(variable: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut value = std::ptr::null_mut();
+    // SAFETY: attached, and a live object; one that is no `ContextVar` is an error.
+    let failed = unsafe { ffi::PyContextVar_Get(variable.as_ptr(), std::ptr::null_mut(), &mut value) } != 0;
+    if failed {
+        return Err(PyErr::fetch(variable.py()));
+    }
+    // SAFETY: a new reference, or null when the variable is not set.
+    Ok(unsafe { Bound::from_owned_ptr_or_opt(variable.py(), value) })
 }
 
 impl<'py> About<'py> {
