@@ -704,7 +704,7 @@ impl Intake {
         {
             users.see(&lookups);
         }
-        if verdict == Verdict::LeftOut {
+        if matches!(verdict, Verdict::LeftOut(_)) {
             // What links to it is about the same persons all the same.
             if !batch.has(&id) {
                 remember(recent, id, &lookups);

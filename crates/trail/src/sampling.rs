@@ -32,8 +32,8 @@ pub enum Verdict<'p> {
     Kept,
     /// Kept by a rule, at a rate.
     KeptBy(&'p str, f64),
-    /// Left out.
-    LeftOut,
+    /// Left out, by this rule.
+    LeftOut(&'p str),
 }
 
 /// Whose number it is.
@@ -79,7 +79,7 @@ impl Judge {
                 decision.rate,
                 key.draw(&number.producer, number.epoch, number.class.as_str(), number.seq),
             );
-        if kept { Verdict::KeptBy(decision.rule, decision.rate) } else { Verdict::LeftOut }
+        if kept { Verdict::KeptBy(decision.rule, decision.rate) } else { Verdict::LeftOut(decision.rule) }
     }
 }
 
