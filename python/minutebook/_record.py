@@ -58,7 +58,7 @@ class Record:
 
     @property
     def explanation(self) -> dict[str, Any] | None:
-        """Attributions and how they were made."""
+        """Attributions and how they were made, with `reasons` and `counterfactuals` where there are some."""
         return self.fields.get("explanation")
 
     @property
@@ -72,6 +72,9 @@ class Record:
         return self._beside("counterfactuals")
 
     def _beside(self, name: str) -> list[dict[str, Any]]:
+        if name in (self.explanation or {}):
+            return self.fields["explanation"][name]
+        # Those that a caller made in another form than the package does.
         return next((value for path, value in self.fields.get("fields") or () if path == ["explanation", name]), None) or []
 
     @property

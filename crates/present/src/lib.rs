@@ -4,5 +4,6 @@
 pub mod json;
 pub mod opened;
 pub mod page;
+mod reasons;
 pub mod selection;
 pub mod typed;

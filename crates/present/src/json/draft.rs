@@ -13,6 +13,7 @@ use super::problem::{Problem, Within};
 use super::shapes::{Outline, Shapes};
 use super::tree::Tree;
 use super::{explanation, instant, value};
+use crate::reasons::{COUNTERFACTUALS, REASONS};
 
 /// A record before it is numbered.
 #[derive(Debug, Clone)]
@@ -230,6 +231,14 @@ impl DraftReader {
             }
             outline.push(&["explanation", "meta"], &FieldType::Explanation);
             explanation.meta.write(&mut values);
+            for (name, list) in
+                [(REASONS, explanation.reasons), (COUNTERFACTUALS, explanation.counterfactuals)]
+            {
+                if let Some(list) = list {
+                    outline.push(&["explanation", name], &FieldType::List);
+                    values.extend(list);
+                }
+            }
         }
         if let Some(subjects) = optional(found.subject, "subject", read_subjects)? {
             outline.push(&["subject"], &FieldType::Subject);

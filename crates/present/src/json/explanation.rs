@@ -1,8 +1,8 @@
-//! `explanation`: attributions and how they were computed. Edge: does not add anything up; what is given is
+//! `explanation`: attributions, how they were computed, and what stands beside them. Edge: does not add anything up; what is given is
 //! what is stored.
 
 use minutebook_record::fields::{Attributions, ExplanationMeta, Feature, Floats, Space, When};
-use minutebook_record::{Element, FieldType, Map, Tensor, Value};
+use minutebook_record::{Element, FieldType, Map, Tensor, Value, cbor};
 
 use super::member::{
     array, float, integer, members, object, optional, required, sha256, text, twice, unsigned,
@@ -10,13 +10,17 @@ use super::member::{
 use super::problem::{Problem, Within};
 use super::tree::Tree;
 use super::value;
+use crate::reasons::{COUNTERFACTUALS, REASONS, Reason};
 
 pub(crate) struct Explanation {
     pub(crate) attributions: Option<Attributions>,
     pub(crate) meta: ExplanationMeta,
+    /// Encoded lists.
+    pub(crate) reasons: Option<Vec<u8>>,
+    pub(crate) counterfactuals: Option<Vec<u8>>,
 }
 
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 14] = [
     "attributions",
     "method",
     "library",
@@ -29,6 +33,8 @@ const MEMBERS: [&str; 12] = [
     "residual",
     "when",
     "duration_ns",
+    REASONS,
+    COUNTERFACTUALS,
 ];
 
 /// Reads the object; `inputs` is the record's, whose order the attributions take when they are for exactly
@@ -47,6 +53,8 @@ pub(crate) fn read(tree: &Tree<'_>, inputs: Option<&Tree<'_>>) -> Result<Explana
         residual,
         when,
         duration,
+        reasons,
+        counterfactuals,
     ] = members(tree, &MEMBERS)?;
     let method = text(required(method, "method")?).within("method")?.to_owned();
     let meta = ExplanationMeta {
@@ -63,7 +71,43 @@ pub(crate) fn read(tree: &Tree<'_>, inputs: Option<&Tree<'_>>) -> Result<Explana
         duration_ns: optional(duration, "duration_ns", unsigned)?,
     };
     let attributions = optional(attributions, "attributions", |tree| read_attributions(tree, inputs))?;
-    Ok(Explanation { attributions, meta })
+    Ok(Explanation {
+        attributions,
+        meta,
+        reasons: optional(reasons, REASONS, read_reasons)?,
+        counterfactuals: optional(counterfactuals, COUNTERFACTUALS, read_counterfactuals)?,
+    })
+}
+
+fn read_reasons(tree: &Tree<'_>) -> Result<Vec<u8>, Problem> {
+    let items = array(tree)?;
+    let each = |(place, item)| read_reason(item).within_item(place).map(|reason| reason.to_value());
+    let reasons = items.iter().enumerate().map(each).collect::<Result<_, _>>()?;
+    let mut out = Vec::new();
+    Value::List(reasons).write(&mut out);
+    Ok(out)
+}
+
+fn read_reason(tree: &Tree<'_>) -> Result<Reason, Problem> {
+    let [features, attribution, words, code] = members(tree, &["features", "attribution", "text", "code"])?;
+    let features = array(required(features, "features")?).within("features")?;
+    let each = |(place, item)| text(item).within_item(place).map(str::to_owned);
+    Ok(Reason {
+        features: features.iter().enumerate().map(each).collect::<Result<_, _>>().within("features")?,
+        attribution: float(required(attribution, "attribution")?).within("attribution")?,
+        text: optional(words, "text", text)?.map(str::to_owned),
+        code: optional(code, "code", text)?.map(str::to_owned),
+    })
+}
+
+fn read_counterfactuals(tree: &Tree<'_>) -> Result<Vec<u8>, Problem> {
+    let items = array(tree)?;
+    let mut out = Vec::new();
+    cbor::write_array(&mut out, items.len() as u64);
+    for (place, item) in items.iter().enumerate() {
+        value::write_map_field(item, &mut out).within_item(place)?;
+    }
+    Ok(out)
 }
 
 fn read_space(tree: &Tree<'_>) -> Result<Space, Problem> {

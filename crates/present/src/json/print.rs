@@ -13,6 +13,7 @@ use serde_json::{Map as Object, Value as Json, json};
 use super::instant;
 use super::tree::float_name;
 use crate::opened::{Content, Opened};
+use crate::reasons::{self, COUNTERFACTUALS, REASONS, Reason};
 
 /// Prints records.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,6 +83,7 @@ fn path(path: &Path) -> Json {
 /// The members of a record whose values can be read.
 fn content(record: &Opened, out: &mut Object<String, Json>) {
     let kind = record.header.kind;
+    let explained = explanation(record);
     let mut groups = Groups::default();
     for (place, field) in record.schema.fields().iter().enumerate() {
         let Some(value) = record.value_at(place) else { continue };
@@ -92,6 +94,7 @@ fn content(record: &Opened, out: &mut Object<String, Json>) {
             [own, _] if own == kind.name() && has_own_member(kind) => &mut groups.own,
             ["event" | "model" | "params" | "subject" | "actor" | "tags" | "environment"]
             | ["explanation", "attributions" | "meta"] => continue,
+            ["explanation", name] if has_member(explained.as_ref(), name) => continue,
             _ => {
                 groups.others.push(json!([path(&field.path), field_value(&field.field_type, value)]));
                 continue;
@@ -109,7 +112,7 @@ fn content(record: &Opened, out: &mut Object<String, Json>) {
     insert("params", map_member(record, "params"));
     insert("inputs", (has_inputs || !groups.inputs.is_empty()).then_some(Json::Object(groups.inputs)));
     insert("outputs", (!groups.outputs.is_empty()).then_some(Json::Object(groups.outputs)));
-    insert("explanation", explanation(record));
+    insert("explanation", explained);
     insert(kind.name(), (!groups.own.is_empty()).then_some(Json::Object(groups.own)));
     insert("subject", record.value(&["subject"]).and_then(subject));
     insert("actor", record.value(&["actor"]).map(|value| field_value(&FieldType::Text, value)));
@@ -207,11 +210,35 @@ fn explanation(record: &Opened) -> Option<Json> {
                 out.insert(name.into(), value);
             }
         }
+        // Without `meta` they would not be read again: a member `explanation` needs a method.
+        if let Some(reasons) = reasons::reasons(record) {
+            out.insert(REASONS.into(), reasons.iter().map(reason).collect());
+        }
+        if let Some(counterfactuals) = reasons::counterfactuals(record) {
+            out.insert(COUNTERFACTUALS.into(), counterfactuals.iter().map(map).collect());
+        }
     }
     if let Some(attributions) = attributions {
         out.insert("attributions".into(), self::attributions(record, &attributions));
     }
     Some(Json::Object(out))
+}
+
+/// Whether this list is a member of the explanation, and so no field of its own.
+fn has_member(explanation: Option<&Json>, name: &str) -> bool {
+    matches!(name, REASONS | COUNTERFACTUALS)
+        && explanation.is_some_and(|members| members.get(name).is_some())
+}
+
+fn reason(reason: &Reason) -> Json {
+    let mut out = Object::new();
+    out.insert("features".into(), reason.features.iter().map(String::as_str).collect());
+    out.insert("attribution".into(), float(reason.attribution));
+    out.insert("text".into(), reason.text.as_deref().into());
+    if let Some(code) = &reason.code {
+        out.insert("code".into(), code.as_str().into());
+    }
+    Json::Object(out)
 }
 
 fn floats(floats: &Floats) -> Json {

@@ -46,7 +46,9 @@ const EXAMPLE: &str = r#"{"kind": "decision",
  "inputs": {"duration_months": 24, "purpose": "car", "amount": 4870.0},
  "outputs": {"approve": false, "probability": 0.31},
  "explanation": {"method": "coefficients", "library": "scikit-learn 1.7.2", "space": "log-odds", "base": 0.12,
-                 "attributions": {"purpose": 0.1, "duration_months": -0.4, "amount": -0.2}},
+                 "attributions": {"purpose": 0.1, "duration_months": -0.4, "amount": -0.2},
+                 "reasons": [{"features": ["duration_months"], "attribution": -0.4, "text": "the term is too long"}],
+                 "counterfactuals": [{"duration_months": 12}]},
  "subject": "applicant-7",
  "actor": "branch-12",
  "time": "2026-11-21T09:30:00.123456789Z",
@@ -75,6 +77,8 @@ fn the_example_of_the_page() {
             "outputs/probability f64",
             "explanation/attributions attributions",
             "explanation/meta explanation",
+            "explanation/reasons list",
+            "explanation/counterfactuals list",
             "subject subject",
             "actor text",
             "tags map",
@@ -259,6 +263,62 @@ fn explanations() {
     check_again(&with("{}"));
 }
 
+/// Reasons, counterfactuals and a field beside them, as a decision has them.
+fn beside(members: &str) -> Draft {
+    read(&decision(&format!(r#"{{"a": 1, "b": 2}}, "explanation": {{"method": "shap", {members}}}"#)))
+}
+
+#[test]
+fn reasons_and_counterfactuals_are_members() {
+    let draft = beside(
+        r#""reasons": [{"features": ["a", "b"], "attribution": -1, "text": "too much", "code": "A2"},
+                        {"attribution": {"$float": "NaN"}, "features": ["b"], "text": null}, {"attribution": 0.5, "features": []}],
+           "counterfactuals": [{"a": 3, "b": {"$date": "2026-11-21"}}, {"$map": {"$b": [1, null]}}, {}],
+           "attributions": {"a": 1, "b": 2}"#,
+    );
+    let values = draft.all_values();
+    let (field_type, encoded) = field(&draft, &values, &["explanation", "reasons"]);
+    let Value::List(reasons) = Value::decode(field_type, encoded).unwrap() else { panic!("a list") };
+    let Value::Map(first) = &reasons[0] else { panic!("a map") };
+    assert_eq!(first.get("attribution"), Some(&Value::Float(-1.0)), "a float, however it is written");
+    let printed = print(&opened(&draft));
+    assert_eq!(
+        printed["explanation"]["reasons"],
+        json!([{"features": ["a", "b"], "attribution": -1.0, "text": "too much", "code": "A2"},
+               {"features": ["b"], "attribution": {"$float": "NaN"}, "text": null},
+               {"features": [], "attribution": 0.5, "text": null}])
+    );
+    assert_eq!(
+        printed["explanation"]["counterfactuals"],
+        json!([{"a": 3, "b": {"$date": "2026-11-21"}}, {"$map": {"$b": [1, null]}}, {}])
+    );
+    assert_eq!(printed.get("fields"), None);
+    check_again(&draft);
+    check_again(&beside(r#""reasons": [], "counterfactuals": []"#));
+}
+
+#[test]
+fn reasons_of_another_form_are_fields() {
+    let text = r#"[{"features": ["a"], "attribution": 1, "text": null}]"#;
+    for (name, value) in [
+        ("reasons", text),
+        ("reasons", r#"[{"features": ["a"], "attribution": 1.5}]"#),
+        ("reasons", r#"[{"features": ["a"], "attribution": 1.5, "text": null, "more": 1}]"#),
+        ("reasons", r#""none""#),
+        ("counterfactuals", "[[1]]"),
+        ("counterfactuals", r#"{"$typed": {"type": "list", "value": null}}"#),
+    ] {
+        let inputs = format!(
+            r#"{{"a": 1}}, "explanation": {{"method": "m"}}, "fields": [[["explanation", "{name}"], {value}]]"#
+        );
+        let draft = read(&decision(&inputs));
+        let printed = print(&opened(&draft));
+        assert_eq!(printed["explanation"].get(name), None, "{value}");
+        assert_eq!(printed["fields"][0][0], json!(["explanation", name]), "{value}");
+        check_again(&draft);
+    }
+}
+
 fn refused(line: &str) -> String {
     match DraftReader::new(false).read(line.as_bytes(), AT) {
         Ok(_) => panic!("accepted: {line}"),
@@ -371,6 +431,30 @@ fn what_is_refused_is_told_with_its_place() {
             "`explanation.attributions.a`: no float holds this integer exactly",
         ),
         (decision(r#"{}, "explanation": {}"#), "`explanation`: member `method` is missing"),
+        (
+            decision(r#"{}, "explanation": {"method": "m", "reasons": [{"features": ["a"], "text": "t"}]}"#),
+            "`explanation.reasons[0]`: member `attribution` is missing",
+        ),
+        (
+            decision(
+                r#"{}, "explanation": {"method": "m", "reasons": [{"features": [1], "attribution": 1}]}"#,
+            ),
+            "`explanation.reasons[0].features[0]`: expected text, found an integer",
+        ),
+        (
+            decision(r#"{}, "explanation": {"method": "m", "reasons": {"a": 1}}"#),
+            "`explanation.reasons`: expected an array, found an object",
+        ),
+        (
+            decision(r#"{}, "explanation": {"method": "m", "counterfactuals": [{"a": 1}, 2]}"#),
+            "`explanation.counterfactuals[1]`: expected an object, found an integer",
+        ),
+        (
+            decision(
+                r#"{}, "explanation": {"method": "m", "reasons": []}, "fields": [[["explanation", "reasons"], []]]"#,
+            ),
+            "field `explanation/reasons` is there twice",
+        ),
         (r#"{"kind": "note", "fields": [[["event"], 1]]}"#.into(), "field event cannot have the type `i64`"),
         (
             r#"{"kind": "note", "fields": [[[], 1]]}"#.into(),

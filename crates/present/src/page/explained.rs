@@ -1,12 +1,13 @@
-//! The explanation of a decision: attributions as bars, the largest first, and what they add up to.
+//! The explanation of a decision: attributions as bars, the largest first, and what they add up to; reasons in words; counterfactuals.
 
-use minutebook_record::Value;
 use minutebook_record::fields::{Attributions, ExplanationMeta, Floats};
+use minutebook_record::{Map, Value};
 
 use super::bars::Scale;
-use super::{Look, bold, dim, words};
+use super::{Look, bold, dim, hanging, words};
 use crate::json;
 use crate::opened::Opened;
+use crate::reasons::{self, COUNTERFACTUALS, REASONS, Reason};
 
 /// Features that are shown one by one; the rest is summed up.
 const FEATURES_SHOWN: usize = 20;
@@ -34,6 +35,78 @@ pub(super) fn explanation(out: &mut String, look: &Look, record: &Opened) {
     headline(out, look, meta.as_ref(), (output, outputs));
     if let Some(attributions) = &attributions {
         bars(out, look, record, attributions, meta.as_ref(), output);
+    }
+}
+
+/// Whether a field has a section of its own here.
+pub(super) fn has_section(record: &Opened, path: &[&str]) -> bool {
+    match path {
+        ["explanation", REASONS] => reasons::reasons(record).is_some(),
+        ["explanation", COUNTERFACTUALS] => reasons::counterfactuals(record).is_some(),
+        _ => false,
+    }
+}
+
+/// Appends the principal reasons, numbered as they weigh.
+pub(super) fn reasons(out: &mut String, look: &Look, record: &Opened) {
+    let lines = reasons::reasons(record).unwrap_or_default();
+    numbered(out, look, "reasons", lines.iter().map(|reason| in_words(look, reason)));
+}
+
+fn in_words(look: &Look, reason: &Reason) -> String {
+    let features: Vec<_> = reason.features.iter().map(|feature| words::shown(look, feature)).collect();
+    let (features, added) = (features.join(" + "), signed(reason.attribution));
+    let code = reason.code.as_ref().map_or(String::new(), |code| format!("{}: ", words::shown(look, code)));
+    match &reason.text {
+        Some(text) => format!("{code}{} ({features} {added})", words::shown(look, text)),
+        None => format!("{code}{features} ({added}), without words"),
+    }
+}
+
+/// Appends what would have made the answer another, with what the inputs are instead.
+pub(super) fn counterfactuals(out: &mut String, look: &Look, record: &Opened) {
+    let all = reasons::counterfactuals(record).unwrap_or_default();
+    numbered(out, look, "counterfactuals", all.iter().map(|one| changes(look, record, one)));
+}
+
+fn changes(look: &Look, record: &Opened, counterfactual: &Map) -> String {
+    let mut parts = Vec::new();
+    for (feature, value) in counterfactual.iter() {
+        let told = words::of_value(look, value, &value.natural_type());
+        let told = format!("{} {told}", words::shown(look, feature));
+        match input(look, record, feature) {
+            Some((input, _)) if is_same(&input, value) => {}
+            Some((_, input)) => parts.push(format!("{told} instead of {input}")),
+            None => parts.push(told),
+        }
+    }
+    if parts.is_empty() { "the inputs as they are".into() } else { parts.join(", ") }
+}
+
+/// The input of this name, and as it is shown.
+fn input(look: &Look, record: &Opened, feature: &str) -> Option<(Value, String)> {
+    let place = record.schema.find_parts(&["inputs", feature])?;
+    let (field_type, encoded) = (&record.schema.fields()[place].field_type, record.value_at(place)?);
+    Some((Value::decode(field_type, encoded).ok()?, words::value(look, field_type, encoded)))
+}
+
+/// Libraries give whole numbers as floats.
+fn is_same(a: &Value, b: &Value) -> bool {
+    let number = |value: &Value| match value {
+        Value::Integer(value) => Some(value.get() as f64),
+        Value::Float(value) => Some(*value),
+        _ => None,
+    };
+    a == b || number(a).is_some_and(|a| number(b) == Some(a))
+}
+
+fn numbered(out: &mut String, look: &Look, title: &str, lines: impl Iterator<Item = String>) {
+    for (line, number) in lines.zip(1..) {
+        if number == 1 {
+            out.push_str(&format!("\n{}\n", bold(title)));
+        }
+        let first = format!("  {number}. ");
+        hanging(out, &first, &" ".repeat(first.len()), look.prose_columns(), &line);
     }
 }
 

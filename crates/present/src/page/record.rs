@@ -21,6 +21,8 @@ pub fn record(look: &Look, record: &Opened) -> String {
                 fields(&mut out, look, record, group, group);
             }
             explained::explanation(&mut out, look, record);
+            explained::reasons(&mut out, look, record);
+            explained::counterfactuals(&mut out, look, record);
             let kind = record.header.kind;
             if !matches!(kind, Kind::Decision) {
                 fields(&mut out, look, record, kind.name(), kind.name());
@@ -124,7 +126,8 @@ fn fields(out: &mut String, look: &Look, record: &Opened, first: &str, title: &s
     let mut pairs = Vec::new();
     for (place, field) in record.schema.fields().iter().enumerate() {
         let parts: Vec<&str> = field.path.parts().collect();
-        if parts.len() < 2 || parts[0] != first || is_system(&parts) {
+        if parts.len() < 2 || parts[0] != first || is_system(&parts) || explained::has_section(record, &parts)
+        {
             continue;
         }
         let name = parts[1..].iter().map(|part| words::shown(look, part)).collect::<Vec<_>>().join(" / ");
@@ -175,6 +178,7 @@ fn others(out: &mut String, look: &Look, record: &Opened) {
     for (place, field) in record.schema.fields().iter().enumerate() {
         let parts: Vec<&str> = field.path.parts().collect();
         let has_section = is_system(&parts)
+            || explained::has_section(record, &parts)
             || (parts.len() > 1
                 && (matches!(parts[0], "inputs" | "outputs")
                     || (kind != Kind::Decision && parts[0] == kind.name())));

@@ -95,6 +95,30 @@ fn several_outputs_and_many_features() {
 }
 
 #[test]
+fn reasons_and_counterfactuals() {
+    let line = r#"{"model": {"name": "loans", "version": "3"},
+        "inputs": {"amount": 4870.0, "months": 24, "age": 1, "purpose": "car"}, "outputs": {"approve": false},
+        "explanation": {"method": "shap", "attributions": {"amount": -0.4, "months": -0.2, "age": -0.1, "purpose": 0.0},
+            "reasons": [
+                {"features": ["amount", "months"], "attribution": -0.6, "code": "A2",
+                 "text": "the amount is too high for the income that was declared, and it would be paid back over too long a term\u001b[31m"},
+                {"features": ["age"], "attribution": -0.1, "text": null}],
+            "counterfactuals": [{"amount": 3000, "months": 24.0, "age": 1, "purpose": "car", "outcome": 1},
+                                {"amount": 4000.5, "purpose": "bicycle"}, {"age": 1}]},
+        "fields": [[["explanation", "author"], "j.doe"]]}"#;
+    check("reasons.txt", &record(&look(80), &opened(line)));
+    check("reasons-ascii.txt", &record(&ascii(60), &opened(line)));
+    let mut masked = opened(line);
+    let Content::Readable(values) = &mut masked.content else { panic!("it can be read") };
+    for name in ["reasons", "counterfactuals"] {
+        values[masked.schema.find_parts(&["explanation", name]).unwrap()] = None;
+    }
+    let page = record(&look(80), &masked);
+    assert!(!page.contains("3000") && !page.contains("too high"), "{page}");
+    assert!(page.contains("explanation/counterfactuals"), "{page}");
+}
+
+#[test]
 fn another_kind() {
     let line = r#"{"kind": "outcome", "links": ["0192f3c1-7c00-7000-8000-000000000001"],
                    "outcome": {"defaulted": true, "after_months": 14}, "fields": [[["source"], "ledger"]]}"#;

@@ -99,7 +99,8 @@ pub(super) fn value(look: &Look, field_type: &FieldType, encoded: &[u8]) -> Stri
     }
 }
 
-fn of_value(look: &Look, value: &Value, field_type: &FieldType) -> String {
+/// A value by itself in one line, as a field of this type has it.
+pub(super) fn of_value(look: &Look, value: &Value, field_type: &FieldType) -> String {
     match value {
         Value::Null => "null".into(),
         Value::Bool(value) => value.to_string(),
