@@ -9,7 +9,7 @@ use minutebook_record::{FieldType, Schema};
 
 /// What a part is, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
+pub(crate) enum Type {
     Bool,
     Number,
     Text,
@@ -49,7 +49,7 @@ pub(crate) fn check(condition: &Condition, schema: Option<&Schema>) -> Result<()
     }
 }
 
-fn type_of_field(path: &FieldPath, schema: Option<&Schema>) -> Result<Type, Fault> {
+pub(crate) fn type_of_field(path: &FieldPath, schema: Option<&Schema>) -> Result<Type, Fault> {
     let parts: Vec<&str> = path.parts.iter().map(String::as_str).collect();
     match parts[..] {
         ["event", "status"] | ["model", _] | ["actor"] => return Ok(Type::Text),

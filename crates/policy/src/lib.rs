@@ -14,6 +14,7 @@ mod nearest;
 mod parse;
 mod policy;
 mod shape;
+mod strata;
 mod value;
 
 pub use error::PolicyError;

@@ -2,22 +2,37 @@
 //! whoever asks.
 
 use crate::check::check;
-use crate::error::PolicyError;
+use crate::error::{PolicyError, line_of};
 use crate::evaluate::holds;
 use crate::expression::Condition;
 use crate::parse::parse;
 use crate::shape::{InRecord, ShapePlan, Slot};
+use crate::strata::{Strata, StrataFault};
 use minutebook_record::Schema;
 use minutebook_record::cbor::Reader;
-use minutebook_verify::sampling::{DEFAULT_RULE, PolicyText, Rule, TextError};
+use minutebook_verify::sampling::{DEFAULT_RULE, Keep, PolicyText, Rule, TextError};
 
 /// A policy whose conditions are ready.
 #[derive(Debug, Clone)]
 pub struct Policy {
     source: String,
     text: PolicyText,
-    /// By table and rule; none for a rule that always decides.
-    conditions: Vec<Vec<Option<Condition>>>,
+    /// By table and rule.
+    rules: Vec<Vec<Ready>>,
+}
+
+/// A rule that was read.
+#[derive(Debug, Clone)]
+struct Ready {
+    /// None: it always decides.
+    condition: Option<Condition>,
+    keep: ReadyKeep,
+}
+
+#[derive(Debug, Clone)]
+enum ReadyKeep {
+    Rate(f64),
+    ByValue(Strata),
 }
 
 /// What is to become of a decision.
@@ -36,25 +51,18 @@ impl Policy {
     /// What is wrong with it, where, and what to do.
     pub fn parse(source: &str) -> Result<Self, PolicyError> {
         let text = PolicyText::parse(source).map_err(|error| match &error {
-            TextError::Content { what, at } => {
-                let line = (at.end > 0).then(|| line_of(source, at.start));
-                PolicyError { line, what: what.clone(), place: None }
+            TextError::Content { what, at } if at.end > 0 => {
+                PolicyError::in_text(source, at.clone(), what.clone())
             }
             _ => PolicyError { line: None, what: error.to_string(), place: None },
         })?;
-        let mut conditions = Vec::new();
+        let mut rules = Vec::new();
         for table in &text.models {
-            let read = |rule: &Rule| {
-                let Some(when) = &rule.when else { return Ok(None) };
-                let condition = parse(when).and_then(|condition| check(&condition, None).map(|()| condition));
-                condition.map(Some).map_err(|fault| {
-                    let line = line_of_condition(source, rule);
-                    PolicyError::in_condition(line, &rule.name, &table.names.join("`, `"), when, &fault)
-                })
-            };
-            conditions.push(table.rules.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+            let model = table.names.join("`, `");
+            let read = |rule: &Rule| Ready::read(source, &model, rule);
+            rules.push(table.rules.iter().map(read).collect::<Result<Vec<_>, _>>()?);
         }
-        Ok(Self { source: source.to_owned(), text, conditions })
+        Ok(Self { source: source.to_owned(), text, rules })
     }
 
     /// The text that it was read from.
@@ -70,18 +78,24 @@ impl Policy {
     /// Checks the rules for a model against the schema of its decisions.
     ///
     /// # Errors
-    /// The first field that there is not, or that is of another type than the condition takes it for.
+    /// The first field that there is not, or that is of another type than the rule takes it for.
     pub fn check(&self, model: &str, schema: &Schema) -> Result<(), PolicyError> {
-        for (table, conditions) in self.text.models.iter().zip(&self.conditions) {
+        for (table, ready) in self.text.models.iter().zip(&self.rules) {
             if !table.fits_model(model) {
                 continue;
             }
-            for (rule, condition) in table.rules.iter().zip(conditions) {
-                let (Some(condition), Some(when)) = (condition, &rule.when) else { continue };
-                check(condition, Some(schema)).map_err(|fault| {
-                    let line = line_of_condition(&self.source, rule);
-                    PolicyError::in_condition(line, &rule.name, model, when, &fault)
-                })?;
+            for (rule, ready) in table.rules.iter().zip(ready) {
+                if let (Some(condition), Some(when)) = (&ready.condition, &rule.when) {
+                    check(condition, Some(schema)).map_err(|fault| {
+                        let line = line_of_condition(&self.source, rule);
+                        PolicyError::in_condition(line, &rule.name, model, when, &fault)
+                    })?;
+                }
+                if let (ReadyKeep::ByValue(strata), Keep::ByValue(rates)) = (&ready.keep, &rule.keep) {
+                    strata
+                        .check(rates, schema)
+                        .map_err(|fault| fault.told(&self.source, rates, &rule.name, model))?;
+                }
             }
         }
         Ok(())
@@ -89,12 +103,22 @@ impl Policy {
 
     /// Finds the fields of all conditions in records of one schema.
     pub fn plan(&self, schema: &Schema) -> ShapePlan {
-        let slots = |condition: &Option<Condition>| {
-            let paths = condition.iter().flat_map(|condition| &condition.paths);
+        let slots = |rule: &Ready| {
+            let paths = rule.condition.iter().flat_map(|condition| &condition.paths);
             paths.map(|path| Slot::find(path, schema)).collect()
         };
-        let slots = self.conditions.iter().map(|rules| rules.iter().map(slots).collect()).collect();
-        ShapePlan { slots, model: schema.find_parts(&["model"]), event: schema.find_parts(&["event"]) }
+        let strata = |rule: &Ready| match &rule.keep {
+            ReadyKeep::ByValue(strata) => strata.slot(schema),
+            ReadyKeep::Rate(_) => None,
+        };
+        let slots = self.rules.iter().map(|rules| rules.iter().map(slots).collect()).collect();
+        let strata = self.rules.iter().map(|rules| rules.iter().map(strata).collect()).collect();
+        ShapePlan {
+            slots,
+            strata,
+            model: schema.find_parts(&["model"]),
+            event: schema.find_parts(&["event"]),
+        }
     }
 
     /// What decides about a decision; none when the policy has no rules for its model. `field` gives the encoded value at a place of the schema.
@@ -118,17 +142,47 @@ impl Policy {
         if table.rules.is_empty() {
             return None;
         }
-        for ((rule, condition), slots) in table.rules.iter().zip(&self.conditions[at]).zip(&plan.slots[at]) {
-            let decides = match condition {
+        for (place, (rule, ready)) in table.rules.iter().zip(&self.rules[at]).enumerate() {
+            let decides = match &ready.condition {
                 None => true,
                 // What is unknown is not true.
-                Some(condition) => holds(&condition.root, &InRecord { slots, field }) == Some(true),
+                Some(condition) => {
+                    let slots = &plan.slots[at][place];
+                    holds(&condition.root, &InRecord { slots, field }) == Some(true)
+                }
             };
             if decides {
-                return Some(Decision { rule: &rule.name, rate: rule.rate });
+                let rate = match &ready.keep {
+                    ReadyKeep::Rate(rate) => *rate,
+                    ReadyKeep::ByValue(strata) => strata.rate(&plan.strata[at][place], field),
+                };
+                return Some(Decision { rule: &rule.name, rate });
             }
         }
         Some(Decision { rule: DEFAULT_RULE, rate: 1.0 })
+    }
+}
+
+impl Ready {
+    fn read(source: &str, model: &str, rule: &Rule) -> Result<Self, PolicyError> {
+        let condition = match &rule.when {
+            None => None,
+            Some(when) => {
+                let condition = parse(when).and_then(|condition| check(&condition, None).map(|()| condition));
+                Some(condition.map_err(|fault| {
+                    let line = line_of_condition(source, rule);
+                    PolicyError::in_condition(line, &rule.name, model, when, &fault)
+                })?)
+            }
+        };
+        let keep = match &rule.keep {
+            Keep::Rate(rate) => ReadyKeep::Rate(*rate),
+            Keep::ByValue(rates) => {
+                let strata = Strata::read(rates).map_err(StrataFault::Field);
+                ReadyKeep::ByValue(strata.map_err(|fault| fault.told(source, rates, &rule.name, model))?)
+            }
+        };
+        Ok(Self { condition, keep })
     }
 }
 
@@ -137,10 +191,6 @@ impl ShapePlan {
     pub fn event(&self) -> Option<usize> {
         self.event
     }
-}
-
-fn line_of(source: &str, at: usize) -> usize {
-    source[..at.min(source.len())].matches('\n').count() + 1
 }
 
 /// The line on which a condition's text begins: behind three quotes TOML drops a line break.

@@ -11,6 +11,8 @@ use minutebook_record::{FieldType, Schema};
 pub struct ShapePlan {
     /// By table, rule and field.
     pub(crate) slots: Vec<Vec<Vec<Option<Slot>>>>,
+    /// By table and rule: the field that its rate depends on.
+    pub(crate) strata: Vec<Vec<Option<Slot>>>,
     pub(crate) model: Option<usize>,
     /// Place of the event in the schema.
     pub(crate) event: Option<usize>,
@@ -90,14 +92,21 @@ pub(crate) struct InRecord<'s, F> {
     pub(crate) field: F,
 }
 
-impl<'a, F: Fn(usize) -> &'a [u8]> Fields<'a> for InRecord<'_, F> {
-    fn value(&self, field: usize) -> Option<Value<'a>> {
+impl<'a, F: Fn(usize) -> &'a [u8]> InRecord<'_, F> {
+    /// The value of a field; `None` when it is missing, or of a type that is not compared.
+    pub(crate) fn value_at(&self, field: usize) -> Option<Value<'a>> {
         let slot = self.slots[field].as_ref()?;
         let value = Value::read(&mut slot.reader(&self.field)?)?;
         match (&slot.part, value) {
             (Part::Item { is_duration: true, .. }, Value::Integer(ns)) => Some(Value::Duration(ns)),
             (_, value) => Some(value),
         }
+    }
+}
+
+impl<'a, F: Fn(usize) -> &'a [u8]> Fields<'a> for InRecord<'_, F> {
+    fn value(&self, field: usize) -> Option<Value<'a>> {
+        self.value_at(field)
     }
 
     fn has(&self, field: usize) -> bool {

@@ -1,9 +1,11 @@
 //! Sampling that can be proved (`docs/formats/policy.md`): the draw that decides about a number, and the text that gives the rates. Edge: a
 //! condition is a text here; what it means for a record is for the crate that judges to say.
 
+mod keep;
 pub(crate) mod proof;
 mod text;
 
+pub use keep::{Keep, RatesByValue, ValueRate};
 pub use proof::{PolicyReport, RuleReport, SamplingReport};
 pub use text::{ModelRules, PolicyText, Rule, TextError};
 

@@ -184,8 +184,8 @@ impl Show {
 impl Simulate {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let policy = read(&self.file)?;
-        // Decisions by model and rule.
-        let mut counts: BTreeMap<(String, String), (u64, f64)> = BTreeMap::new();
+        // Decisions by model, rule and the bits of the rate.
+        let mut counts: BTreeMap<(String, String, u64), u64> = BTreeMap::new();
         let mut unreadable = 0u64;
         let mut plans = BTreeMap::new();
         runtime.block_on(async {
@@ -205,7 +205,7 @@ impl Simulate {
                     plans.entry(record.schema.digest().0).or_insert_with(|| policy.plan(&record.schema));
                 let decision = policy.decide(plan, record.header.class.as_str(), |place| &values[place]);
                 let (rule, rate) = decision.map_or(("", 1.0), |decision| (decision.rule, decision.rate));
-                counts.entry((model, rule.to_owned())).or_insert((0, rate)).0 += 1;
+                *counts.entry((model, rule.to_owned(), rate.to_bits())).or_default() += 1;
                 ControlFlow::Continue(())
             };
             reader.list(&filter, &mut each).await?;
@@ -218,7 +218,8 @@ impl Simulate {
             ));
         }
         let mut out = options.terminal().out();
-        for ((model, rule), (decisions, rate)) in counts {
+        for ((model, rule, rate), decisions) in counts {
+            let rate = f64::from_bits(rate);
             let kept = decisions as f64 * rate;
             if options.json {
                 let rule = (!rule.is_empty()).then_some(rule);

@@ -87,4 +87,19 @@ fn what_a_policy_would_have_kept_is_told() {
     user.run(["policy", "simulate", all.to_str().unwrap()])
         .ends(0)
         .prints("40 decisions, about 20 kept (rule half");
+
+    // Each rate of a rule has its line.
+    let line = |region: &str| {
+        format!(
+            "{}\n",
+            json!({ "model": { "name": "regions", "version": "1" }, "inputs": { "region": region } })
+        )
+    };
+    user.record(&["DE", "FR", "DE", "LU"].map(line).concat());
+    let rate = "rate = { by = \"inputs.region\", values = { DE = 1 }, others = 0.25 }";
+    let by = user.write("by.toml", POLICY.replace("rate = 0.5", rate).replace("> 10000", "> 1e99"));
+    user.run(["policy", "simulate", by.to_str().unwrap()])
+        .ends(0)
+        .prints("regions: 2 decisions, about 1 kept (rule half, rate 0.25)")
+        .prints("regions: 2 decisions, about 2 kept (rule half, rate 1)");
 }

@@ -158,12 +158,105 @@ fn what_is_wrong_beside_conditions_has_its_line() {
     let source = policy("true").replace("keep = \"all\"", "rate = 7");
     assert_eq!(
         Policy::parse(&source).unwrap_err().to_string(),
-        "line 7: a rate is from 0 to 1: 0.05 keeps one in twenty"
+        "line 7: a rate is from 0 to 1: 0.05 keeps one in twenty\n    rate = 7\n           ^"
     );
+}
+
+/// What is told of a rule with this rate, without the place.
+fn told_of_rate(rate: &str) -> String {
+    let source = policy("true").replace("keep = \"all\"", &format!("rate = {rate}"));
+    let error = Policy::parse(&source).and_then(|policy| policy.check("credit", &schema()));
+    error.expect_err(rate).to_string()
+}
+
+#[test]
+fn wrong_rates_by_value_are_told_where_and_why() {
+    for (rate, told, line, marked) in [
+        (
+            r#"{ by = "inputs.purpose", values = { car = 0.1, boat = 1.5 }, others = 0 }"#,
+            "a rate is from 0 to 1: 0.05 keeps one in twenty",
+            None,
+            "1.5",
+        ),
+        (
+            r#"{ by = "inputs.purpose", values = { }, others = 0.5 }"#,
+            "`values` names none: write `rate = 0.05` for a rate that is the same for all",
+            None,
+            r#"{ by = "inputs.purpose", values = { }, others = 0.5 }"#,
+        ),
+        (
+            r#"{ by = "inputs.purpos", values = { car = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: the model has no input `inputs.purpos`: did you mean `inputs.purpose`?",
+            Some("inputs.purpos"),
+            "inputs.purpos",
+        ),
+        (
+            r#"{ by = "inputs.purpose == 'x'", values = { car = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: `by` names one field: `by = \"inputs.region\"`",
+            Some("inputs.purpose == 'x'"),
+            "inputs.purpose == 'x'",
+        ),
+        (
+            r#"{ by = "", values = { car = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: `by` names one field: `by = \"inputs.region\"`",
+            Some(""),
+            "",
+        ),
+        (
+            r#"{ by = "event.duration", values = { car = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: this is a time: a rate can depend on a text, a category, true or false, or an integer",
+            Some("event.duration"),
+            "event.duration",
+        ),
+        (
+            r#"{ by = "inputs.amount", values = { 5 = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: `inputs.amount` is of type `f64`: a rate can depend on a text, a category, true or false, or an integer",
+            Some("inputs.amount"),
+            "inputs.amount",
+        ),
+        (
+            r#"{ by = "outputs.approve", values = { yes = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: `outputs.approve` is never `yes`: it is `true` or `false`",
+            None,
+            "yes",
+        ),
+        (
+            r#"{ by = "inputs.annual_income", values = { 5 = 1, 007 = 0.1 }, others = 0 }"#,
+            "rule `r` of `credit`: `inputs.annual_income` is never `007`: it is an integer: write it as `3`",
+            None,
+            "007",
+        ),
+    ] {
+        let shown = line.map_or_else(|| format!("rate = {rate}"), str::to_owned);
+        let marked = " ".repeat(shown.find(marked).unwrap()) + &"^".repeat(marked.len().max(1));
+        assert_eq!(told_of_rate(rate), format!("line 7: {told}\n    {shown}\n    {marked}"), "{rate}");
+    }
+    // What is no such table is told by the reader of TOML, which shows the line too.
+    for (rate, told) in [
+        ("\"half\"", "a number from 0 to 1, or `{ by ="),
+        (r#"{ by = "inputs.purpose", values = { car = 0.1 } }"#, "missing field `others`"),
+        (r#"{ by = "inputs.purpose", value = { car = 0.1 }, others = 0 }"#, "unknown field `value`"),
+        (r#"{ by = "inputs.purpose", values = { car = "x" }, others = 0 }"#, "invalid type: string"),
+    ] {
+        let error = told_of_rate(rate);
+        assert!(error.contains(told) && error.contains("line 7"), "{error}");
+    }
 }
 
 #[test]
 fn what_is_right_is_not_told_of() {
+    for rate in [
+        r#"{ by = "inputs.purpose", values = { car = 0.1, "a boat" = 1 }, others = 0.5 }"#,
+        r#"{ by = "inputs['odd name']", values = { true = 0.1 }, others = 0.5 }"#,
+        r#"{ by = "inputs.annual_income", values = { 0 = 0.1, -5 = 0.2 }, others = 0.5 }"#,
+        r#"{ by = "tags.region", values = { DE = 0.1, 5 = 0.2 }, others = 0.5 }"#,
+        r#"{ by = "event.status", values = { ok = 0.1 }, others = 1 }"#,
+    ] {
+        let source = policy("true").replace("keep = \"all\"", &format!("rate = {rate}"));
+        let policy = Policy::parse(&source).unwrap_or_else(|error| panic!("{error}"));
+        policy.check("credit", &schema()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     for when in [
         "outputs.approve == false",
         "abs(inputs.amount - 0.5) < 0.05",

@@ -266,3 +266,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rate_depends_on_the_value_of_a_field() {
+    let given =
+        |field_type: &FieldType, value: Value| record(&[(&["inputs", "x"], field_type.clone(), value)]);
+    let rate = |by: &str, record: &Record| {
+        let rate = format!(
+            "rate = {{ by = \"{by}\", values = {{ DE = 0.1, 7 = 0.2, -7 = 0.3, true = 0.4, 007 = 0.5 }}, others = 0.01 }}"
+        );
+        let policy = policy("true").replace("keep = \"none\"", &rate);
+        let policy = Policy::parse(&policy).unwrap_or_else(|error| panic!("{error}"));
+        let plan = policy.plan(&record.schema);
+        policy.decide(&plan, "standard", |place| &record.values[place]).unwrap().rate
+    };
+    let (text, integer) = (FieldType::Text, FieldType::Integer(IntegerType::I16));
+    for (field_type, value, expected) in [
+        (&text, Value::Text("DE".into()), 0.1),
+        (&text, Value::Text("de".into()), 0.01),
+        (&text, Value::Text("7".into()), 0.2),
+        (&text, Value::Text("007".into()), 0.5),
+        (&text, Value::Null, 0.01),
+        (&FieldType::Category, Value::Text("DE".into()), 0.1),
+        (&integer, Value::Integer(7.into()), 0.2),
+        (&integer, Value::Integer((-7).into()), 0.3),
+        (&integer, Value::Integer(8.into()), 0.01),
+        (&FieldType::Bool, Value::Bool(true), 0.4),
+        (&FieldType::Bool, Value::Bool(false), 0.01),
+        (&FieldType::F64, Value::Float(7.0), 0.01),
+    ] {
+        assert_eq!(rate("inputs.x", &given(field_type, value.clone())), expected, "{field_type} {value:?}");
+    }
+    assert_eq!(rate("inputs.gone", &given(&text, Value::Text("DE".into()))), 0.01);
+    assert_eq!(rate("tags.x", &given(&text, Value::Text("DE".into()))), 0.01);
+}

@@ -9,9 +9,9 @@ use anstyle::AnsiColor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_verify::coverage::{Account, EpochState};
-use minutebook_verify::sampling::{RuleReport, SamplingReport};
+use minutebook_verify::sampling::{Keep, RuleReport, SamplingReport};
 use minutebook_verify::{Finding, Report, Severity, hex};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::table::{self, Column};
 use super::{Look, bold, coloured, dim, hanging, moment, prose, words};
@@ -238,9 +238,9 @@ fn sampling(out: &mut String, look: &Look, report: &Report) {
             };
             let name = words::shown(look, &rule.name);
             let text = format!(
-                "rule {name} of {}, rate {}: {what}",
+                "rule {name} of {}, {}: {what}",
                 words::shown(look, &rule.models.join(", ")),
-                rule.rate
+                words::shown(look, &rule.keep.to_string()),
             );
             hanging(out, "      ", "        ", look.prose_columns(), &text);
         }
@@ -416,8 +416,15 @@ pub(super) fn findings(out: &mut String, look: &Look, findings: &[Finding]) {
 fn sampling_json(sampling: &SamplingReport) -> Json {
     let policies = sampling.policies.iter().map(|policy| {
         let rule = |rule: &RuleReport| {
+            let rate = match &rule.keep {
+                Keep::Rate(rate) => json!(rate),
+                Keep::ByValue(rates) => {
+                    let values = rates.values.iter().map(|known| (known.value.clone(), json!(known.rate)));
+                    json!({ "by": rates.by, "values": values.collect::<Map<_, _>>(), "others": rates.others })
+                }
+            };
             json!({
-                "models": rule.models, "classes": rule.classes, "name": rule.name, "rate": rule.rate, "provable": rule.provable,
+                "models": rule.models, "classes": rule.classes, "name": rule.name, "rate": rate, "provable": rule.provable,
             })
         };
         json!({

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use minutebook_verify::coverage::{Account, EpochState};
 use minutebook_verify::descriptor::State;
-use minutebook_verify::sampling::{PolicyReport, RuleReport, SamplingReport};
+use minutebook_verify::sampling::{Keep, PolicyReport, RuleReport, SamplingReport};
 use minutebook_verify::{Finding, Report, Severity};
 
 use super::*;
@@ -276,7 +276,7 @@ fn a_trail_with_problems() {
         models: vec!["credit-*".into()],
         classes: Vec::new(),
         name: name.into(),
-        rate,
+        keep: Keep::Rate(rate),
         provable,
     };
     let policy = |entry, has_key, rules| PolicyReport {

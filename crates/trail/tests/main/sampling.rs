@@ -139,6 +139,45 @@ async fn rates_hold_and_every_number_has_its_account() {
     assert_eq!(policy.rules.iter().map(|rule| rule.provable).collect::<Vec<_>>(), [false; 3]);
 }
 
+const BY_PURPOSE: &str = "format = \"minutebook/policy/1\"\n[[model]]\nname = \"*\"\n[[model.rule]]\nname = \"purposes\"\n\
+    rate = { by = \"inputs.purpose\", values = { car = 0.25, boat = 1 }, others = 0 }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_by_value_keeps_by_it_and_is_proved() {
+    let fixture = Fixture::new().await;
+    set(&fixture, BY_PURPOSE).await;
+    let producer = fixture.producer("web");
+    let purposes = ["car", "boat", "house"];
+    (0..600).for_each(|n| _ = record(&producer, &given(0.5, purposes[n % 3])));
+    fixture.seal().await;
+    let key = key(&fixture);
+    let mut boats = 0;
+    for (record, why) in decisions(&fixture).await {
+        let Content::Readable { values, .. } = &record.content else { panic!("unreadable") };
+        let place = record.schema.find_parts(&["inputs", "purpose"]).unwrap();
+        let purpose = minutebook_record::cbor::Reader::new(&values[place]).text().unwrap().to_owned();
+        boats += u32::from(purpose == "boat");
+        let rate = if purpose == "boat" { 1.0 } else { 0.25 };
+        assert_ne!(purpose, "house");
+        assert_eq!(why, Some(Kept { rule: "purposes".into(), rate }));
+        let header = &record.header;
+        let draw = key.draw(&header.producer.0, header.epoch.get(), "standard", header.seq.get());
+        assert!(keeps(rate, draw), "{header:?}");
+    }
+    assert_eq!(boats, 200);
+    let report = check_sound(&fixture).await;
+    assert!(!report.sampling.unwrap().policies[0].rules[0].provable, "several rates");
+
+    // A rate that is none of the rule's is named.
+    judge_secretly_by(&fixture, &BY_PURPOSE.replace("0.25", "0.75")).await;
+    (0..100).for_each(|_| _ = record(&producer, &given(0.5, "car")));
+    producer.close().unwrap();
+    fixture.seal().await;
+    let report = fixture.verify().await;
+    let found = |what: &str| report.findings.iter().any(|finding| finding.what.contains(what));
+    assert!(found("has not for their model"), "{:#?}", report.findings);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_right_ones_are_kept() {
     let fixture = Fixture::new().await;

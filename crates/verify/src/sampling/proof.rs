@@ -1,7 +1,7 @@
 //! Whether the right decisions were kept: the policies that the log names in their order, and each number against the draw that its policy makes
 //! of it. Edge: conditions are not evaluated; where one decides, only what does not depend on it is proved.
 
-use super::{KEY, ModelRules, POLICY, PolicyText, SamplingKey, keeps};
+use super::{KEY, Keep, ModelRules, POLICY, PolicyText, SamplingKey, keeps};
 use crate::descriptor::{Descriptor, Id, State};
 use crate::limits;
 use crate::report::{Report, Severity};
@@ -45,8 +45,8 @@ pub struct RuleReport {
     pub classes: Vec<String>,
     /// Its name.
     pub name: String,
-    /// Its rate.
-    pub rate: f64,
+    /// How much it keeps.
+    pub keep: Keep,
     /// That exactly the right ones are kept. Otherwise only: that those that it kept are right.
     pub provable: bool,
 }
@@ -382,11 +382,11 @@ fn wrong_of_kept(
         return Some(Wrong::Kept);
     }
     let Some((model, Some(Kept { rule, rate }))) = &decision.said else { return None };
-    let known = text.rules_for(model, class).and_then(|table| table.rate_of(rule));
-    match known {
-        Some(known) if known == *rate && keeps(*rate, draw) => None,
-        Some(known) if known == *rate => Some(Wrong::Kept),
-        _ => Some(Wrong::ByNoRule),
+    let is_known = text.rules_for(model, class).is_some_and(|table| table.keeps_at(rule, *rate));
+    match (is_known, keeps(*rate, draw)) {
+        (true, true) => None,
+        (true, false) => Some(Wrong::Kept),
+        (false, _) => Some(Wrong::ByNoRule),
     }
 }
 
@@ -410,7 +410,7 @@ fn rules(text: &PolicyText) -> Vec<RuleReport> {
         models: table.names.clone(),
         classes: table.classes.clone(),
         name: rule.name.clone(),
-        rate: rule.rate,
+        keep: rule.keep.clone(),
         provable,
     };
     let of_table = |table| {

@@ -2,6 +2,7 @@
 //! reads them can point there.
 
 use super::DEFAULT_RULE;
+use super::keep::{Keep, RawRate};
 use crate::limits;
 use serde::Deserialize;
 use std::ops::Range;
@@ -36,8 +37,8 @@ pub struct Rule {
     pub when: Option<String>,
     /// Where the condition stands in the text, quotes included.
     pub when_at: Range<usize>,
-    /// What part of those is kept, in [0, 1].
-    pub rate: f64,
+    /// How much of those it keeps.
+    pub keep: Keep,
 }
 
 /// Why a text is no policy.
@@ -82,7 +83,7 @@ struct RawRule {
     name: Spanned<String>,
     when: Option<Spanned<String>>,
     keep: Option<Spanned<String>>,
-    rate: Option<Spanned<f64>>,
+    rate: Option<Spanned<RawRate>>,
 }
 
 #[derive(Deserialize)]
@@ -137,7 +138,7 @@ impl PolicyText {
     pub fn rates(&self, class: &str) -> Vec<f64> {
         let mut rates = Vec::new();
         for table in self.models.iter().filter(|rules| rules.fits_class(class)) {
-            rates.extend(table.reachable().map(|rule| rule.rate));
+            rates.extend(table.reachable().flat_map(|rule| rule.keep.rates()));
             if table.rules.iter().all(|rule| rule.when.is_some()) {
                 rates.push(1.0);
             }
@@ -168,12 +169,13 @@ impl ModelRules {
         self.rules[..last].iter()
     }
 
-    /// The rate by which a rule of this table keeps; the default keeps all.
-    pub fn rate_of(&self, rule: &str) -> Option<f64> {
+    /// Whether a rule of this table keeps at this rate, some decision or other; the default keeps all.
+    pub fn keeps_at(&self, rule: &str, rate: f64) -> bool {
         if rule == DEFAULT_RULE && self.rules.iter().all(|rule| rule.when.is_some()) {
-            return Some(1.0);
+            return rate == 1.0;
         }
-        self.reachable().find(|known| known.name == rule).map(|known| known.rate)
+        let rule = self.reachable().find(|known| known.name == rule);
+        rule.is_some_and(|rule| rule.keep.rates().contains(&rate))
     }
 }
 
@@ -225,18 +227,18 @@ impl RawRule {
                 name_at,
             ));
         }
-        let rate = match (&self.keep, &self.rate) {
-            (Some(keep), None) if keep.get_ref() == "all" => 1.0,
-            (Some(keep), None) if keep.get_ref() == "none" => 0.0,
+        let keep = match (self.keep, self.rate) {
+            (Some(keep), None) if keep.get_ref() == "all" => Keep::Rate(1.0),
+            (Some(keep), None) if keep.get_ref() == "none" => Keep::Rate(0.0),
             (Some(keep), None) => {
                 return Err(content(
                     "`keep` is `\"all\"` or `\"none\"`; for a part of them write `rate = 0.05`".into(),
                     keep.span(),
                 ));
             }
-            (None, Some(rate)) if (0.0..=1.0).contains(rate.get_ref()) => *rate.get_ref(),
             (None, Some(rate)) => {
-                return Err(content("a rate is from 0 to 1: 0.05 keeps one in twenty".into(), rate.span()));
+                let at = rate.span();
+                rate.into_inner().read(at)?
             }
             _ => {
                 let what = format!(
@@ -246,7 +248,7 @@ impl RawRule {
             }
         };
         let when_at = self.when.as_ref().map_or(0..0, Spanned::span);
-        Ok(Rule { name, when: self.when.map(Spanned::into_inner), when_at, rate })
+        Ok(Rule { name, when: self.when.map(Spanned::into_inner), when_at, keep })
     }
 }
 
@@ -298,6 +300,11 @@ mod tests {
         assert_eq!(rates("[[model]]\nname=\"*\"\nrule=[{name=\"r\",rate=0.5}]"), [0.5]);
         assert_eq!(rates("[[model]]\nname=\"a\"\nrule=[{name=\"r\",rate=0.5}]"), [0.5, 1.0]);
         assert_eq!(rates("[[model]]\nname=\"*\"\nrule=[{name=\"r\",when=\"true\",rate=0.5}]"), [0.5, 1.0]);
+        let by_value = "rate={by=\"inputs.x\",values={a=0.5,b=0},others=0.25}";
+        assert_eq!(
+            rates(&format!("[[model]]\nname=\"*\"\nrule=[{{name=\"r\",{by_value}}}]")),
+            [0.5, 0.0, 0.25]
+        );
         assert_eq!(rates("[[model]]\nname=\"*\"\nclass=\"bulk\"\nrule=[{name=\"r\",rate=0.5}]"), [1.0]);
     }
 
