@@ -4,8 +4,11 @@
 Standard library, and `cryptography` for AES. With --write the file is made anew. Exit status 1 when the file differs.
 """
 
+import decimal
 import hashlib
+import hmac
 import json
+import math
 import pathlib
 import re
 import struct
@@ -23,10 +26,14 @@ ELEMENTS = {"bool": (64, 1), "u8": (64, 1), "u16": (69, 2), "u32": (70, 4), "u64
             "i32": (78, 4), "i64": (79, 8), "f16": (84, 2), "f32": (85, 4), "f64": (86, 8)}
 SIZES = {tag: size for tag, size in ELEMENTS.values()}
 WORDS = {"null", "bool", "f16", "f32", "f64", "decimal", "text", "category", "bytes", "timestamp", "datetime", "date", "duration",
-         "list", "map", "blob", "event", "model", "attributions", "explanation", "subject", *INTEGERS}
+         "list", "map", "blob", "event", "model", "attributions", "explanation", "subject", "dropped", *INTEGERS}
 SYSTEM = {("event",): "event", ("model",): "model", ("params",): "map", ("environment",): "map", ("tags",): "map",
           ("explanation", "attributions"): "attributions", ("explanation", "meta"): "explanation", ("subject",): "subject",
           ("actor",): "text"}
+
+
+UNITS = ("second", "minute", "hour", "day", "month", "year")
+decimal.getcontext().prec = 100
 
 
 def sha256(*parts):
@@ -180,6 +187,98 @@ def preimage(header_bytes, schema_digest, committed):
     return array(text("minutebook/record/1"), header_bytes, octets(schema_digest), octets(committed))
 
 
+# ---- redaction -----------------------------------------------------------------------------------------------------------
+
+def number_text(x):
+    """The shortest digits of a double, without an exponent."""
+    return re.sub(r"\.0$", "", format(decimal.Decimal(repr(x)), "f"))
+
+
+def is_number(t):
+    """Whether this is the one text of a double."""
+    return bool(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", t)) and len(t) <= 24 and t != "-0" and number_text(float(t)) == t
+
+
+def key_id(key):
+    return hmac.digest(key, b"minutebook/redaction key id/1", "sha256")[:4].hex()
+
+
+def keyed_hash(key, v):
+    return hmac.digest(key, value(v), "sha256").hex()
+
+
+def end_of_bucket(k, width):
+    """k times the width; None beyond 2^50 units of its last digit."""
+    product = k * decimal.Decimal(width)
+    unit = decimal.Decimal(1).scaleb(decimal.Decimal(width).as_tuple().exponent)
+    return float(product) if abs(product) <= unit * (1 << 50) else None
+
+
+def lower_end(x, buckets):
+    """The lower end of a double's bucket; None when it has none."""
+    kind, _, rest = buckets.partition("/")
+    if x != x:
+        return x
+    if kind == "edges":
+        return max((e for e in map(float, rest.split(",")) if e <= x), default=-math.inf)
+    if math.isinf(x):
+        return x
+    k = int((decimal.Decimal(x) / decimal.Decimal(rest)).to_integral_value(decimal.ROUND_FLOOR))
+    for n in (k - 1, k, k + 1):
+        low, high = end_of_bucket(n, rest), end_of_bucket(n + 1, rest)
+        if low is not None and high is not None and low <= x < high:
+            return low
+    return None
+
+
+def ordinal(year, month):
+    """Days from 0001-01-01 to the first of a month; any year, also before the first."""
+    before = year - 1
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    months = [31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    return 365 * before + before // 4 - before // 100 + before // 400 + sum(months[: month - 1])
+
+
+def first_day(days, unit):
+    """The first day of the month or year of a day since 1970-01-01."""
+    days += ordinal(1970, 1)
+    year = days * 400 // 146097
+    while ordinal(year + 1, 1) <= days:
+        year += 1
+    month = max(m for m in range(1, 13) if ordinal(year, m) <= days) if unit == "month" else 1
+    return ordinal(year, month) - ordinal(1970, 1)
+
+
+def begins(seconds, nanoseconds, unit):
+    """Whether an instant begins a unit."""
+    length = {"second": 1, "minute": 60, "hour": 3600}.get(unit, 86400)
+    return nanoseconds == 0 and seconds % length == 0 and (
+        unit not in ("month", "year") or first_day(seconds // 86400, unit) == seconds // 86400)
+
+
+def is_redacted_type(name):
+    first, _, rest = name.partition("/")
+    kept, _, of = rest.partition("/")
+    if first == "hashed":
+        return bool(re.fullmatch("[0-9a-f]{8}", rest))
+    if first == "bucketed":
+        numbers = of.split(",")
+        if len(numbers) > 64 or not all(map(is_number, numbers)):
+            return False
+        each = list(map(float, numbers))
+        return each[0] > 0 and len(each) == 1 if kept == "width" else kept == "edges" and all(a < b for a, b in zip(each, each[1:]))
+    if first != "truncated":
+        return False
+    if kept in UNITS:
+        return of in ("timestamp", "datetime") or is_zoned(of) or of == "date" and kept in UNITS[3:]
+    return bool(re.fullmatch("[1-9][0-9]{0,4}", kept)) and int(kept) <= 65535 and of in ("text", "category", "bytes")
+
+
+def is_zoned(name):
+    first, _, rest = name.partition("/")
+    return first == "timestamp" and len(rest) <= 64 and bool(re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", rest))
+
+
 # ---- reading, strictly ---------------------------------------------------------------------------------------------------
 
 class Refused(Exception):
@@ -325,10 +424,10 @@ class Reader:
         self.take(1)
         need(self.peek() == 0x01, "expected")
         self.take(1)
-        self.integer(-(1 << 63), (1 << 63) - 1)
+        seconds = self.integer(-(1 << 63), (1 << 63) - 1)
         need(self.peek() == 0x28, "expected")
         self.take(1)
-        self.unsigned(0, 999_999_999)
+        return seconds, self.unsigned(0, 999_999_999)
 
     def tensor(self):
         self.array(2)
@@ -444,13 +543,37 @@ class Reader:
         for _ in range(n):
             self.text(512)
 
+    def redacted(self, name):
+        first, _, rest = name.partition("/")
+        if first == "hashed":
+            self.octets(32)
+        elif first == "bucketed":
+            x = self.float()
+            low = lower_end(x, rest)
+            need(low is not None and struct.pack(">d", low) == struct.pack(">d", x) or x != x, "content")
+        else:
+            kept, _, of = rest.partition("/")
+            if kept not in UNITS:
+                need(len(self.octets() if of == "bytes" else self.text()) <= int(kept), "content")
+            elif of == "date":
+                self.tag(100)
+                days = self.integer(-(1 << 31), (1 << 31) - 1)
+                need(begins(days * 86400, 0, kept), "content")
+            else:
+                self.tag(1001)
+                need(begins(*self.seconds(), kept), "content")
+
     def typed(self, name):
         """A value of this type, and nothing of what follows."""
         start = self.at
         if self.null():
             return
-        if name == "null":
+        if name in ("null", "dropped"):
             raise Refused("expected")
+        if is_redacted_type(name):
+            self.redacted(name)
+            need(self.at - start <= MIB, "too-large")
+            return
         if name in INTEGERS:
             self.integer(*INTEGERS[name])
         elif name.startswith("tensor/"):
@@ -492,12 +615,13 @@ class Reader:
             p = self.path()
             name = self.text()
             first, _, rest = name.partition("/")
-            zone = re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", rest) and len(rest) <= 64
-            need(name in WORDS or first == "tensor" and rest in ELEMENTS or first == "timestamp" and zone, "unknown-type")
+            known = name in WORDS or first == "tensor" and rest in ELEMENTS or is_zoned(name) or is_redacted_type(name)
+            need(known, "unknown-type")
             fields.append((p, name))
         for p, name in fields:
             own = SYSTEM.get(p)
-            need(name == own if own else name not in ("event", "model", "attributions", "explanation", "subject"), "type")
+            left_out = name == "dropped" and own == "attributions"
+            need(name == own or left_out if own else name not in ("event", "model", "attributions", "explanation", "subject"), "type")
         need(len({p for p, _ in fields}) == n, "duplicate-path")
         need(self.at - start <= MIB, "bytes")
         return fields
@@ -651,12 +775,68 @@ def values():
     yield "explanation", "explanation", {"explanation": META}
     yield "explanation of two outputs", "explanation", {"explanation": META | {
         "class": {"list": ["a", {"int": "1"}]}, "base": [f(0.5), f(float("nan"))], "residual": [], "seed": str((1 << 64) - 1)}}
+    yield from ((f"{t} of null", t, None) for t in ("dropped", "hashed/0123abcd", "truncated/3/text", "bucketed/width/10"))
+    yield "hashed", f"hashed/{key_id(KEY)}", {"bytes": keyed_hash(KEY, "DE89370400440532013000")}
+    for t, cut in (("text", "DE8"), ("text", ""), ("text", "𝔘e\u0301"), ("category", "A14"), ("bytes", {"bytes": "00ff01"})):
+        yield f"truncated {t} {cut}", f"truncated/3/{t}", cut
+    yield "truncated to the longest length", "truncated/65535/text", {"repeat": ["é", 65535]}
+    for unit, seconds in (("second", 1795253459), ("minute", 1795253400), ("hour", 1795251600), ("day", 1795219200),
+                          ("month", 1793491200), ("year", 1767225600)):
+        for t in ("timestamp", "timestamp/Europe/Berlin", "datetime"):
+            yield f"truncated to the {unit} {t}", f"truncated/{unit}/{t}", {"timestamp": [str(seconds), 0]}
+    for unit, days in (("day", 20_778), ("month", 20_758), ("year", 20_454), ("year", first_day(-800_000, "year")),
+                       ("month", first_day(11_016, "month")), ("month", -25_508), ("month", first_day((1 << 31) - 1, "month")),
+                       ("year", first_day(-(1 << 31) + 400, "year"))):
+        yield f"truncated to the {unit} date {days}", f"truncated/{unit}/date", {"date": days}
+    for t, each in (("width/10", (40.0, 0.0, -10.0, math.inf, math.nan)), ("width/0.1", (0.3, 0.30000000000000004, -0.1, 12345.6)),
+                    ("width/2.5", (2.5, 5.0)), ("width/1000000", (float(1 << 49) // 1e6 * 1e6,)), ("edges/18", (18.0, -math.inf)),
+                    ("edges/-0.5,0,65", (-0.5, 0.0, 65.0, math.nan))):
+        for x in each:
+            if lower_end(x, t) == x or x != x:
+                yield f"bucketed {t} {x}", f"bucketed/{t}", {"float": f(x)}
     yield "subject", "subject", {"subject": ["applicant-7"]}
     yield "64 subjects", "subject", {"subject": [str(i) for i in range(63)] + ["ü" * 256]}
 
 
 def floats_tensor(shape, numbers):
     return {"element": "f64", "shape": shape, "data": struct.pack(f"<{len(numbers)}d", *numbers).hex()}
+
+
+def redactions():
+    """(type, value): what is left of it."""
+    texts = ("DE89370400440532013000", "DE", "", "𝔘😀e\u0301x")
+    yield from ((f"truncated/3/{t}", s) for t in ("text", "category") for s in texts)
+    yield "truncated/3/bytes", {"bytes": "0102030405"}
+    for unit in UNITS:
+        for seconds, nanoseconds in ((1795253459, 123456789), (-1, 500_000_000), (951_827_696, 0), (-62_135_596_801, 0), (4_107_542_399, 9)):
+            yield f"truncated/{unit}/timestamp", {"timestamp": [str(seconds), nanoseconds]}
+    yield from ((f"truncated/{unit}/date", {"date": days}) for unit in UNITS[3:] for days in (20_778, 11_016, -25_509, 0, -1, (1 << 31) - 1))
+    numbers = (0.0, -0.0, 0.1, 0.3, 0.1 * 3, 0.7, 2.5, 9.999999999999998, 10.0, 41.7, -0.05, -10.0, -10.5, 1234567.891, math.nan)
+    for buckets in ("width/10", "width/0.1", "width/2.5", "width/0.001", "edges/18", "edges/-0.5,0,65"):
+        yield from ((f"bucketed/{buckets}", {"float": f(x)}) for x in (*numbers, math.inf, -math.inf))
+        yield from ((f"bucketed/{buckets}", {"int": str(n)}) for n in (18, 65, -3, 1 << 40))
+    yield from (("bucketed/width/0.1", {"decimal": pair}) for pair in ([-2, "35"], [0, "-7"], [3, "12"]))
+    yield from ((f"hashed/{key_id(KEY)}", v) for v in ("DE89370400440532013000", "", True, {"int": "-7"}, {"float": f(0.5)}, {"date": 1}))
+
+
+def redacted(t, v):
+    """What the redaction leaves of a value."""
+    first, _, rest = t.partition("/")
+    if first == "hashed":
+        return octets(bytes.fromhex(keyed_hash(KEY, v)))
+    if first == "bucketed":
+        (kind, content), = v.items()
+        x = struct.unpack(">d", bytes.fromhex(content))[0] if kind == "float" else float(
+            decimal.Decimal(content) if kind == "int" else decimal.Decimal(content[1]).scaleb(content[0]))
+        return float_(struct.pack(">d", lower_end(x, rest)))
+    kept = rest.partition("/")[0]
+    if kept not in UNITS:
+        return text(v[:int(kept)]) if isinstance(v, str) else octets(bytes.fromhex(v["bytes"])[:int(kept)])
+    (kind, content), = v.items()
+    days, of_day = (content, 0) if kind == "date" else divmod(int(content[0]), 86400)
+    days = first_day(days, kept) if kept in ("month", "year") else days
+    of_day = of_day - of_day % {"second": 1, "minute": 60, "hour": 3600}.get(kept, 86400)
+    return value({"date": days} if kind == "date" else {"timestamp": [str(days * 86400 + of_day), 0]})
 
 
 def record_id(n):
@@ -666,6 +846,7 @@ def record_id(n):
 EVENT = {"time_ns": 1795253400123456789, "clock_error_ns": 5000, "duration_ns": 81000, "status": "ok",
          "trace": "4bf92f3577b34da6a3ce929d0e0e4736", "span": "00f067aa0ba902b7", "batch": None, "kept": None, "links": []}
 MODEL = {"name": "credit-risk", "version": "1.4.0", "artifact": "9f" * 32}
+KEY = bytes(range(32))
 META = {"method": "coefficients", "library": "scikit-learn 1.7.2", "parameters": [["feature_perturbation", "interventional"]], "seed": "7",
         "background": "bb" * 32, "space": "log-odds", "class": True, "base": f(0.12), "residual": f(0.0), "when": "inline", "duration_ns": 900}
 
@@ -695,13 +876,22 @@ def records():
     for count in (63, 64, 65):
         yield f"{count} fields", "decision", [(["inputs", f"f{i}"], "u16", {"int": str(i)}) for i in range(count)]
     yield "every value", "decision", [(["inputs", name], t, v) for name, t, v in values()
-                                      if t not in SYSTEM.values() and not name.startswith("text of")]
+                                      if t not in SYSTEM.values() and not name.startswith("text of")
+                                      and t != "dropped" and not is_redacted_type(t)]
     yield "all null", "decision", [(["inputs", "a"], "f64", None), (["event"], "event", None), (["subject"], "subject", None)]
     yield "a later explanation", "explanation", [decision[5], decision[8], decision[9]]
     reason = {"map": [["code", "A7"], ["text", "amount too high"], ["features", {"list": ["amount"]}], ["attribution", {"float": f(-0.4)}]]}
     yield "a decision with reasons", "decision", [
         *decision, (["explanation", "reasons"], "list", {"list": [reason]}),
         (["explanation", "counterfactuals"], "list", {"list": [{"map": [["amount", {"float": f(4100.0)}]]}]})]
+
+    yield "a decision redacted at the source", "decision", [
+        (["inputs", "name"], "dropped", None), (["inputs", "iban"], f"hashed/{key_id(KEY)}", {"bytes": keyed_hash(KEY, "DE89370400440532013000")}),
+        (["inputs", "postcode"], "truncated/3/text", "101"), (["inputs", "born"], "truncated/year/date", {"date": 7305}),
+        (["inputs", "age"], "bucketed/edges/18,30,65", {"float": f(30.0)}), (["inputs", "income"], "bucketed/width/1000", None),
+        (["outputs", "approve"], "bool", False), (["tags"], "map", {"map": [["channel", "web"]]}), (["tags", "customer"], "dropped", None),
+        (["explanation", "attributions"], "dropped", None), (["explanation", "meta"], "explanation", {"explanation": META}),
+        (["explanation", "reasons"], "dropped", None)]
 
 
 def disclosures():
@@ -751,6 +941,21 @@ def refused():
     yield value_("cut head", "u64", "1b00000001")
     yield value_("cut text", "text", "6361")
     yield value_("trailing byte", "u8", "0000")
+    yield value_("a text that was left out", "dropped", "6161")
+    yield value_("a hash of 31 bytes", "hashed/0123abcd", "581f" + "00" * 31)
+    yield value_("a text instead of a hash", "hashed/0123abcd", "6161")
+    yield value_("4 characters of 3", "truncated/3/text", text("a\u0301bc"))
+    yield value_("4 bytes of 3", "truncated/3/bytes", "4400000000")
+    yield value_("bytes for text", "truncated/3/text", "4161")
+    for unit, at in (("second", ["0", 1]), ("minute", ["1", 0]), ("hour", ["60", 0]), ("day", ["3600", 0]), ("month", ["86400", 0]),
+                     ("year", ["2678400", 0])):
+        yield value_(f"no beginning of a {unit}", f"truncated/{unit}/timestamp", value({"timestamp": at}))
+    yield value_("the 29th of February", "truncated/month/date", value({"date": 11_016}))
+    yield value_("a year's month", "truncated/year/date", value({"date": 31}))
+    for t, x in (("width/10", 41.0), ("width/10", -0.0), ("width/0.1", 0.1 * 3), ("width/0.1", 1e300), ("edges/18,65", 20.0), ("edges/0", -0.0),
+                 ("edges/18", math.inf)):
+        yield value_(f"{x} by {t}", f"bucketed/{t}", value({"float": f(x)}))
+    yield value_("an integer by width", "bucketed/width/10", "1828")
     yield value_("trailing null", "text", "60f6")
     for data in ("1817", "190018", "1a0000ffff", "1b00000000ffffffff"):
         yield value_(f"integer {data}", "u64", data)
@@ -872,6 +1077,18 @@ def refused():
     for t in ("", "U8", "u8 ", "i128", "timestamp/", "timestamp/a//b", "timestamp/ü", "timestamp/" + "a" * 65, "tensor", "tensor/", "tensor/text",
               "tensor/f64/2", "float", "decimal/2", "bool\0"):
         yield schema_(f"type `{t}`", schema([(["a"], t)]))
+    for t in ("hashed", "hashed/", "hashed/0123ABCD", "hashed/0123abc", "hashed/0123abcd0", "dropped/text", "truncated", "truncated/3",
+              "truncated/0/text", "truncated/03/text", "truncated/+3/text", "truncated/65536/text", "truncated/3/f64", "truncated/3/date",
+              "truncated/hour/date", "truncated/day/text", "truncated/week/date", "truncated/day/timestamp/", "truncated/1/truncated/1/text",
+              "truncated/3/text/x", "bucketed", "bucketed/10", "bucketed/width", "bucketed/width/0", "bucketed/width/-1", "bucketed/width/1.0",
+              "bucketed/width/1e3",
+              "bucketed/width/NaN", "bucketed/width/inf", "bucketed/width/01", "bucketed/width/1,2", "bucketed/width/0.10000000000000001",
+              "bucketed/edges/", "bucketed/edges/1,", "bucketed/edges/1,1", "bucketed/edges/2,1", "bucketed/edges/-0", "bucketed/edges/1, 2",
+              "bucketed/width/1" + "0" * 24, "bucketed/edges/" + ",".join(map(str, range(65)))):
+        yield schema_(f"type `{t}`", schema([(["a"], t)]))
+    yield schema_("params left out", schema([(["params"], "dropped")]))
+    yield schema_("subject left out", schema([(["subject"], "dropped")]))
+    yield schema_("attributions hashed", schema([(["explanation", "attributions"], "hashed/0123abcd")]))
     yield schema_("event of another type", schema([(["event"], "map")]))
     yield schema_("subject as text", schema([(["subject"], "text")]))
     yield schema_("params as list", schema([(["params"], "list")]))
@@ -978,8 +1195,14 @@ def build():
         why = reason(what, t, data)
         assert why, f"not refused: {name}"
         made_refused.append({"name": name, "what": what, **({"type": t} if t else {}), "reason": why, "cbor": runs(data)})
-    return {"format": "minutebook/record/1", "values": made_values, "records": made_records, "disclosures": made_disclosures,
-            "refused": made_refused}
+    made_redactions = []
+    for t, v in redactions():
+        left = redacted(t, v)
+        assert reason("value", t, left) is None, f"{t} of {v}"
+        key = {"key": KEY.hex()} if t.startswith("hashed/") else {}
+        made_redactions.append({"type": t, **key, "value": v, "redacted": left.hex()})
+    return {"format": "minutebook/record/1", "redactions": made_redactions, "values": made_values, "records": made_records,
+            "disclosures": made_disclosures, "refused": made_refused}
 
 
 def main():

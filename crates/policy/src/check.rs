@@ -4,6 +4,7 @@
 use crate::error::Fault;
 use crate::expression::{Condition, Expression, FieldPath, Literal, Node, Operation};
 use crate::nearest::proposal;
+use crate::redaction;
 use crate::shape::place_of;
 use minutebook_record::{FieldType, Schema};
 
@@ -41,12 +42,13 @@ pub(crate) fn check(condition: &Condition, schema: Option<&Schema>) -> Result<()
         types.push(type_of_field(path, schema)?);
     }
     match type_of(&condition.root, &types)? {
-        Type::Bool | Type::Any => Ok(()),
+        Type::Bool | Type::Any => {}
         other => {
             let what = format!("a condition is true or false, and this is {}", other.words());
-            Err(Fault::new(condition.root.at.clone(), what))
+            return Err(Fault::new(condition.root.at.clone(), what));
         }
     }
+    schema.map_or(Ok(()), |schema| redaction::check(condition, schema))
 }
 
 pub(crate) fn type_of_field(path: &FieldPath, schema: Option<&Schema>) -> Result<Type, Fault> {
@@ -80,6 +82,12 @@ pub(crate) fn type_of_field(path: &FieldPath, schema: Option<&Schema>) -> Result
             Ok(Type::Number)
         }
         FieldType::Text | FieldType::Category => Ok(Type::Text),
+        FieldType::Bucketed(_) => Ok(Type::Number),
+        FieldType::Truncated(truncation)
+            if matches!(truncation.of(), FieldType::Text | FieldType::Category) =>
+        {
+            Ok(Type::Text)
+        }
         FieldType::Duration => Ok(Type::Duration),
         // A value that was missing where the schema was made.
         FieldType::Null => Ok(Type::Any),

@@ -79,6 +79,17 @@ impl Comparison {
         }
     }
 
+    /// The same comparison with its sides exchanged.
+    pub(crate) fn turned(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            same => same,
+        }
+    }
+
     /// Whether it asks only for the same or not.
     pub(crate) fn is_equality(self) -> bool {
         matches!(self, Self::Equal | Self::NotEqual)

@@ -13,6 +13,7 @@ pub mod limits;
 mod nearest;
 mod parse;
 mod policy;
+mod redaction;
 mod shape;
 mod strata;
 mod value;

@@ -5,5 +5,6 @@ pub mod json;
 pub mod opened;
 pub mod page;
 mod reasons;
+pub mod redaction;
 pub mod selection;
 pub mod typed;

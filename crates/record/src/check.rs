@@ -1,6 +1,7 @@
 //! Whether an encoded value is well-formed and fits the type of its field. Runs for each field of each record, more than once, so it
 //! allocates nothing.
 
+mod redacted;
 mod system;
 
 use crate::cbor::{MAJOR_ARRAY, MAJOR_BYTES, MAJOR_MAP, MAJOR_SIMPLE, MAJOR_TAG, MAJOR_TEXT, Reader, Width};
@@ -111,6 +112,7 @@ fn read(field_type: &FieldType, reader: &mut Reader<'_>) -> Result<(), DecodeErr
         FieldType::Attributions => system::attributions(reader),
         FieldType::Explanation => system::explanation(reader),
         FieldType::Subject => system::subject(reader),
+        redacted => redacted::read(redacted, reader),
     }
 }
 

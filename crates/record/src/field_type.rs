@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{PartError, UnknownType};
 use crate::limits::ZONE_BYTES_MAX;
+use crate::redaction::{Buckets, KeyId, Truncation};
 
 /// The type of a field. Parsed from its text and printed as it exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,6 +56,14 @@ pub enum FieldType {
     Explanation,
     /// The system field `subject`.
     Subject,
+    /// Left out at the source: null only.
+    Dropped,
+    /// HMAC-SHA-256 of the value that was there, under the key of this id.
+    Hashed(KeyId),
+    /// The beginning of the value that was there.
+    Truncated(Truncation),
+    /// The bucket of the number that was there.
+    Bucketed(Buckets),
 }
 
 /// The width of an integer.
@@ -245,7 +254,7 @@ impl FromStr for Element {
 }
 
 /// The types that are one word each.
-const WORDS: [FieldType; 29] = {
+const WORDS: [FieldType; 30] = {
     use FieldType as T;
     [
         T::Null,
@@ -277,6 +286,7 @@ const WORDS: [FieldType; 29] = {
         T::Attributions,
         T::Explanation,
         T::Subject,
+        T::Dropped,
     ]
 };
 
@@ -284,6 +294,17 @@ impl FromStr for FieldType {
     type Err = UnknownType;
 
     fn from_str(text: &str) -> Result<Self, UnknownType> {
+        match text.split_once('/') {
+            Some(("hashed", key)) => key.parse().map(Self::Hashed),
+            Some(("truncated", rest)) => Truncation::parse(rest, Self::unredacted).map(Self::Truncated),
+            Some(("bucketed", rest)) => Buckets::parse(rest).map(Self::Bucketed),
+            _ => Self::unredacted(text),
+        }
+    }
+}
+
+impl FieldType {
+    fn unredacted(text: &str) -> Result<Self, UnknownType> {
         if let Some(zone) = text.strip_prefix("timestamp/") {
             return Zone::new(zone).map(|zone| Self::Timestamp(Some(zone))).map_err(|_| UnknownType);
         }
@@ -299,12 +320,20 @@ impl fmt::Display for FieldType {
         match self {
             Self::Timestamp(Some(zone)) => write!(f, "timestamp/{}", zone.0),
             Self::Tensor(element) => write!(f, "tensor/{}", element.name()),
+            Self::Hashed(key) => write!(f, "hashed/{key}"),
+            Self::Truncated(truncation) => truncation.fmt(f),
+            Self::Bucketed(buckets) => buckets.fmt(f),
             other => f.write_str(other.word()),
         }
     }
 }
 
 impl FieldType {
+    /// Whether a field of this type holds less than its decision saw: it was redacted at the source.
+    pub fn is_redacted(&self) -> bool {
+        matches!(self, Self::Dropped | Self::Hashed(_) | Self::Truncated(_) | Self::Bucketed(_))
+    }
+
     /// The text before a slash, if there is one.
     fn word(&self) -> &'static str {
         match self {
@@ -331,6 +360,10 @@ impl FieldType {
             Self::Attributions => "attributions",
             Self::Explanation => "explanation",
             Self::Subject => "subject",
+            Self::Dropped => "dropped",
+            Self::Hashed(_) => "hashed",
+            Self::Truncated(_) => "truncated",
+            Self::Bucketed(_) => "bucketed",
         }
     }
 }

@@ -6,10 +6,11 @@ use crate::disclosure::{Disclosed, Disclosure};
 use crate::field_type::{Element, FieldType, IntegerType};
 use crate::fields::{Attributions, Event, ExplanationMeta, ModelRef, Subjects};
 use crate::header::Header;
+use crate::redaction::KeyId;
 use crate::schema::Schema;
 use crate::value::Value;
 
-const TYPES: [FieldType; 23] = [
+const TYPES: [FieldType; 25] = [
     FieldType::Null,
     FieldType::Bool,
     FieldType::Integer(IntegerType::I8),
@@ -33,6 +34,8 @@ const TYPES: [FieldType; 23] = [
     FieldType::Attributions,
     FieldType::Explanation,
     FieldType::Subject,
+    FieldType::Dropped,
+    FieldType::Hashed(KeyId([0; 4])),
 ];
 
 /// Gives `data` to every decoder.

@@ -13,6 +13,7 @@ mod fuzz;
 pub mod header;
 pub mod limits;
 pub mod path;
+pub mod redaction;
 pub mod schema;
 pub mod value;
 

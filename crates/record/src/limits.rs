@@ -36,6 +36,15 @@ pub const LINKS_MAX: usize = 1_024;
 /// The name of a time zone, in bytes. The longest IANA name has 32.
 pub const ZONE_BYTES_MAX: usize = 64;
 
+/// Characters or bytes that a truncation may keep: what is longer is not much of a truncation.
+pub const TRUNCATED_LENGTH_MAX: u32 = 65_535;
+
+/// Edges of buckets: they stand in the schema, and people read them.
+pub const BUCKET_EDGES_MAX: usize = 64;
+
+/// A number in the type of buckets, in bytes: the longest double below 2^53 takes 24, with its sign and point.
+pub const BUCKET_NUMBER_BYTES_MAX: usize = 24;
+
 /// The name of a retention class, in bytes: it fits its entry in a spool's table.
 pub const CLASS_BYTES_MAX: usize = 32;
 

@@ -193,6 +193,10 @@ fn type_is_allowed(path: &Path, field_type: &FieldType) -> bool {
     } else if path.is(&["params"]) || path.is(&["environment"]) || path.is(&["tags"]) {
         T::Map
     } else if path.is(&["explanation", "attributions"]) {
+        // Attributions betray what they are about, so that they may be left out with it.
+        if *field_type == T::Dropped {
+            return true;
+        }
         T::Attributions
     } else if path.is(&["explanation", "meta"]) {
         T::Explanation

@@ -2,8 +2,9 @@
 
 use minutebook_record::error::DisclosureError;
 use minutebook_record::{
-    ClassName, Committer, DecodeError, Disclosure, Epoch, Fault, Field, FieldType, Header, Path, Preimage,
-    ProducerId, RecordId, Schema, SchemaError, Seed, Seq, ValuesError, check, commit, fuzz_decoders,
+    ClassName, Committer, DecodeError, Disclosure, Epoch, Fault, Field, FieldType, Header, IntegerType, Path,
+    Preimage, ProducerId, RecordId, Schema, SchemaError, Seed, Seq, Value, ValuesError, check, commit,
+    fuzz_decoders,
 };
 use serde_json::Value as Json;
 
@@ -47,6 +48,50 @@ fn values_have_the_encoding_of_the_vectors() {
             let error = check(&field_type, &encoded[..end]).expect_err(name);
             assert_eq!(error.fault, Fault::Truncated, "{name} cut at {end}");
         }
+    }
+}
+
+#[test]
+fn redactions_leave_what_the_vectors_say() {
+    let vectors = vectors();
+    let mut hashed = 0;
+    for vector in list(&vectors["redactions"]) {
+        let name = text(&vector["type"]);
+        let value = encode(&vector["value"]);
+        let natural = type_of(name, &value);
+        let value = Value::decode(&natural, &value).expect(name);
+        let left = match name.parse().expect(name) {
+            FieldType::Truncated(truncation) => truncation.apply(&value),
+            FieldType::Bucketed(buckets) => buckets.apply(&value),
+            other => {
+                // Who has the key hashes, which this crate does not.
+                assert!(matches!(other, FieldType::Hashed(_)), "{name}");
+                hashed += 1;
+                continue;
+            }
+        };
+        let mut encoded = Vec::new();
+        left.expect(name).write(&mut encoded);
+        assert_eq!(encoded, hex(&vector["redacted"]), "{name} of {value:?}");
+    }
+    assert_eq!(hashed, 6);
+}
+
+/// The type of the value that a redaction is of.
+fn type_of(redaction: &str, value: &[u8]) -> FieldType {
+    match redaction.rsplit('/').next().expect("a type").parse() {
+        Ok(kept) if redaction.starts_with("truncated") => kept,
+        _ => [
+            FieldType::F64,
+            FieldType::Integer(IntegerType::I64),
+            FieldType::Decimal,
+            FieldType::Text,
+            FieldType::Bool,
+            FieldType::Date,
+        ]
+        .into_iter()
+        .find(|tried| check(tried, value) == Ok(value.len()))
+        .expect("a type that fits"),
     }
 }
 

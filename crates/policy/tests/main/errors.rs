@@ -26,10 +26,28 @@ fn schema() -> Schema {
     .unwrap()
 }
 
+/// Fields of which less is there than the decisions saw.
+fn redacted() -> Schema {
+    let field =
+        |path: &[&str], field_type| Field { path: Path::new(path.iter().copied()).unwrap(), field_type };
+    Schema::new(vec![
+        field(&["inputs", "name"], FieldType::Dropped),
+        field(&["inputs", "iban"], "hashed/1f2e3d4c".parse().unwrap()),
+        field(&["inputs", "postcode"], "truncated/3/text".parse().unwrap()),
+        field(&["inputs", "age"], "bucketed/edges/18,30,65".parse().unwrap()),
+        field(&["inputs", "rate"], "bucketed/width/0.1".parse().unwrap()),
+    ])
+    .unwrap()
+}
+
 /// The condition, what is told of it, and the place, marked.
 fn check(when: &str, told: &str, marked: &str) {
+    check_against(&schema(), when, told, marked);
+}
+
+fn check_against(schema: &Schema, when: &str, told: &str, marked: &str) {
     let source = policy(when);
-    let error = Policy::parse(&source).and_then(|policy| policy.check("credit", &schema()));
+    let error = Policy::parse(&source).and_then(|policy| policy.check("credit", schema));
     let error = error.expect_err(when).to_string();
     let expected = format!("line 6: rule `r` of `credit`: {told}\n    {when}\n    {marked}");
     assert_eq!(error, expected, "\n{error}\n");
@@ -140,6 +158,61 @@ fn wrong_conditions_are_told_where_and_why() {
         "a condition cannot look at `x`: it begins with inputs, outputs, event, model, tags, params, environment or actor",
         "                         ^",
     );
+}
+
+#[test]
+fn what_a_redacted_field_cannot_answer_is_told() {
+    let schema = redacted();
+    let check = |when: &str, told: &str, marked: &str| check_against(&schema, when, told, marked);
+    check(
+        "has(inputs.name)",
+        "`inputs.name` is left out at the source: no record has it",
+        "^^^^^^^^^^^^^^^^",
+    );
+    check(
+        "inputs.iban == \"DE89\"",
+        "`inputs.iban` is hashed at the source: only `has` can be asked of it",
+        "^^^^^^^^^^^",
+    );
+    check(
+        "inputs.postcode in [\"101\", \"1011\"]",
+        "of `inputs.postcode` only the first 3 characters are there, and this has more",
+        "                           ^^^^^^",
+    );
+    check(
+        "inputs.postcode.endsWith(\"1\")",
+        "of `inputs.postcode` only the first 3 characters are there: `startsWith` can be asked",
+        "^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    );
+    check(
+        "inputs.age >= 21",
+        "`inputs.age` is in buckets, and none of them begins at 21: one does at 18, the next at 30",
+        "              ^^",
+    );
+    check(
+        "inputs.age < 16",
+        "`inputs.age` is in buckets, and none of them begins at 16: the first does at 18",
+        "             ^^",
+    );
+    check(
+        "30 <= inputs.age && 30 < inputs.age",
+        "`inputs.age` is the lower end of a bucket: at 30 it stands for what is above, too; write `>= 30` or `< 30`",
+        "                    ^^",
+    );
+    check(
+        "inputs.rate < -0.25",
+        "`inputs.rate` is in buckets, and none of them begins at -0.25: one does at -0.3, the next at -0.2",
+        "              ^^^^^",
+    );
+    for when in [
+        "has(inputs.iban)",
+        "inputs.postcode == \"101\" || inputs.postcode.startsWith(\"1\")",
+        "inputs.age >= 30 && inputs.age < 65 || inputs.age == 18",
+        "inputs.rate >= 0.3",
+    ] {
+        let policy = Policy::parse(&policy(when)).unwrap();
+        assert!(policy.check("credit", &schema).is_ok(), "{when}");
+    }
 }
 
 #[test]

@@ -73,8 +73,8 @@ pub struct DraftReader {
 }
 
 /// Members that a trail adds to what it prints.
-const ADDED: [&str; 9] =
-    ["id", "seq", "producer", "epoch", "sealed", "readable", "reason", "masked", "schema"];
+const ADDED: [&str; 10] =
+    ["id", "seq", "producer", "epoch", "sealed", "readable", "reason", "masked", "redacted", "schema"];
 
 /// The class of the engine's own records.
 const SYSTEM_CLASS: &str = "system";

@@ -14,6 +14,7 @@ use super::instant;
 use super::tree::float_name;
 use crate::opened::{Content, Opened};
 use crate::reasons::{self, COUNTERFACTUALS, REASONS, Reason};
+use crate::redaction;
 
 /// Prints records.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,6 +68,13 @@ impl Printer {
             let masked = fields.filter(|(_, value)| value.is_none()).map(|(field, _)| path(&field.path));
             out.insert("masked".into(), masked.collect());
         }
+        let done = record.schema.fields().iter();
+        let done: Json = done
+            .filter_map(|field| Some(json!([path(&field.path), redaction::of_type(&field.field_type)?])))
+            .collect();
+        if done.as_array().is_some_and(|done| !done.is_empty()) {
+            out.insert("redacted".into(), done);
+        }
         if self.types {
             let fields = record.schema.fields().iter();
             let types = fields.map(|field| json!([path(&field.path), field.field_type.to_string()]));
@@ -93,7 +101,11 @@ fn content(record: &Opened, out: &mut Object<String, Json>) {
             ["outputs", _] => &mut groups.outputs,
             [own, _] if own == kind.name() && has_own_member(kind) => &mut groups.own,
             ["event" | "model" | "params" | "subject" | "actor" | "tags" | "environment"]
-            | ["explanation", "attributions" | "meta"] => continue,
+            | ["explanation", "attributions" | "meta"]
+                if !field.field_type.is_redacted() =>
+            {
+                continue;
+            }
             ["explanation", name] if has_member(explained.as_ref(), name) => continue,
             _ => {
                 groups.others.push(json!([path(&field.path), field_value(&field.field_type, value)]));

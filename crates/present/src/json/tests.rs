@@ -548,6 +548,44 @@ fn masked_fields_are_named() {
 }
 
 #[test]
+fn what_was_redacted_is_told_and_reads_again() {
+    let line = r#"{"model": {"name": "m", "version": "1"}, "inputs": {
+        "name": {"$typed": {"type": "dropped", "value": null}},
+        "iban": {"$typed": {"type": "hashed/1f2e3d4c", "value": {"$bytes": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}},
+        "postcode": {"$typed": {"type": "truncated/3/text", "value": "101"}},
+        "born": {"$typed": {"type": "truncated/year/date", "value": {"$date": "1990-01-01"}}},
+        "seen": {"$typed": {"type": "truncated/day/datetime", "value": "2026-11-20T00:00:00"}},
+        "age": {"$typed": {"type": "bucketed/edges/18,30", "value": {"$float": "-Infinity"}}},
+        "income": {"$typed": {"type": "bucketed/width/1000", "value": null}}, "amount": 4870.0},
+        "explanation": {"method": "shap"}, "tags": {"channel": "web"},
+        "fields": [[["tags", "customer"], {"$typed": {"type": "dropped", "value": null}}],
+                   [["explanation", "attributions"], {"$typed": {"type": "dropped", "value": null}}]]}"#;
+    let draft = read(line);
+    check_again(&draft);
+    let printed = print(&crate::opened::of_draft(&draft));
+    assert_eq!(
+        printed["redacted"],
+        json!([
+            [["inputs", "name"], "left out at the source"],
+            [["inputs", "iban"], "hashed with key 1f2e3d4c"],
+            [["inputs", "postcode"], "first 3 characters"],
+            [["inputs", "born"], "to the year"],
+            [["inputs", "seen"], "to the day"],
+            [["inputs", "age"], "in buckets from 18, 30"],
+            [["inputs", "income"], "in buckets of 1000"],
+            [["tags", "customer"], "left out at the source"],
+            [["explanation", "attributions"], "left out at the source"],
+        ])
+    );
+    let too_much = line.replace("\"101\"", "\"1011\"");
+    assert!(
+        refused(&too_much).contains("more characters than the truncation keeps"),
+        "{}",
+        refused(&too_much)
+    );
+}
+
+#[test]
 fn subjects_are_one_or_several() {
     for (written, count) in [(r#""a""#, 1), (r#"["a"]"#, 1), (r#"["a", "b"]"#, 2)] {
         let draft = read(&format!(r#"{{"kind": "note", "subject": {written}}}"#));

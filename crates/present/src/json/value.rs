@@ -196,9 +196,12 @@ fn write_as(value: &Tree<'_>, field_type: &FieldType, out: &mut Vec<u8>) -> Resu
         _ => false,
     };
     match field_type {
+        FieldType::Truncated(truncation) => return write_as(value, truncation.of(), out),
         // Rounded, as the language did that the value is from.
         FieldType::F32 if is_number => cbor::write_float32(out, float(value)? as f32),
-        FieldType::F16 | FieldType::F64 if is_number => cbor::write_float(out, float(value)?),
+        FieldType::F16 | FieldType::F64 | FieldType::Bucketed(_) if is_number => {
+            cbor::write_float(out, float(value)?)
+        }
         FieldType::DateTime if matches!(value, Tree::Text(_)) => {
             instant::read_datetime(value)?.write_timestamp(out)
         }

@@ -1,7 +1,9 @@
 //! The explanation of a decision: attributions as bars, the largest first, and what they add up to; reasons in words; counterfactuals.
 
+use std::fmt::Write;
+
 use minutebook_record::fields::{Attributions, ExplanationMeta, Floats};
-use minutebook_record::{Map, Value};
+use minutebook_record::{Field, Map, Value};
 
 use super::bars::Scale;
 use super::{Look, bold, dim, hanging, words};
@@ -35,6 +37,8 @@ pub(super) fn explanation(out: &mut String, look: &Look, record: &Opened) {
     headline(out, look, meta.as_ref(), (output, outputs));
     if let Some(attributions) = &attributions {
         bars(out, look, record, attributions, meta.as_ref(), output);
+    } else if record.schema.fields().iter().any(left_out) {
+        let _ = writeln!(out, "  attributions left out at the source: they betray what was redacted");
     }
 }
 
@@ -108,6 +112,10 @@ fn numbered(out: &mut String, look: &Look, title: &str, lines: impl Iterator<Ite
         let first = format!("  {number}. ");
         hanging(out, &first, &" ".repeat(first.len()), look.prose_columns(), &line);
     }
+}
+
+fn left_out(field: &Field) -> bool {
+    field.path.is(&["explanation", "attributions"]) && field.field_type.is_redacted()
 }
 
 /// Which output is shown when there are several: the one that the explanation is said to be for, else the

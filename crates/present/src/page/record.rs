@@ -123,6 +123,10 @@ fn about(out: &mut String, look: &Look, record: &Opened) {
 
 /// The fields below a first text.
 fn fields(out: &mut String, look: &Look, record: &Opened, first: &str, title: &str) {
+    section(out, look, title, &below(look, record, first));
+}
+
+fn below(look: &Look, record: &Opened, first: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for (place, field) in record.schema.fields().iter().enumerate() {
         let parts: Vec<&str> = field.path.parts().collect();
@@ -137,7 +141,7 @@ fn fields(out: &mut String, look: &Look, record: &Opened, first: &str, title: &s
         };
         pairs.push((name, value));
     }
-    section(out, look, title, &pairs);
+    pairs
 }
 
 fn section(out: &mut String, look: &Look, title: &str, pairs: &[(String, String)]) {
@@ -156,18 +160,20 @@ fn is_system(parts: &[&str]) -> bool {
     )
 }
 
+/// A map, and behind it what was redacted of it, which are fields of their own.
 fn map(out: &mut String, look: &Look, record: &Opened, name: &str) {
-    let Some(value) = record.value(&[name]) else { return };
-    let Ok(Value::Map(map)) = Value::decode(&FieldType::Map, value) else { return };
-    let mut encoded = Vec::new();
-    let pairs: Vec<_> = map
-        .iter()
-        .map(|(key, value)| {
+    let mut pairs = Vec::new();
+    if let Some(value) = record.value(&[name])
+        && let Ok(Value::Map(map)) = Value::decode(&FieldType::Map, value)
+    {
+        let mut encoded = Vec::new();
+        for (key, value) in map.iter() {
             encoded.clear();
             value.write(&mut encoded);
-            (words::shown(look, key), words::value(look, &value.natural_type(), &encoded))
-        })
-        .collect();
+            pairs.push((words::shown(look, key), words::value(look, &value.natural_type(), &encoded)));
+        }
+    }
+    pairs.extend(below(look, record, name));
     section(out, look, name, &pairs);
 }
 
@@ -180,7 +186,7 @@ fn others(out: &mut String, look: &Look, record: &Opened) {
         let has_section = is_system(&parts)
             || explained::has_section(record, &parts)
             || (parts.len() > 1
-                && (matches!(parts[0], "inputs" | "outputs")
+                && (matches!(parts[0], "inputs" | "outputs" | "params" | "tags" | "environment")
                     || (kind != Kind::Decision && parts[0] == kind.name())));
         if let (false, Some(value)) = (has_section, record.value_at(place)) {
             let name = parts.iter().map(|part| words::shown(look, part)).collect::<Vec<_>>().join(" / ");

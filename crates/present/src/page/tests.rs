@@ -66,6 +66,29 @@ fn a_decision() {
 }
 
 #[test]
+fn a_decision_redacted_at_the_source() {
+    let line = r#"{"model": {"name": "credit-risk", "version": "1.4.0"}, "time": "2026-11-21T09:30:00Z",
+        "inputs": {"name": {"$typed": {"type": "dropped", "value": null}},
+            "iban": {"$typed": {"type": "hashed/1f2e3d4c", "value": {"$bytes": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}},
+            "postcode": {"$typed": {"type": "truncated/3/text", "value": "101"}},
+            "city": {"$typed": {"type": "truncated/1/category", "value": null}},
+            "born": {"$typed": {"type": "truncated/year/date", "value": {"$date": "1990-01-01"}}},
+            "opened": {"$typed": {"type": "truncated/month/timestamp/Europe/Berlin", "value": "2021-05-01T00:00:00Z"}},
+            "seen": {"$typed": {"type": "truncated/day/datetime", "value": {"$timestamp": "2026-11-20T00:00:00Z"}}},
+            "age": {"$typed": {"type": "bucketed/edges/18,30,65", "value": 30.0}},
+            "young": {"$typed": {"type": "bucketed/edges/18,30,65", "value": {"$float": "-Infinity"}}},
+            "old": {"$typed": {"type": "bucketed/edges/18,30,65", "value": 65.0}},
+            "rate": {"$typed": {"type": "bucketed/width/0.1", "value": 0.3}},
+            "amount": 4870.0},
+        "outputs": {"approve": false, "probability": {"$typed": {"type": "bucketed/width/0.25", "value": 0.25}}},
+        "explanation": {"method": "coefficients"}, "tags": {"channel": "web"},
+        "fields": [[["tags", "customer"], {"$typed": {"type": "truncated/2/bytes", "value": {"$bytes": "AAE="}}}],
+            [["explanation", "attributions"], {"$typed": {"type": "dropped", "value": null}}],
+            [["explanation", "reasons"], {"$typed": {"type": "dropped", "value": null}}]]}"#;
+    check("redacted.txt", &record(&look(100), &opened(line)));
+}
+
+#[test]
 fn a_decision_that_failed_and_is_not_sealed() {
     let mut failed = opened(
         r#"{"model": {"name": "m", "version": "2"}, "status": "ValueError", "inputs": {"x": {"$float": "NaN"},

@@ -8,7 +8,7 @@ use minutebook_verify::hex;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Look;
-use crate::json;
+use crate::{json, redaction};
 
 /// Columns that a text takes on a terminal.
 pub(super) fn width(text: &str) -> usize {
@@ -94,13 +94,26 @@ const ELEMENTS_SHOWN: usize = 8;
 /// The value of a field in one line.
 pub(super) fn value(look: &Look, field_type: &FieldType, encoded: &[u8]) -> String {
     match Value::decode(field_type, encoded) {
-        Ok(value) => of_value(look, &value, field_type),
+        Ok(value) => {
+            let text = of_value(look, &value, field_type);
+            match redaction::beside(field_type) {
+                Some(done) if !matches!(value, Value::Null) => format!("{text} ({done})"),
+                _ => text,
+            }
+        }
         Err(_) => format!("unreadable, {}", bytes(encoded.len() as u64)),
     }
 }
 
 /// A value by itself in one line, as a field of this type has it.
 pub(super) fn of_value(look: &Look, value: &Value, field_type: &FieldType) -> String {
+    if let Some(text) = redaction::of_value(field_type, value) {
+        return text;
+    }
+    let field_type = match field_type {
+        FieldType::Truncated(truncation) => truncation.of(),
+        other => other,
+    };
     match value {
         Value::Null => "null".into(),
         Value::Bool(value) => value.to_string(),
@@ -186,7 +199,7 @@ pub(super) fn rounded(value: f64) -> String {
 /// The value of a field in few columns, for tables.
 pub(super) fn brief(look: &Look, field_type: &FieldType, encoded: &[u8]) -> String {
     match Value::decode(field_type, encoded) {
-        Ok(Value::Float(value)) => rounded(value),
+        Ok(Value::Float(value)) if !field_type.is_redacted() => rounded(value),
         Ok(Value::Tensor(tensor)) => format!("{} tensor", tensor.element.name()),
         Ok(Value::Blob(_)) => "blob".into(),
         Ok(value) => cut(look, &of_value(look, &value, field_type), 24),
