@@ -119,7 +119,7 @@ def unhex(s):
 
 def event(e):
     batch = optional(e["batch"], lambda b: array(unhex(b["call"]), integer(b["row"]), integer(b["rows"])))
-    kept = optional(e["kept"], lambda k: array(text(k["rule"]), floats(k["rate"])))
+    kept = optional(e["kept"], lambda k: array(text(k["rule"]), optional(k["rate"], floats)))
     return array(integer(e["time_ns"]), optional(e["clock_error_ns"], integer), optional(e["duration_ns"], integer),
                  text(e["status"]), optional(e["trace"], unhex), optional(e["span"], unhex), batch, kept,
                  array(*map(unhex, e["links"])))
@@ -503,7 +503,7 @@ class Reader:
     def kept(self):
         self.array(2)
         self.text()
-        need(0 < self.float() <= 1, "range")
+        self.optional(lambda: need(0 < self.float() <= 1, "range"))
 
     def model(self):
         self.array(3)
@@ -764,6 +764,7 @@ def values():
         "time_ns": -(1 << 63), "status": "ValueError", "batch": {"call": "0c" * 16, "row": 3, "rows": 4},
         "kept": {"rule": "sample", "rate": f(0.05)}, "links": [record_id(i) for i in range(30)]}}
     yield "event kept at rate 1", "event", {"event": EVENT | {"kept": {"rule": "all", "rate": f(1.0)}}}
+    yield "event kept without a rate", "event", {"event": EVENT | {"kept": {"rule": "busy", "rate": None}}}
     yield "model", "model", {"model": MODEL}
     yield "model without artifact", "model", {"model": {"name": "", "version": "", "artifact": None}}
     yield "attributions of the inputs", "attributions", {"attributions": {"features": None, "tensor": floats_tensor([2], [-0.4, 0.1])}}
@@ -1051,6 +1052,8 @@ def refused():
                          "rate nan": {"kept": {"rule": "", "rate": f(float("nan"))}}, "link": {"links": ["00" * 16]},
                          "1,025 links": {"links": [record_id(i) for i in range(1025)]}}.items():
         yield value_(f"event: {name}", "event", event(e | change))
+    without_rate = event(e | {"kept": {"rule": "r", "rate": None}})
+    yield value_("event: kept by a rule alone", "event", without_rate.replace(array(text("r"), NULL), array(text("r"))))
     yield value_("event of eight parts", "event", b"\x88" + event(e)[1:-1])
     yield value_("model: artifact", "model", value({"model": MODEL | {"artifact": "00" * 20}}))
     a = {"features": ["a"], "tensor": floats_tensor([1], [1])}

@@ -13,11 +13,13 @@ pub mod limits;
 mod nearest;
 mod parse;
 mod policy;
+mod quota;
 mod redaction;
 mod shape;
 mod strata;
 mod value;
 
 pub use error::PolicyError;
-pub use policy::{Decision, Policy};
+pub use policy::{Decision, Policy, Share};
+pub use quota::Quotas;
 pub use shape::ShapePlan;

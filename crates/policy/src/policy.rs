@@ -31,7 +31,7 @@ struct Ready {
 
 #[derive(Debug, Clone)]
 enum ReadyKeep {
-    Rate(f64),
+    Share(Share),
     ByValue(Strata),
 }
 
@@ -40,8 +40,19 @@ enum ReadyKeep {
 pub struct Decision<'p> {
     /// The rule that decides.
     pub rule: &'p str,
-    /// Its rate, in [0, 1].
-    pub rate: f64,
+    /// How many of such are kept.
+    pub share: Share,
+    /// Table and rule.
+    pub(crate) at: (usize, usize),
+}
+
+/// How many of the decisions are kept about which a rule decides as about this one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Share {
+    /// This part, in [0, 1], by the draw.
+    Rate(f64),
+    /// The first so many in each second.
+    PerSecond(u32),
 }
 
 impl Policy {
@@ -73,6 +84,12 @@ impl Policy {
     /// What the text says.
     pub fn text(&self) -> &PolicyText {
         &self.text
+    }
+
+    /// Whether a rule keeps so many per second, so that what becomes of a decision depends on those before.
+    pub fn counts(&self) -> bool {
+        let mut rules = self.rules.iter().flatten();
+        rules.any(|rule| matches!(rule.keep, ReadyKeep::Share(Share::PerSecond(_))))
     }
 
     /// Checks the rules for a model against the schema of its decisions.
@@ -109,7 +126,7 @@ impl Policy {
         };
         let strata = |rule: &Ready| match &rule.keep {
             ReadyKeep::ByValue(strata) => strata.slot(schema),
-            ReadyKeep::Rate(_) => None,
+            ReadyKeep::Share(_) => None,
         };
         let slots = self.rules.iter().map(|rules| rules.iter().map(slots).collect()).collect();
         let strata = self.rules.iter().map(|rules| rules.iter().map(strata).collect()).collect();
@@ -152,14 +169,14 @@ impl Policy {
                 }
             };
             if decides {
-                let rate = match &ready.keep {
-                    ReadyKeep::Rate(rate) => *rate,
-                    ReadyKeep::ByValue(strata) => strata.rate(&plan.strata[at][place], field),
+                let share = match &ready.keep {
+                    ReadyKeep::Share(share) => *share,
+                    ReadyKeep::ByValue(strata) => Share::Rate(strata.rate(&plan.strata[at][place], field)),
                 };
-                return Some(Decision { rule: &rule.name, rate });
+                return Some(Decision { rule: &rule.name, share, at: (at, place) });
             }
         }
-        Some(Decision { rule: DEFAULT_RULE, rate: 1.0 })
+        Some(Decision { rule: DEFAULT_RULE, share: Share::Rate(1.0), at: (at, table.rules.len()) })
     }
 }
 
@@ -176,7 +193,8 @@ impl Ready {
             }
         };
         let keep = match &rule.keep {
-            Keep::Rate(rate) => ReadyKeep::Rate(*rate),
+            Keep::Rate(rate) => ReadyKeep::Share(Share::Rate(*rate)),
+            Keep::PerSecond(count) => ReadyKeep::Share(Share::PerSecond(*count)),
             Keep::ByValue(rates) => {
                 let strata = Strata::read(rates).map_err(StrataFault::Field);
                 ReadyKeep::ByValue(strata.map_err(|fault| fault.told(source, rates, &rule.name, model))?)

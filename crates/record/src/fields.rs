@@ -16,8 +16,8 @@ use crate::header::RecordId;
 pub struct Kept {
     /// The rule that kept it.
     pub rule: String,
-    /// The rate of that rule, in (0, 1].
-    pub rate: f64,
+    /// The rate that applied, in (0, 1]; `None` when none is known, as of a rule that keeps so many per second.
+    pub rate: Option<f64>,
 }
 
 /// Where a decision stands in a call that made several.
@@ -97,7 +97,7 @@ impl Event {
         write_or_null(out, self.kept.as_ref(), |out, kept| {
             cbor::write_array(out, 2);
             cbor::write_text(out, &kept.rule);
-            cbor::write_float(out, kept.rate);
+            write_or_null(out, kept.rate, cbor::write_float);
         });
         cbor::write_array(out, self.links.len() as u64);
         self.links.iter().for_each(|link| cbor::write_bytes(out, link.as_bytes()));
@@ -125,7 +125,7 @@ impl Event {
             })?,
             kept: read_or_null(reader, |reader| {
                 reader.array()?;
-                Ok(Kept { rule: reader.text()?.to_owned(), rate: reader.float64()? })
+                Ok(Kept { rule: reader.text()?.to_owned(), rate: read_or_null(reader, Reader::float64)? })
             })?,
             links: (0..reader.array()?).map(|_| RecordId::read(reader)).collect::<Result<_, _>>()?,
         }))
@@ -136,7 +136,12 @@ impl Event {
     /// # Errors
     ///
     /// When the bytes are no event.
-    pub fn write_kept(bytes: &[u8], rule: &str, rate: f64, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    pub fn write_kept(
+        bytes: &[u8],
+        rule: &str,
+        rate: Option<f64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
         let mut reader = Reader::new(bytes);
         if reader.take_null() {
             cbor::write_null(out);
@@ -149,7 +154,7 @@ impl Event {
         out.extend_from_slice(&bytes[..reader.position()]);
         cbor::write_array(out, 2);
         cbor::write_text(out, rule);
-        cbor::write_float(out, rate);
+        write_or_null(out, rate, cbor::write_float);
         skip(&mut reader)?;
         out.extend_from_slice(reader.rest());
         Ok(())

@@ -117,7 +117,7 @@ fn event(json: &Json) -> Event {
         }),
         kept: optional(&json["kept"], |kept| Kept {
             rule: text(&kept["rule"]).to_owned(),
-            rate: float(&kept["rate"]),
+            rate: optional(&kept["rate"], float),
         }),
         links: list(&json["links"]).iter().map(|id| RecordId::from_bytes(fixed(id)).expect("id")).collect(),
     }

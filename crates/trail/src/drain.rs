@@ -1,11 +1,13 @@
 //! The drain: frames of all spools, in order, into batches of one class. Edge: blocking; decides nothing about keys or places, and frees a
 //! spool only when it is told that all is published.
 
+mod accounts;
 mod fields;
 mod horizon;
 
 pub use horizon::Horizon;
 
+use accounts::{drawn, has_last_mark, settle};
 use fields::{blob_digest, is_about_decision, remember, subject_lookups, value_at, with_kept};
 
 use crate::batch::{Batch, Incoming, ShapePlan};
@@ -17,7 +19,7 @@ use crate::sampling::{Judge, Number, Sampling, Verdict};
 use crate::shape_users::ShapeUsers;
 use crate::subjects::LookupKey;
 use minutebook_capture::{
-    BatchLimits, EpochFile, EpochReader, Frame, InFlight, IntakePrivateKey, Owner, Position, ShapeDef, Stop,
+    BatchLimits, EpochFile, EpochReader, Frame, IntakePrivateKey, Owner, Position, ShapeDef, Stop,
     list_epochs,
 };
 use minutebook_record::fields::Event;
@@ -441,79 +443,6 @@ impl Drainer {
     }
 }
 
-/// The last number that is known to have been drawn of each class, in the order of the names. After a power loss the counters may be older than
-/// what was sealed, or than frames behind a gap: every number below one that is known has to be accounted for.
-fn drawn(state: &EpochState, counters: &[(ClassName, u64)]) -> Vec<(ClassName, u64)> {
-    let mut drawn: BTreeMap<String, u64> = state.drawn.clone();
-    let claimed = state
-        .claimed
-        .iter()
-        .map(|(class, ranges)| (class, ranges.ranges().last().map_or(0, |range| range.to)));
-    for (class, last) in counters.iter().map(|(class, last)| (class, *last)).chain(claimed) {
-        let known = drawn.entry(class.to_string()).or_default();
-        *known = last.max(*known);
-    }
-    drawn
-        .into_iter()
-        .filter_map(|(class, last)| ClassName::new(&class).ok().map(|class| (class, last)))
-        .collect()
-}
-
-/// Whether the last number of the class `system`, which is that of the closing mark, has its record.
-fn has_last_mark(state: &EpochState, drawn: &[(ClassName, u64)]) -> bool {
-    let last = drawn.iter().find(|(class, _)| class.as_str() == SYSTEM);
-    last.and_then(|(class, last)| state.claimed.get(class)?.ranges().last().map(|range| (range, last)))
-        .is_some_and(|(range, last)| range.state == State::Kept && range.to == *last)
-}
-
-/// Numbers that an ended epoch drew and that have neither record nor reason are lost: those in flight died with the process, the others were
-/// damaged or never reached the disk.
-fn settle(state: &mut EpochState, drawn: &[(ClassName, u64)], in_flight: &[InFlight], losses: &mut Losses) {
-    for (class, last) in drawn {
-        let claimed = state.claimed.entry(*class).or_default();
-        let flying = |number: u64| {
-            in_flight
-                .iter()
-                .any(|slot| slot.class == *class && slot.seq.is_some_and(|seq| seq.get() == number))
-        };
-        let mut unknown = in_flight.iter().filter(|slot| slot.class == *class && slot.seq.is_none()).count();
-        for (from, to) in claimed.gaps(*last) {
-            let mut ranges: Vec<Range> = Vec::new();
-            // A gap is as long as the producer's threads are many, or as what a power loss took.
-            let long = to - from > 1 << 20;
-            for number in from..=to {
-                let died = !long
-                    && (flying(number)
-                        || (unknown > 0 && {
-                            unknown -= 1;
-                            true
-                        }));
-                let state = if died { State::Died } else { State::Damaged };
-                match ranges.last_mut() {
-                    Some(range) if range.state == state => range.to = number,
-                    _ => ranges.push(Range { state, from: number, to: number }),
-                }
-                if long {
-                    ranges = vec![Range { state: State::Damaged, from, to }];
-                    break;
-                }
-            }
-            for range in ranges {
-                // A gap is what is not claimed, so this cannot overlap.
-                if claimed.insert(range).is_ok() {
-                    losses.entry(range.state).or_default().push(LostRange {
-                        producer: state.producer,
-                        epoch: state.epoch,
-                        class: class.to_string(),
-                        from: range.from,
-                        to: range.to,
-                    });
-                }
-            }
-        }
-    }
-}
-
 impl Intake {
     fn take(&mut self, state: &mut EpochState, frame: Frame<'_>) {
         match frame {
@@ -559,15 +488,25 @@ impl Intake {
         shape: &Arc<ShapeDef>,
         values: &[u8],
     ) {
-        let claimed = state.claimed.entry(class).or_default();
-        if claimed.contains(seq) {
-            self.report.seen_before += 1;
+        let is_claimed = state.claimed.entry(class).or_default().contains(seq);
+        self.report.seen_before += u64::from(is_claimed);
+        // What has its place is left there, and counts where a rule keeps so many per second.
+        if is_claimed && !(kind == Kind::Decision && self.judge.counts()) {
             return;
         }
         let mut ends = std::mem::take(&mut self.ends);
         if shape.split(values, &mut ends).is_err() {
             self.ends = ends;
-            return self.lose(state, class, State::Refused, seq, seq);
+            if !is_claimed {
+                self.lose(state, class, State::Refused, seq, seq);
+            }
+            return;
+        }
+        if is_claimed {
+            let number = Number { producer: state.producer, epoch: state.epoch, class, seq, id };
+            self.judge.judge(number, shape, |place| value_at(shape, place, values, &ends));
+            self.ends = ends;
+            return;
         }
         let plan = self.plan(shape);
         let taken = if class.as_str() == SYSTEM {
@@ -678,7 +617,7 @@ impl Intake {
         }
         let field = |place: usize| value_at(shape, place, values, ends);
         let verdict = if kind == Kind::Decision {
-            let number = Number { producer: state.producer, epoch: state.epoch, class, seq };
+            let number = Number { producer: state.producer, epoch: state.epoch, class, seq, id };
             judge.judge(number, shape, field)
         } else {
             Verdict::Kept

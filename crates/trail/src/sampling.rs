@@ -6,8 +6,9 @@ use crate::engine::Engine;
 use crate::environment::draw;
 use crate::error::{Error, Result};
 use crate::own::{self, OwnRecord};
-use minutebook_policy::{Policy, ShapePlan};
-use minutebook_record::ClassName;
+use minutebook_policy::{Policy, Quotas, ShapePlan, Share};
+use minutebook_record::fields::Event;
+use minutebook_record::{ClassName, RecordId};
 use minutebook_verify::descriptor::{Range, State};
 use minutebook_verify::keys::Secret;
 use minutebook_verify::sampling::{KEY, POLICY, SamplingKey, keeps};
@@ -30,8 +31,8 @@ pub struct Sampling {
 pub enum Verdict<'p> {
     /// Kept, and no rule says so.
     Kept,
-    /// Kept by a rule, at a rate.
-    KeptBy(&'p str, f64),
+    /// Kept by a rule, at a rate if it has one.
+    KeptBy(&'p str, Option<f64>),
     /// Left out, by this rule.
     LeftOut(&'p str),
 }
@@ -47,12 +48,15 @@ pub struct Number {
     pub class: ClassName,
     /// The number.
     pub seq: u64,
+    /// The record's id, which tells the time when its event does not.
+    pub id: RecordId,
 }
 
 /// The policy in force and where its fields stand in each shape.
 #[derive(Debug, Default)]
 pub struct Judge {
     sampling: Option<Arc<Sampling>>,
+    quotas: Quotas,
     plans: HashMap<[u8; 32], ShapePlan>,
 }
 
@@ -60,11 +64,17 @@ impl Judge {
     /// Judges by this from now on.
     pub fn set(&mut self, sampling: Option<Arc<Sampling>>) {
         self.sampling = sampling;
+        self.quotas = Quotas::default();
         self.plans.clear();
     }
 
+    /// Whether what becomes of a decision depends on those before, so that it has to see all that the spool has, those too that are placed.
+    pub fn counts(&self) -> bool {
+        self.sampling.as_ref().is_some_and(|sampling| sampling.policy.counts())
+    }
+
     /// What becomes of a decision; `field` gives the encoded value at a place of the shape's schema. The same for the same number, record and
-    /// policy, whenever it is asked.
+    /// policy, whenever it is asked, unless the rule keeps so many per second: then it depends on those that were asked for before.
     pub fn judge<'a>(
         &'a mut self,
         number: Number,
@@ -74,12 +84,19 @@ impl Judge {
         let Some(Sampling { policy, key }) = self.sampling.as_deref() else { return Verdict::Kept };
         let plan = self.plans.entry(shape.digest()).or_insert_with(|| policy.plan(shape.schema()));
         let Some(decision) = policy.decide(plan, number.class.as_str(), field) else { return Verdict::Kept };
-        let kept = decision.rate >= 1.0
-            || keeps(
-                decision.rate,
-                key.draw(&number.producer, number.epoch, number.class.as_str(), number.seq),
-            );
-        if kept { Verdict::KeptBy(decision.rule, decision.rate) } else { Verdict::LeftOut(decision.rule) }
+        let (kept, rate) = match decision.share {
+            Share::Rate(rate) => {
+                let draw = || key.draw(&number.producer, number.epoch, number.class.as_str(), number.seq);
+                (rate >= 1.0 || keeps(rate, draw()), Some(rate))
+            }
+            Share::PerSecond(per_second) => {
+                let time = plan.event().and_then(|place| Event::time_of(field(place)).ok().flatten());
+                // INVARIANT: an id has 48 bits of milliseconds.
+                let time_ns = time.unwrap_or(number.id.unix_ms() as i64 * 1_000_000);
+                (self.quotas.admit(&decision, per_second, time_ns), None)
+            }
+        };
+        if kept { Verdict::KeptBy(decision.rule, rate) } else { Verdict::LeftOut(decision.rule) }
     }
 }
 

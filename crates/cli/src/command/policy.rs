@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use minutebook_policy::Policy as Rules;
+use minutebook_policy::{Decision, Policy as Rules, Quotas, Share};
 use minutebook_record::fields::ModelRef;
 use minutebook_record::{FieldType, Kind, Schema};
 use minutebook_trail::{Content, Engine, Environment, Filter, Reader, StoredRecord};
@@ -184,8 +184,7 @@ impl Show {
 impl Simulate {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let policy = read(&self.file)?;
-        // Decisions by model, rule and the bits of the rate.
-        let mut counts: BTreeMap<(String, String, u64), u64> = BTreeMap::new();
+        let mut counts = Counts::default();
         let mut unreadable = 0u64;
         let mut plans = BTreeMap::new();
         runtime.block_on(async {
@@ -204,8 +203,7 @@ impl Simulate {
                 let plan =
                     plans.entry(record.schema.digest().0).or_insert_with(|| policy.plan(&record.schema));
                 let decision = policy.decide(plan, record.header.class.as_str(), |place| &values[place]);
-                let (rule, rate) = decision.map_or(("", 1.0), |decision| (decision.rule, decision.rate));
-                *counts.entry((model, rule.to_owned(), rate.to_bits())).or_default() += 1;
+                counts.add(model, decision, record.time_ns());
                 ControlFlow::Continue(())
             };
             reader.list(&filter, &mut each).await?;
@@ -218,18 +216,22 @@ impl Simulate {
             ));
         }
         let mut out = options.terminal().out();
-        for ((model, rule, rate), decisions) in counts {
-            let rate = f64::from_bits(rate);
-            let kept = decisions as f64 * rate;
+        for (Group { model, rule, rate, per_second }, (decisions, admitted)) in counts.groups {
+            let rule = rule.as_deref();
+            let rate = rate.map(f64::from_bits);
+            let kept = rate.map_or(admitted as f64, |rate| decisions as f64 * rate);
             if options.json {
-                let rule = (!rule.is_empty()).then_some(rule);
-                out.json(&json!({ "model": model, "rule": rule, "rate": rate, "decisions": decisions, "kept": kept }))?;
+                out.json(&json!({
+                    "model": model, "rule": rule, "rate": rate, "per_second": per_second, "decisions": decisions, "kept": kept,
+                }))?;
                 continue;
             }
-            let by = if rule.is_empty() {
-                "no rule for it, all kept".to_owned()
-            } else {
-                format!("rule {rule}, rate {rate}")
+            let by = match (rule, per_second) {
+                (None, _) => "no rule for it, all kept".to_owned(),
+                (Some(rule), Some(count)) => format!("rule {}, {count} per second", page::printable(rule)),
+                (Some(rule), None) => {
+                    format!("rule {}, rate {}", page::printable(rule), rate.unwrap_or_default())
+                }
             };
             out.line(&format!(
                 "{}: {} decisions, about {} kept ({by})",
@@ -239,5 +241,38 @@ impl Simulate {
             ))?;
         }
         out.flush()
+    }
+}
+
+/// Decisions that are judged in the same way.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    model: String,
+    rule: Option<String>,
+    /// Its bits.
+    rate: Option<u64>,
+    per_second: Option<u32>,
+}
+
+/// Of each group: decisions, and those within so many per second.
+#[derive(Default)]
+struct Counts {
+    groups: BTreeMap<Group, (u64, u64)>,
+    quotas: Quotas,
+}
+
+impl Counts {
+    fn add(&mut self, model: String, decision: Option<Decision<'_>>, time_ns: i64) {
+        let (rate, per_second, admitted) = match decision {
+            None => (Some(1.0), None, true),
+            Some(decision) => match decision.share {
+                Share::Rate(rate) => (Some(rate), None, true),
+                Share::PerSecond(count) => (None, Some(count), self.quotas.admit(&decision, count, time_ns)),
+            },
+        };
+        let rule = decision.map(|decision| decision.rule.to_owned());
+        let counts =
+            self.groups.entry(Group { model, rule, rate: rate.map(f64::to_bits), per_second }).or_default();
+        *counts = (counts.0 + 1, counts.1 + u64::from(admitted));
     }
 }

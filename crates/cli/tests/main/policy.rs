@@ -102,4 +102,24 @@ fn what_a_policy_would_have_kept_is_told() {
         .ends(0)
         .prints("regions: 2 decisions, about 1 kept (rule half, rate 0.25)")
         .prints("regions: 2 decisions, about 2 kept (rule half, rate 1)");
+
+    // Four decisions of one second, and one of the next.
+    let line = |time: &str| {
+        let model = json!({ "name": "seconds", "version": "1" });
+        format!(
+            "{}\n",
+            json!({ "model": model, "inputs": { "amount": 1.5 }, "time": format!("2026-11-20T10:30:0{time}Z") })
+        )
+    };
+    user.record(&["0", "0.1", "0.9", "0.999", "1"].map(line).concat());
+    let busy = user.write("busy.toml", POLICY.replace("rate = 0.5", "per_second = 3"));
+    user.run(["policy", "simulate", busy.to_str().unwrap()])
+        .ends(0)
+        .prints("seconds: 5 decisions, about 4 kept (rule half, 3 per second)");
+    user.run(["policy", "set", busy.to_str().unwrap()]).ends(0);
+    user.record(&["0", "0.1", "0.9", "0.999", "1"].map(line).concat());
+    let listed = user.run(["list", "--json", "-n", "0"]).ends(0).json();
+    let kept: Vec<_> = listed.iter().map(|record| &record["kept"]).filter(|kept| !kept.is_null()).collect();
+    assert_eq!(kept, [&json!({ "rule": "half", "rate": null }); 4]);
+    user.run(["verify"]).ends(0).prints("rule half of *, 3 per second: cannot be proved");
 }

@@ -1,6 +1,6 @@
 //! What a condition means: against a second evaluation, written from the page, over random conditions and records.
 
-use minutebook_policy::Policy;
+use minutebook_policy::{Policy, Quotas, Share};
 use minutebook_record::fields::{Event, ModelRef};
 use minutebook_record::value::Map;
 use minutebook_record::{Field, FieldType, IntegerType, Path, Schema, Value};
@@ -278,7 +278,9 @@ fn a_rate_depends_on_the_value_of_a_field() {
         let policy = policy("true").replace("keep = \"none\"", &rate);
         let policy = Policy::parse(&policy).unwrap_or_else(|error| panic!("{error}"));
         let plan = policy.plan(&record.schema);
-        policy.decide(&plan, "standard", |place| &record.values[place]).unwrap().rate
+        let decision = policy.decide(&plan, "standard", |place| &record.values[place]).unwrap();
+        let Share::Rate(rate) = decision.share else { panic!("no rate") };
+        rate
     };
     let (text, integer) = (FieldType::Text, FieldType::Integer(IntegerType::I16));
     for (field_type, value, expected) in [
@@ -299,4 +301,40 @@ fn a_rate_depends_on_the_value_of_a_field() {
     }
     assert_eq!(rate("inputs.gone", &given(&text, Value::Text("DE".into()))), 0.01);
     assert_eq!(rate("tags.x", &given(&text, Value::Text("DE".into()))), 0.01);
+}
+
+/// A policy of two rules, 2 and 1 per second, asked for cars and others.
+#[test]
+fn so_many_are_kept_in_each_second() {
+    let policy = "format = \"minutebook/policy/1\"\n[[model]]\nname = \"*\"\nrule = [\
+         { name = \"cars\", when = \"inputs.x == 'car'\", per_second = 2 }, { name = \"others\", per_second = 1 }]\n";
+    let policy = Policy::parse(policy).unwrap();
+    assert!(policy.counts());
+    let mut quotas = Quotas::default();
+    let mut kept = |x: &str, time_ns: i64| {
+        let record = record(&[(&["inputs", "x"], FieldType::Text, Value::Text(x.into()))]);
+        let plan = policy.plan(&record.schema);
+        let decision = policy.decide(&plan, "standard", |place| &record.values[place]).unwrap();
+        let Share::PerSecond(count) = decision.share else { panic!("a rate") };
+        quotas.admit(&decision, count, time_ns)
+    };
+    const SECOND: i64 = 1_000_000_000;
+    for (x, time_ns, expected) in [
+        ("car", 0, true),
+        ("boat", 1, true),
+        ("car", SECOND - 1, true),
+        ("car", SECOND - 2, false),
+        ("car", -1, true),
+        ("boat", 2, false),
+        ("car", SECOND, true),
+        ("boat", 2 * SECOND, true),
+        // A second that came before the last is counted on.
+        ("car", 5, false),
+    ] {
+        assert_eq!(kept(x, time_ns), expected, "{x} {time_ns}");
+    }
+    // What is remembered is bounded: a second of long ago is forgotten.
+    (0..70_000).for_each(|n| assert!(kept("car", (10 + n) * SECOND)));
+    assert!(kept("car", 5));
+    assert!(kept("car", 70_009 * SECOND) && !kept("car", 70_009 * SECOND));
 }

@@ -359,8 +359,8 @@ fn read_batch(tree: &Tree<'_>) -> Result<Batch, Problem> {
 fn read_kept(tree: &Tree<'_>) -> Result<Kept, Problem> {
     let [rule, rate] = members(tree, &["rule", "rate"])?;
     let rule = text(required(rule, "rule")?).within("rule")?.to_owned();
-    let rate = float(required(rate, "rate")?).within("rate")?;
-    if rate > 0.0 && rate <= 1.0 {
+    let rate = optional(rate, "rate", float)?;
+    if rate.is_none_or(|rate| rate > 0.0 && rate <= 1.0) {
         Ok(Kept { rule, rate })
     } else {
         Err(Problem::new("a rate is above 0 and at most 1").within("rate"))

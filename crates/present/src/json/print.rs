@@ -184,7 +184,7 @@ fn event(event: &Event, insert: &mut impl FnMut(&str, Option<Json>)) {
         json!({ "call": hex(&batch.call), "row": integer(batch.row.into()), "rows": integer(batch.rows.into()) })
     });
     insert("batch", batch);
-    let kept = event.kept.as_ref().map(|kept| json!({ "rule": kept.rule, "rate": float(kept.rate) }));
+    let kept = event.kept.as_ref().map(|kept| json!({ "rule": kept.rule, "rate": kept.rate.map(float) }));
     insert("kept", kept);
     let links: Vec<String> = event.links.iter().map(ToString::to_string).collect();
     insert("links", (!links.is_empty()).then(|| links.into()));

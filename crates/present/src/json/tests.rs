@@ -298,6 +298,15 @@ fn reasons_and_counterfactuals_are_members() {
 }
 
 #[test]
+fn why_a_decision_was_kept_may_be_without_a_rate() {
+    for kept in [r#"{"rule": "busy", "rate": null}"#, r#"{"rule": "busy"}"#] {
+        let draft = read(&decision(&format!(r#"{{"a": 1}}, "kept": {kept}"#)));
+        assert_eq!(print(&opened(&draft))["kept"], json!({ "rule": "busy", "rate": null }));
+        check_again(&draft);
+    }
+}
+
+#[test]
 fn reasons_of_another_form_are_fields() {
     let text = r#"[{"features": ["a"], "attribution": 1, "text": null}]"#;
     for (name, value) in [

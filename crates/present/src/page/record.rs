@@ -62,11 +62,10 @@ fn headline(out: &mut String, look: &Look, record: &Opened) {
             parts.extend(event.batch.map(|batch| {
                 format!("row {} of {} of call {}", batch.row, words::count(batch.rows), hex(&batch.call))
             }));
-            parts.extend(
-                event
-                    .kept
-                    .map(|kept| format!("kept by {} at rate {}", words::shown(look, &kept.rule), kept.rate)),
-            );
+            parts.extend(event.kept.map(|kept| {
+                let rate = kept.rate.map_or_else(String::new, |rate| format!(" at rate {rate}"));
+                format!("kept by {}{rate}", words::shown(look, &kept.rule))
+            }));
             let _ = writeln!(out, "{}", parts.join(", "));
         }
         // Without the event, the id still tells the time to the millisecond.

@@ -231,10 +231,16 @@ fn sampling(out: &mut String, look: &Look, report: &Report) {
         }
         hanging(out, "  - ", "    ", look.prose_columns(), &text);
         for rule in policy.rules.iter().filter(|_| policy.has_key) {
-            let what = if rule.provable {
-                "each number is settled by its draw; one that is otherwise is a finding"
-            } else {
-                "settled for those that it kept; of one that was left out nobody can tell any more which rule decided"
+            let what = match rule.keep {
+                _ if rule.provable => {
+                    "each number is settled by its draw; one that is otherwise is a finding"
+                }
+                Keep::PerSecond(_) => {
+                    "cannot be proved, since there is no draw: which came first in a second, the engine alone has seen"
+                }
+                _ => {
+                    "settled for those that it kept; of one that was left out nobody can tell any more which rule decided"
+                }
             };
             let name = words::shown(look, &rule.name);
             let text = format!(
@@ -417,6 +423,7 @@ fn sampling_json(sampling: &SamplingReport) -> Json {
     let policies = sampling.policies.iter().map(|policy| {
         let rule = |rule: &RuleReport| {
             let rate = match &rule.keep {
+                Keep::PerSecond(_) => Json::Null,
                 Keep::Rate(rate) => json!(rate),
                 Keep::ByValue(rates) => {
                     let values = rates.values.iter().map(|known| (known.value.clone(), json!(known.rate)));
@@ -424,7 +431,9 @@ fn sampling_json(sampling: &SamplingReport) -> Json {
                 }
             };
             json!({
-                "models": rule.models, "classes": rule.classes, "name": rule.name, "rate": rate, "provable": rule.provable,
+                "models": rule.models, "classes": rule.classes, "name": rule.name, "rate": rate,
+                "per_second": match rule.keep { Keep::PerSecond(count) => Some(count), _ => None },
+                "provable": rule.provable,
             })
         };
         json!({

@@ -43,8 +43,10 @@ fn kept(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     reader.array_of(2, "a rule and a rate")?;
     reader.text()?;
     let at = reader.position();
-    let rate = reader.float64()?;
-    if rate > 0.0 && rate <= 1.0 { Ok(()) } else { Err(DecodeError { at, fault: Fault::Range("the rate") }) }
+    or_null(reader, |reader| match reader.float64()? {
+        rate if rate > 0.0 && rate <= 1.0 => Ok(()),
+        _ => Err(DecodeError { at, fault: Fault::Range("the rate") }),
+    })
 }
 
 fn links(reader: &mut Reader<'_>) -> Result<(), DecodeError> {

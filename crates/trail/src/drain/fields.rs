@@ -17,7 +17,7 @@ pub(super) fn with_kept(
     values: &[u8],
     ends: &[usize],
     rule: &str,
-    rate: f64,
+    rate: Option<f64>,
 ) -> Option<(Vec<u8>, Vec<usize>)> {
     let open = shape.open_places().binary_search(&place).ok()?;
     let start = if open == 0 { 0 } else { ends[open - 1] };

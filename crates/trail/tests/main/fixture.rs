@@ -116,6 +116,8 @@ pub struct Given<'a> {
     pub number: f64,
     pub model: &'a str,
     pub blob: Option<Vec<u8>>,
+    /// Of the event; now, when there is none.
+    pub time_ns: Option<i64>,
 }
 
 impl Default for Given<'_> {
@@ -129,6 +131,7 @@ impl Default for Given<'_> {
             number: 0.25,
             model: "credit",
             blob: None,
+            time_ns: None,
         }
     }
 }
@@ -141,11 +144,11 @@ pub fn record(producer: &Producer, given: &Given<'_>) -> RecordId {
 /// Hands one record over, unless the spool fails.
 pub fn try_record(producer: &Producer, given: &Given<'_>) -> Result<RecordId, CaptureError> {
     let pending = producer.begin(&class(given.class))?;
-    let (time_ns, clock_error_ns) = pending.started();
+    let (now_ns, clock_error_ns) = pending.started();
     let mut fields: Vec<(Vec<&str>, FieldType, Vec<u8>)> = Vec::new();
     let mut event = Vec::new();
     Event {
-        time_ns,
+        time_ns: given.time_ns.unwrap_or(now_ns),
         clock_error_ns,
         duration_ns: Some(1_000),
         status: "ok".into(),

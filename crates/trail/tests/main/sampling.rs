@@ -159,7 +159,7 @@ async fn a_rate_by_value_keeps_by_it_and_is_proved() {
         boats += u32::from(purpose == "boat");
         let rate = if purpose == "boat" { 1.0 } else { 0.25 };
         assert_ne!(purpose, "house");
-        assert_eq!(why, Some(Kept { rule: "purposes".into(), rate }));
+        assert_eq!(why, Some(Kept { rule: "purposes".into(), rate: Some(rate) }));
         let header = &record.header;
         let draw = key.draw(&header.producer.0, header.epoch.get(), "standard", header.seq.get());
         assert!(keeps(rate, draw), "{header:?}");
@@ -176,6 +176,84 @@ async fn a_rate_by_value_keeps_by_it_and_is_proved() {
     let report = fixture.verify().await;
     let found = |what: &str| report.findings.iter().any(|finding| finding.what.contains(what));
     assert!(found("has not for their model"), "{:#?}", report.findings);
+}
+
+const PER_SECOND: &str = "format = \"minutebook/policy/1\"\n[[model]]\nname = \"*\"\nrule = [\
+    { name = \"large\", when = \"inputs.amount > 0.9\", keep = \"all\" }, { name = \"busy\", per_second = 10 }]\n";
+
+/// Decisions that a rule kept, by the second of their event.
+async fn kept_by_second(fixture: &Fixture, rule: &str) -> BTreeMap<i64, u32> {
+    let mut seconds = BTreeMap::new();
+    for (record, why) in decisions(fixture).await {
+        let why = why.unwrap();
+        if why.rule == rule {
+            assert_eq!(why.rate, None);
+            *seconds.entry(record.time_ns().div_euclid(1_000_000_000)).or_default() += 1;
+        }
+    }
+    seconds
+}
+
+fn at_second(second: i64, amount: f64) -> Given<'static> {
+    Given { time_ns: Some(second * 1_000_000_000 + 5), ..given(amount, "car") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_per_second_are_kept_and_the_rest_is_counted() {
+    let fixture = Fixture::new().await;
+    set(&fixture, PER_SECOND).await;
+    let (web, batch) = (fixture.producer("web"), fixture.producer("batch"));
+    // Seconds with 5, 10 and 40 decisions of two producers, in any order; those of another rule do not count.
+    let seconds = [(100, 5), (101, 10), (102, 40)];
+    for n in 0..40 {
+        for (second, count) in seconds {
+            if n < count {
+                record(if n % 2 == 0 { &web } else { &batch }, &at_second(second, 0.5));
+            }
+        }
+        record(&web, &at_second(102, 0.95));
+    }
+    for producer in [web, batch] {
+        producer.close().unwrap();
+    }
+    fixture.seal().await;
+    assert_eq!(kept_by_second(&fixture, "busy").await, BTreeMap::from([(100, 5), (101, 10), (102, 10)]));
+    let report = check_sound(&fixture).await;
+    assert_eq!(totals(&report), (95, 65, 30));
+    let rules = &report.sampling.unwrap().policies[0].rules;
+    assert_eq!(rules.iter().map(|rule| rule.provable).collect::<Vec<_>>(), [false; 2]);
+
+    // A record that claims a rate is not of this rule.
+    judge_secretly_by(&fixture, &PER_SECOND.replace("per_second = 10", "rate = 0.5")).await;
+    let web = fixture.producer("web");
+    (0..50).for_each(|_| _ = record(&web, &at_second(200, 0.5)));
+    web.close().unwrap();
+    fixture.seal().await;
+    let report = fixture.verify().await;
+    let found = |what: &str| report.findings.iter().any(|finding| finding.what.contains(what));
+    assert!(found("has not for their model"), "{:#?}", report.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_placed_counts_in_its_second_when_the_spool_is_drained_again() {
+    // A round that placed its segments and failed to publish leaves the spool as it is. The decisions that come after are of the same second.
+    let fixture = Fixture::new().await;
+    set(&fixture, PER_SECOND).await;
+    let producer = fixture.producer("web");
+    (0..7).for_each(|_| _ = record(&producer, &at_second(100, 0.5)));
+    let mut engine = fixture.engine().await;
+    let (place, away) = (fixture.path("log/tile/entries/000.p"), fixture.path("tmp/away"));
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::write(&place, b"in the way").unwrap();
+    assert!(engine.seal().await.is_err());
+    engine.close().await;
+    std::fs::remove_file(&place).unwrap();
+    std::fs::rename(&away, &place).unwrap();
+    (0..7).for_each(|_| _ = record(&producer, &at_second(100, 0.5)));
+    producer.close().unwrap();
+    fixture.seal().await;
+    assert_eq!(kept_by_second(&fixture, "busy").await, BTreeMap::from([(100, 10)]));
+    assert_eq!(totals(&check_sound(&fixture).await), (14, 10, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +278,7 @@ async fn exactly_the_right_ones_are_kept() {
         let is_kept = keeps(0.5, key.draw(&whose, epoch, "standard", seq));
         assert_eq!(kept.get(id), is_kept.then_some(&seq), "number {seq}");
     }
-    assert!(found.iter().all(|(_, why)| *why == Some(Kept { rule: "half".into(), rate: 0.5 })));
+    assert!(found.iter().all(|(_, why)| *why == Some(Kept { rule: "half".into(), rate: Some(0.5) })));
     let report = check_sound(&fixture).await;
     assert_eq!(totals(&report), (500, kept.len() as u64, 500 - kept.len() as u64));
     let policy = &report.sampling.unwrap().policies[0];
@@ -371,7 +449,7 @@ async fn a_change_that_was_interrupted_is_in_the_log_before_what_is_judged_by_it
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_drained_twice_is_judged_the_same() {
     // A round that fails behind the drain leaves the spool as it is; the next engine drains it again.
-    for text in [HALF, THREE] {
+    for text in [HALF, THREE, PER_SECOND] {
         let fixture = Fixture::new().await;
         set(&fixture, text).await;
         let producer = fixture.producer("web");

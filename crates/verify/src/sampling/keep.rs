@@ -16,6 +16,8 @@ pub enum Keep {
     Rate(f64),
     /// A part that depends on the value of a field.
     ByValue(RatesByValue),
+    /// The first so many in each second, at least one.
+    PerSecond(u32),
 }
 
 /// Rates that depend on the value of a field.
@@ -43,13 +45,22 @@ pub struct ValueRate {
 }
 
 impl Keep {
-    /// All rates that a decision may have been judged by, at least one.
+    /// All rates that a decision may have been judged by, at least one. A rule that keeps so many per second may have left out any or kept any.
     pub fn rates(&self) -> Vec<f64> {
         match self {
             Self::Rate(rate) => vec![*rate],
             Self::ByValue(rates) => {
                 rates.values.iter().map(|known| known.rate).chain([rates.others]).collect()
             }
+            Self::PerSecond(_) => vec![0.0, 1.0],
+        }
+    }
+
+    /// Whether a record may say that it was kept at this rate.
+    pub fn may_say(&self, rate: Option<f64>) -> bool {
+        match (self, rate) {
+            (Self::PerSecond(_), rate) => rate.is_none(),
+            (_, rate) => rate.is_some_and(|rate| self.rates().contains(&rate)),
         }
     }
 }
@@ -65,6 +76,7 @@ impl fmt::Display for Keep {
                     .fold((1.0, 0.0), |(least, most), rate| (f64::min(least, *rate), f64::max(most, *rate)));
                 write!(f, "rates from {least} to {most} by {}", rates.by)
             }
+            Self::PerSecond(count) => write!(f, "{count} per second"),
         }
     }
 }

@@ -383,7 +383,7 @@ fn wrong_of_kept(
     }
     let Some((model, Some(Kept { rule, rate }))) = &decision.said else { return None };
     let is_known = text.rules_for(model, class).is_some_and(|table| table.keeps_at(rule, *rate));
-    match (is_known, keeps(*rate, draw)) {
+    match (is_known, rate.is_none_or(|rate| keeps(rate, draw))) {
         (true, true) => None,
         (true, false) => Some(Wrong::Kept),
         (false, _) => Some(Wrong::ByNoRule),

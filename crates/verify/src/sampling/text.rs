@@ -84,6 +84,7 @@ struct RawRule {
     when: Option<Spanned<String>>,
     keep: Option<Spanned<String>>,
     rate: Option<Spanned<RawRate>>,
+    per_second: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -170,12 +171,11 @@ impl ModelRules {
     }
 
     /// Whether a rule of this table keeps at this rate, some decision or other; the default keeps all.
-    pub fn keeps_at(&self, rule: &str, rate: f64) -> bool {
+    pub fn keeps_at(&self, rule: &str, rate: Option<f64>) -> bool {
         if rule == DEFAULT_RULE && self.rules.iter().all(|rule| rule.when.is_some()) {
-            return rate == 1.0;
+            return rate == Some(1.0);
         }
-        let rule = self.reachable().find(|known| known.name == rule);
-        rule.is_some_and(|rule| rule.keep.rates().contains(&rate))
+        self.reachable().find(|known| known.name == rule).is_some_and(|rule| rule.keep.may_say(rate))
     }
 }
 
@@ -227,22 +227,29 @@ impl RawRule {
                 name_at,
             ));
         }
-        let keep = match (self.keep, self.rate) {
-            (Some(keep), None) if keep.get_ref() == "all" => Keep::Rate(1.0),
-            (Some(keep), None) if keep.get_ref() == "none" => Keep::Rate(0.0),
-            (Some(keep), None) => {
+        let keep = match (self.keep, self.rate, self.per_second) {
+            (Some(keep), None, None) if keep.get_ref() == "all" => Keep::Rate(1.0),
+            (Some(keep), None, None) if keep.get_ref() == "none" => Keep::Rate(0.0),
+            (Some(keep), None, None) => {
                 return Err(content(
                     "`keep` is `\"all\"` or `\"none\"`; for a part of them write `rate = 0.05`".into(),
                     keep.span(),
                 ));
             }
-            (None, Some(rate)) => {
+            (None, Some(rate), None) => {
                 let at = rate.span();
                 rate.into_inner().read(at)?
             }
+            (None, None, Some(count)) => match u32::try_from(*count.get_ref()) {
+                Ok(count) if count > 0 => Keep::PerSecond(count),
+                _ => {
+                    let what = "`per_second` is a number from 1 to 4294967295; to keep none, write `keep = \"none\"`";
+                    return Err(content(what.into(), count.span()));
+                }
+            },
             _ => {
                 let what = format!(
-                    "rule `{name}` says not what to do: write either `keep = \"all\"` or `rate = 0.05`"
+                    "rule `{name}` says not what to do: write either `keep = \"all\"`, `rate = 0.05` or `per_second = 100`"
                 );
                 return Err(content(what, name_at));
             }
@@ -319,6 +326,9 @@ mod tests {
         assert!(rule("{name=\"a\", rate=2.0}").contains("from 0 to 1"));
         assert!(rule("{name=\"a\", rate=nan}").contains("from 0 to 1"));
         assert!(rule("{name=\"a\"}").contains("says not what to do"));
+        assert!(rule("{name=\"a\", rate=0.5, per_second=5}").contains("says not what to do"));
+        assert!(rule("{name=\"a\", per_second=0}").contains("from 1 to 4294967295"));
+        assert!(rule("{name=\"a\", per_second=4294967296}").contains("from 1 to 4294967295"));
         assert!(rule("{name=\"a\", keep=\"some\"}").contains("`rate = 0.05`"));
         assert!(rule("{name=\"default\", keep=\"all\"}").contains("another name"));
         assert!(

@@ -1,0 +1,87 @@
+//! The account of an epoch's numbers: what was drawn, and what of it is lost once the epoch has ended. Edge: what is known of the epoch is given;
+//! the records about it are made elsewhere.
+
+use super::{EpochState, SYSTEM};
+use crate::own::{Losses, LostRange};
+use minutebook_capture::InFlight;
+use minutebook_record::ClassName;
+use minutebook_verify::descriptor::{Range, State};
+use std::collections::BTreeMap;
+
+/// The last number that is known to have been drawn of each class, in the order of the names. After a power loss the counters may be older than
+/// what was sealed, or than frames behind a gap: every number below one that is known has to be accounted for.
+pub(super) fn drawn(state: &EpochState, counters: &[(ClassName, u64)]) -> Vec<(ClassName, u64)> {
+    let mut drawn: BTreeMap<String, u64> = state.drawn.clone();
+    let claimed = state
+        .claimed
+        .iter()
+        .map(|(class, ranges)| (class, ranges.ranges().last().map_or(0, |range| range.to)));
+    for (class, last) in counters.iter().map(|(class, last)| (class, *last)).chain(claimed) {
+        let known = drawn.entry(class.to_string()).or_default();
+        *known = last.max(*known);
+    }
+    drawn
+        .into_iter()
+        .filter_map(|(class, last)| ClassName::new(&class).ok().map(|class| (class, last)))
+        .collect()
+}
+
+/// Whether the last number of the class `system`, which is that of the closing mark, has its record.
+pub(super) fn has_last_mark(state: &EpochState, drawn: &[(ClassName, u64)]) -> bool {
+    let last = drawn.iter().find(|(class, _)| class.as_str() == SYSTEM);
+    last.and_then(|(class, last)| state.claimed.get(class)?.ranges().last().map(|range| (range, last)))
+        .is_some_and(|(range, last)| range.state == State::Kept && range.to == *last)
+}
+
+/// Numbers that an ended epoch drew and that have neither record nor reason are lost: those in flight died with the process, the others were
+/// damaged or never reached the disk.
+pub(super) fn settle(
+    state: &mut EpochState,
+    drawn: &[(ClassName, u64)],
+    in_flight: &[InFlight],
+    losses: &mut Losses,
+) {
+    for (class, last) in drawn {
+        let claimed = state.claimed.entry(*class).or_default();
+        let flying = |number: u64| {
+            in_flight
+                .iter()
+                .any(|slot| slot.class == *class && slot.seq.is_some_and(|seq| seq.get() == number))
+        };
+        let mut unknown = in_flight.iter().filter(|slot| slot.class == *class && slot.seq.is_none()).count();
+        for (from, to) in claimed.gaps(*last) {
+            let mut ranges: Vec<Range> = Vec::new();
+            // A gap is as long as the producer's threads are many, or as what a power loss took.
+            let long = to - from > 1 << 20;
+            for number in from..=to {
+                let died = !long
+                    && (flying(number)
+                        || (unknown > 0 && {
+                            unknown -= 1;
+                            true
+                        }));
+                let state = if died { State::Died } else { State::Damaged };
+                match ranges.last_mut() {
+                    Some(range) if range.state == state => range.to = number,
+                    _ => ranges.push(Range { state, from: number, to: number }),
+                }
+                if long {
+                    ranges = vec![Range { state: State::Damaged, from, to }];
+                    break;
+                }
+            }
+            for range in ranges {
+                // A gap is what is not claimed, so this cannot overlap.
+                if claimed.insert(range).is_ok() {
+                    losses.entry(range.state).or_default().push(LostRange {
+                        producer: state.producer,
+                        epoch: state.epoch,
+                        class: class.to_string(),
+                        from: range.from,
+                        to: range.to,
+                    });
+                }
+            }
+        }
+    }
+}
