@@ -3,6 +3,7 @@
 mod doctor;
 mod engine;
 mod erase;
+mod explain;
 mod import;
 mod init;
 mod key;
@@ -52,6 +53,7 @@ enum Command {
     List(list::List),
     Tail(tail::Tail),
     Show(show::Show),
+    Explain(Box<explain::Explain>),
     Receipt(receipt::Receipt),
     Verify(verify::Verify),
     Seal(seal::Seal),
@@ -105,6 +107,7 @@ fn run(line: CommandLine) -> Result {
         Command::List(command) => command.run(options, &runtime),
         Command::Tail(command) => command.run(options, &runtime),
         Command::Show(command) => command.run(options, &runtime),
+        Command::Explain(command) => command.run(options, &runtime),
         Command::Receipt(command) => command.run(options, &runtime),
         Command::Verify(command) => command.run(options, &runtime),
         Command::Seal(command) => command.run(options, &runtime),

@@ -42,3 +42,11 @@ pub(crate) const POLICY_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of a proof or policy file: far above any, so that a wrong file is refused early.
 pub(crate) const PROOF_BYTES_MAX: u64 = 16 << 20;
+
+/// Decisions that are explained together: each keeps 32 bytes a feature, and its record while its explanation is looked for elsewhere. A plot
+/// of more shows no more.
+pub(crate) const EXPLAINED_MAX: u64 = 100_000;
+
+/// How far the clock that dated an explanation may be behind the one that dated its decision, in ns: an hour is more than any that is kept
+/// in order.
+pub(crate) const CLOCKS_APART_NS: i64 = 3_600_000_000_000;

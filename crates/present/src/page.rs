@@ -3,6 +3,7 @@
 //! its control characters being escaped.
 
 mod bars;
+mod explain;
 mod explained;
 mod listing;
 mod moment;
@@ -15,11 +16,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{explanations, importance};
 pub use listing::Listing;
 pub use moment::{duration, seconds_utc};
 pub use receipt::{receipt, receipt_record};
 pub use record::record;
 pub use report::{Verification, checkup, finding_json, report, report_json};
+pub(crate) use words::brief as brief_value;
 pub use words::{bytes, count, printable};
 
 use anstyle::{AnsiColor, Style};

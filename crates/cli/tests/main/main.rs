@@ -4,6 +4,7 @@
 
 mod api;
 mod engine;
+mod explaining;
 mod importing;
 mod obstacles;
 mod policy;

@@ -9,8 +9,8 @@ fn help_tells_the_exit_codes() {
     user.run(["--help"]).ends(0).prints("Exit codes:").prints("1  `verify` or `doctor` found problems");
     user.run(["--version"]).ends(0).prints("minutebook ");
     for command in [
-        "init", "record", "import", "list", "tail", "show", "receipt", "verify", "seal", "erase", "key",
-        "doctor",
+        "init", "record", "import", "list", "tail", "show", "explain", "receipt", "verify", "seal", "erase",
+        "key", "doctor",
     ] {
         user.run([command, "--help"]).ends(0).prints("Usage: minutebook");
     }

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use minutebook_record::fields::{Attributions, ExplanationMeta, Floats};
-use minutebook_record::{Field, Map, Value};
+use minutebook_record::fields::When;
+use minutebook_record::{Map, Value};
 
 use super::bars::Scale;
 use super::{Look, bold, dim, hanging, words};
-use crate::json;
+use crate::explained::{Explained, Share, weightiest};
 use crate::opened::Opened;
 use crate::reasons::{self, COUNTERFACTUALS, REASONS, Reason};
 
@@ -19,27 +19,13 @@ const BAR_COLUMNS: usize = 41;
 
 /// Appends the explanation, if there is one.
 pub(super) fn explanation(out: &mut String, look: &Look, record: &Opened) {
-    let meta = record
-        .value(&["explanation", "meta"])
-        .and_then(|value| ExplanationMeta::decode(value).ok().flatten());
-    let attributions = record
-        .value(&["explanation", "attributions"])
-        .and_then(|value| Attributions::decode(value).ok().flatten());
-    if meta.is_none() && attributions.is_none() {
-        return;
-    }
-    let outputs = attributions
-        .as_ref()
-        .map_or(1, |attributions| attributions.tensor.shape.get(1).copied().unwrap_or(1));
-    let outputs = usize::try_from(outputs).unwrap_or(1);
-    let output = explained_output(meta.as_ref(), outputs);
+    let Ok(Some(explained)) = Explained::of(record, record, None) else { return };
     out.push('\n');
-    headline(out, look, meta.as_ref(), (output, outputs));
-    if let Some(attributions) = &attributions {
-        bars(out, look, record, attributions, meta.as_ref(), output);
-    } else if record.schema.fields().iter().any(left_out) {
-        let _ = writeln!(out, "  attributions left out at the source: they betray what was redacted");
+    headline(out, look, &explained);
+    if explained.shares.is_none() {
+        let _ = writeln!(out, "  {}", without_attributions(record));
     }
+    bars(out, look, &explained, FEATURES_SHOWN, &|share| words::shown(look, &share.name));
 }
 
 /// Whether a field has a section of its own here.
@@ -114,47 +100,33 @@ fn numbered(out: &mut String, look: &Look, title: &str, lines: impl Iterator<Ite
     }
 }
 
-fn left_out(field: &Field) -> bool {
-    field.path.is(&["explanation", "attributions"]) && field.field_type.is_redacted()
-}
-
-/// Which output is shown when there are several: the one that the explanation is said to be for, else the
-/// first.
-fn explained_output(meta: Option<&ExplanationMeta>, outputs: usize) -> usize {
-    match meta.map(|meta| &meta.class) {
-        Some(Value::Integer(class)) => {
-            usize::try_from(class.get()).ok().filter(|class| *class < outputs).unwrap_or(0)
+/// Why an explanation has no bars.
+pub(super) fn without_attributions(record: &Opened) -> &'static str {
+    match record.schema.find_parts(&["explanation", "attributions"]) {
+        Some(place) if record.schema.fields()[place].field_type.is_redacted() => {
+            "attributions left out at the source: they betray what was redacted"
         }
-        _ => 0,
+        Some(_) => "attributions masked",
+        None => "without attributions",
     }
 }
 
-fn headline(
-    out: &mut String,
-    look: &Look,
-    meta: Option<&ExplanationMeta>,
-    (output, outputs): (usize, usize),
-) {
+/// Appends what it is and how it was computed.
+pub(super) fn headline(out: &mut String, look: &Look, explained: &Explained) {
     let mut parts = Vec::new();
-    if let Some(meta) = meta {
+    if let Some(meta) = &explained.meta {
         parts.push(words::shown(look, &meta.method));
         if !meta.library.is_empty() {
             parts.push(words::shown(look, &meta.library));
         }
-        if let Some(space) = meta.space {
-            parts.push(format!("in {}", space.name()));
-        }
-        match &meta.class {
-            Value::Null => {}
-            Value::Text(class) => parts.push(format!("for {}", words::shown(look, class))),
-            class => parts.push(format!("for {}", words::shown(look, &json::value(class).to_string()))),
-        }
-        if meta.when == minutebook_record::fields::When::Later {
-            parts.push("computed later".into());
-        }
     }
-    if outputs > 1 {
-        parts.push(format!("output {output} of 0 to {}", outputs - 1));
+    parts.extend(explained.space().map(|space| format!("in {}", space.name())));
+    parts.extend(explained.class().map(|class| format!("for {}", words::shown(look, &class))));
+    if explained.meta.as_ref().is_some_and(|meta| meta.when == When::Later) {
+        parts.push("computed later".into());
+    }
+    if explained.outputs > 1 {
+        parts.push(format!("output {} of 0 to {}", explained.output, explained.outputs - 1));
     }
     out.push_str(&bold("explanation"));
     if !parts.is_empty() {
@@ -163,77 +135,72 @@ fn headline(
     out.push('\n');
 }
 
-fn bars(
+/// Appends the weightiest attributions as bars, under the name that `name` gives them, and what all of them add up to.
+pub(super) fn bars(
     out: &mut String,
     look: &Look,
-    record: &Opened,
-    attributions: &Attributions,
-    meta: Option<&ExplanationMeta>,
-    output: usize,
+    explained: &Explained,
+    most: usize,
+    name: &dyn Fn(&Share) -> String,
 ) {
-    let values: Vec<f64> = json::attribution_rows(attributions)
-        .iter()
-        .map(|row| row.get(output).copied().unwrap_or(f64::NAN))
-        .collect();
-    let features = attributions.features_of(&record.schema).unwrap_or_default();
-    let name = |place: usize| match features.get(place) {
-        Some(feature) => words::shown(look, &json::feature_name(feature)),
-        None => format!("feature {place}"),
-    };
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    // A number that is none comes first: somebody should see it.
-    let magnitude =
-        |place: &usize| if values[*place].is_nan() { f64::INFINITY } else { values[*place].abs() };
-    order.sort_by(|a, b| magnitude(b).total_cmp(&magnitude(a)));
-    let (shown, rest) = order.split_at(order.len().min(FEATURES_SHOWN));
-    let mut rows: Vec<(String, String, Option<f64>)> =
-        shown.iter().map(|place| (name(*place), signed(values[*place]), Some(values[*place]))).collect();
-    if !rest.is_empty() {
-        let sum: f64 = rest.iter().map(|place| values[*place]).sum();
-        rows.push((
-            words::counted(rest.len() as u64, "other feature", "other features"),
-            signed(sum),
-            Some(sum),
-        ));
+    let Some(shares) = &explained.shares else { return };
+    let (shown, others) = weightiest(shares, most);
+    let mut rows: Vec<Row> =
+        shown.iter().map(|share| Row::bar(name(share), signed(share.value), share.value)).collect();
+    if let Some((count, sum)) = others {
+        let name = words::counted(count as u64, "other feature", "other features");
+        rows.push(Row::bar(name, signed(sum), sum));
     }
-    let bar_rows = rows.len();
-    let sum: f64 = values.iter().sum();
-    rows.push(("sum".into(), signed(sum), None));
-    let base = meta.and_then(|meta| nth(meta.base.as_ref(), output));
-    if let Some(base) = base {
-        rows.push(("base value".into(), signed(base), None));
-        rows.push(("base value + sum".into(), signed(base + sum), None));
+    let sum = explained.sum();
+    rows.push(Row::sum("sum", sum));
+    if let Some(base) = explained.base {
+        rows.push(Row::sum("base value", base));
+        rows.push(Row::sum("base value + sum", base + sum));
     }
-    if let Some(residual) = meta.and_then(|meta| nth(meta.residual.as_ref(), output)) {
-        rows.push(("residual".into(), signed(residual), None));
+    rows.extend(explained.residual.map(|residual| Row::sum("residual", residual)));
+    table(out, look, &rows);
+}
+
+/// A line of a table of bars: one with a bar, or below all of them one without.
+pub(super) struct Row {
+    name: String,
+    number: String,
+    bar: Option<f64>,
+}
+
+impl Row {
+    pub(super) fn bar(name: String, number: String, bar: f64) -> Self {
+        Self { name, number, bar: Some(bar) }
     }
-    let names = rows.iter().map(|(name, ..)| words::width(name)).max().unwrap_or(0);
+
+    fn sum(name: &str, value: f64) -> Self {
+        Self { name: name.into(), number: signed(value), bar: None }
+    }
+}
+
+/// Appends the rows, those without bars below a rule.
+pub(super) fn table(out: &mut String, look: &Look, rows: &[Row]) {
+    let names = rows.iter().map(|row| words::width(&row.name)).max().unwrap_or(0);
     let names = names.min(look.width.map_or(usize::MAX, |width| width / 2));
-    let numbers = rows.iter().map(|(_, number, _)| number.len()).max().unwrap_or(0);
+    let numbers = rows.iter().map(|row| row.number.len()).max().unwrap_or(0);
     let room = look
         .width
         .map_or(BAR_COLUMNS, |width| width.saturating_sub(names + numbers + 6).clamp(10, BAR_COLUMNS));
-    let scale = Scale::new(rows.iter().filter_map(|(.., value)| *value), room);
-    for (place, (name, number, value)) in rows.iter().enumerate() {
+    let scale = Scale::new(rows.iter().filter_map(|row| row.bar), room);
+    let bar_rows = rows.iter().take_while(|row| row.bar.is_some()).count();
+    for (place, row) in rows.iter().enumerate() {
         if place == bar_rows {
             let rule = if look.unicode { "─" } else { "-" };
             out.push_str(&format!("  {}\n", dim(&rule.repeat(names + 2 + numbers))));
         }
-        let name = words::cut(look, name, names);
+        let name = words::cut(look, &row.name, names);
         let padding = " ".repeat(names - words::width(&name));
-        let bar = value.map_or(String::new(), |value| format!("  {}", scale.bar(look, value)));
-        out.push_str(&format!("  {}{padding}  {number:>numbers$}{bar}\n", dim(&name)));
+        let bar = row.bar.map_or(String::new(), |value| format!("  {}", scale.bar(look, value)));
+        out.push_str(&format!("  {}{padding}  {:>numbers$}{bar}\n", dim(&name), row.number));
     }
 }
 
-fn nth(floats: Option<&Floats>, output: usize) -> Option<f64> {
-    match floats? {
-        Floats::One(value) => Some(*value),
-        Floats::Each(values) => values.get(output).copied(),
-    }
-}
-
-fn signed(value: f64) -> String {
+pub(super) fn signed(value: f64) -> String {
     let text = words::rounded(value);
     if value > 0.0 { format!("+{text}") } else { text }
 }

@@ -41,7 +41,7 @@ pub fn record(look: &Look, record: &Opened) -> String {
     out
 }
 
-fn headline(out: &mut String, look: &Look, record: &Opened) {
+pub(super) fn headline(out: &mut String, look: &Look, record: &Opened) {
     let header = &record.header;
     let _ = writeln!(out, "{} {}", bold(header.kind.name()), bold(&header.id.to_string()));
     let event = record.value(&["event"]).and_then(|value| Event::decode(value).ok().flatten());
@@ -121,7 +121,7 @@ fn about(out: &mut String, look: &Look, record: &Opened) {
 }
 
 /// The fields below a first text.
-fn fields(out: &mut String, look: &Look, record: &Opened, first: &str, title: &str) {
+pub(super) fn fields(out: &mut String, look: &Look, record: &Opened, first: &str, title: &str) {
     section(out, look, title, &below(look, record, first));
 }
 

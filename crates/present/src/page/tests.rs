@@ -7,8 +7,10 @@ use minutebook_verify::sampling::{Keep, PolicyReport, RuleReport, SamplingReport
 use minutebook_verify::{Finding, Report, Severity};
 
 use super::*;
+use crate::explained::Explained;
 use crate::json::{DraftReader, ReadAt};
 use crate::opened::{Content, Opened, Seal, of_draft};
+use crate::summary::Summary;
 
 const AT: ReadAt = ReadAt { time_ns: 1_795_253_400_000_000_000, clock_error_ns: Some(250_000) };
 
@@ -139,6 +141,37 @@ fn reasons_and_counterfactuals() {
     let page = record(&look(80), &masked);
     assert!(!page.contains("3000") && !page.contains("too high"), "{page}");
     assert!(page.contains("explanation/counterfactuals"), "{page}");
+}
+
+#[test]
+fn what_explains_a_decision() {
+    let decided = opened(DECISION);
+    let later = r#"{"kind": "explanation", "links": ["01a1fd70-f23b-7707-8707-070707070707"], "time": "2026-11-22T08:00:00Z",
+        "explanation": {"method": "lime", "library": "lime 0.2.0.1", "space": "probability", "when": "later",
+            "parameters": {"outputs": ["bad", "good"]}, "base": [0.4, 0.6], "residual": [0.1, -0.1],
+            "attributions": [["amount > 3972.25", [0.2, -0.2]], ["purpose=car", [-0.05, 0.05]]],
+            "reasons": [{"features": ["amount > 3972.25"], "attribution": -0.2, "text": "the amount is high"}]}}"#;
+    let mut later = opened(later);
+    later.header.id = "01a20000-0000-7707-8707-070707070707".parse().unwrap();
+    let explained = |record: &Opened, of| Explained::of(record, &decided, of).unwrap().unwrap();
+    let all = [(explained(&decided, None), &decided), (explained(&later, Some("good")), &later)];
+    check("explain.txt", &explanations(&look(90), &decided, &all, 5));
+    check("explain-ascii.txt", &explanations(&ascii(60), &decided, &all, 3));
+    assert_eq!(explained(&later, Some("1")).output, 1);
+    assert_eq!(explained(&later, None).class(), Some("bad".into()));
+    let none = Explained::of(&later, &decided, Some("2")).unwrap_err();
+    assert_eq!((none.outputs, none.names), (2, vec!["bad".to_owned(), "good".to_owned()]));
+    assert_eq!(explained(&decided, Some("good")).output, 0, "the class that it is said to be for");
+    assert_eq!(Explained::of(&decided, &decided, Some("bad")).unwrap_err().outputs, 1);
+}
+
+#[test]
+fn what_features_add_as_a_rule() {
+    let decided = opened(DECISION);
+    let mut summary = Summary::default();
+    summary.add(&Explained::of(&decided, &decided, None).unwrap().unwrap(), &decided);
+    let told = ["1 decision".to_owned()];
+    check("importance.txt", &importance(&look(80), &summary.ranked(), "credit-risk\u{1b}[31m", &told, 4));
 }
 
 #[test]

@@ -197,7 +197,7 @@ pub(super) fn rounded(value: f64) -> String {
 }
 
 /// The value of a field in few columns, for tables.
-pub(super) fn brief(look: &Look, field_type: &FieldType, encoded: &[u8]) -> String {
+pub(crate) fn brief(look: &Look, field_type: &FieldType, encoded: &[u8]) -> String {
     match Value::decode(field_type, encoded) {
         Ok(Value::Float(value)) if !field_type.is_redacted() => rounded(value),
         Ok(Value::Tensor(tensor)) => format!("{} tensor", tensor.element.name()),
