@@ -67,14 +67,18 @@ class _Connection(http.client.HTTPConnection):
 def request(
     folder: str, method: str, path: str, body: Any = None, *, timeout_s: float | None = REQUEST_TIMEOUT_S
 ) -> bytes:
-    """What the engine answers. `timeout_s` is for each wait on the socket; None waits as long as it takes.
+    """What the engine answers. A `body` that is a text goes as it is, any other as JSON. `timeout_s` is for each wait on the socket; None
+    waits as long as it takes.
 
     Raises NoEngine when nobody answers, Problem when the answer is no, EngineError when it does not come in time.
     """
     connection = _Connection(folder, timeout_s)
     headers = {"connection": "close"}
     content = None
-    if body is not None:
+    if isinstance(body, str):
+        content = body.encode()
+        headers["content-type"] = "text/plain; charset=utf-8"
+    elif body is not None:
         content = json.dumps(body).encode()
         headers["content-type"] = "application/json"
     try:

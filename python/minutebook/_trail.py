@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _model, _reasons, _service, _watch
+from . import _artifact, _core, _git, _model, _policy, _reasons, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
@@ -341,6 +341,28 @@ class Trail:
             if self._faults.raises:
                 raise
             self._faults.note(error, f"recorded, but not `{level}`")
+
+    @property
+    def policy(self) -> str | None:
+        """The text of the sampling policy in force (docs/sampling.md); None when none was ever set. Blocks for the engine."""
+        return self._engine.ask_json("GET", "/v1/policy")["policy"]
+
+    def set_policy(self, policy: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
+        """Puts a sampling policy in force for all that is decided from now on, by whatever process; says whether it was another one before.
+
+        `policy` is the text, a `pathlib.Path` to it, or the same as a dict. What was handed over is sealed first, by the policy before.
+        Blocks until that is done and the log says which policy is in force. The first one makes a sampling key: back the key folder up
+        afterwards.
+
+        Raises ValueError when it is no policy, with the line and what is wrong there: nothing is changed then. TypeError, OSError for what
+        cannot be read as one; TrailError when the engine cannot.
+        """
+        try:
+            return self._engine.ask_json("PUT", "/v1/policy", _policy.text(policy), timeout_s=SEAL_TIMEOUT_S)["changed"]
+        except Problem as error:
+            if error.code == "wrong-policy":
+                raise ValueError(str(error)) from None
+            raise
 
     def status(self) -> Status:
         """How the trail does. Starts nothing, and raises nothing when the engine is gone."""

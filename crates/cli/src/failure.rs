@@ -205,6 +205,9 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
 /// Of the engine process.
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
+        if let Refused::Wrong(what) = refused {
+            return Self::Told { exit: Exit::Input, what, to_do: None };
+        }
         let to_do = "what was handed over is in the spool; `minutebook doctor` says how it goes";
         Self::Told { exit: Exit::Io, what: refused.to_string(), to_do: Some(to_do.into()) }
     }

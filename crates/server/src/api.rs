@@ -1,6 +1,7 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
 mod engine;
+mod policy;
 mod records;
 mod seal;
 mod verify;
@@ -72,6 +73,8 @@ impl App {
             .route("/v1/status", get(engine::status))
             .route("/v1/stop", post(engine::stop))
             .route("/v1/seal", post(seal::seal))
+            .route("/v1/policy", get(policy::policy).put(policy::set))
+            .route("/v1/keys/sampling/rotate", post(policy::rotate_key))
             .route("/v1/records", get(records::records))
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))

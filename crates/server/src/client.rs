@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::api::Identity;
@@ -26,7 +27,10 @@ pub struct EngineClient {
 /// Why an engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// It said so.
+    /// The request is wrong: another one may work.
+    #[error("{0}")]
+    Wrong(String),
+    /// It could not.
     #[error("{0}")]
     Told(String),
     /// It cannot be spoken to.
@@ -49,10 +53,26 @@ pub struct SealedThere {
     pub log_size: u64,
 }
 
+/// What setting a policy has done.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PolicySetThere {
+    /// Whether it was another one before.
+    pub changed: bool,
+    /// Entries of the published log.
+    pub log_size: u64,
+}
+
+/// A sampling key that is new.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SamplingKeyThere {
+    /// Its SHA-256, in hex digits.
+    pub sha256: String,
+}
+
 impl EngineClient {
     /// The engine that listens in a trail's folder; none when nobody answers there.
     pub async fn find(folder: &Path) -> Option<Self> {
-        let asked = ask(folder, Method::GET, "/v1/engine");
+        let asked = ask(folder, Method::GET, "/v1/engine", Bytes::new());
         let answer = tokio::time::timeout(ANSWER_WAIT, asked).await.ok()?.ok()?;
         let identity = serde_json::from_slice(&answer).ok()?;
         Some(Self { folder: folder.to_owned(), identity })
@@ -68,7 +88,27 @@ impl EngineClient {
     /// # Errors
     /// When it could not: what was handed over is still in the spool.
     pub async fn seal(&self) -> Result<SealedThere, Refused> {
-        let answer = ask(&self.folder, Method::POST, "/v1/seal").await?;
+        self.told(Method::POST, "/v1/seal", Bytes::new()).await
+    }
+
+    /// Puts a sampling policy in force: durable on return.
+    ///
+    /// # Errors
+    /// When the text is no policy, or it could not be sealed that it is in force.
+    pub async fn set_policy(&self, text: &str) -> Result<PolicySetThere, Refused> {
+        self.told(Method::PUT, "/v1/policy", Bytes::copy_from_slice(text.as_bytes())).await
+    }
+
+    /// Replaces the sampling key: durable on return.
+    ///
+    /// # Errors
+    /// When there is none yet, or it could not be sealed that it is in use.
+    pub async fn rotate_sampling_key(&self) -> Result<SamplingKeyThere, Refused> {
+        self.told(Method::POST, "/v1/keys/sampling/rotate", Bytes::new()).await
+    }
+
+    async fn told<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Refused> {
+        let answer = ask(&self.folder, method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
     }
 
@@ -77,13 +117,13 @@ impl EngineClient {
     /// # Errors
     /// When it does not answer, as when it has just ended.
     pub async fn stop(&self) -> Result<(), Refused> {
-        let asked = ask(&self.folder, Method::POST, "/v1/stop");
+        let asked = ask(&self.folder, Method::POST, "/v1/stop", Bytes::new());
         let late = |_| Refused::Lost("it is busy".into());
         tokio::time::timeout(ANSWER_WAIT, asked).await.map_err(late)?.map(drop)
     }
 }
 
-async fn ask(folder: &Path, method: Method, path: &str) -> Result<Bytes, Refused> {
+async fn ask(folder: &Path, method: Method, path: &str, body: Bytes) -> Result<Bytes, Refused> {
     let lost = |error: Box<dyn std::error::Error + Send + Sync>| Refused::Lost(error);
     let stream =
         socket::connect(folder).and_then(UnixStream::from_std).map_err(|error| lost(error.into()))?;
@@ -93,7 +133,7 @@ async fn ask(folder: &Path, method: Method, path: &str) -> Result<Bytes, Refused
         .method(method)
         .uri(path)
         .header(header::HOST, "engine")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|error| lost(error.into()))?;
     let exchange = async {
         let answer = requests.send_request(request).await.map_err(|error| lost(error.into()))?;
@@ -112,6 +152,7 @@ async fn ask(folder: &Path, method: Method, path: &str) -> Result<Bytes, Refused
 
 fn told(status: StatusCode, body: &[u8]) -> Refused {
     match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if status == StatusCode::BAD_REQUEST => Refused::Wrong(problem.detail().to_owned()),
         Ok(problem) => Refused::Told(problem.detail().to_owned()),
         Err(_) => Refused::Told(status.to_string()),
     }

@@ -12,7 +12,7 @@ mod socket;
 mod starting;
 
 pub use api::Identity;
-pub use client::{EngineClient, Refused, SealedThere};
+pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
 pub use sealer::{Answer, Sealed, Sealer};
 pub use server::{Server, Serving};
 pub use starting::{Found, HOLDER, Held, find_or_become};

@@ -37,6 +37,7 @@ impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let (status, code, title) = match (error, error.remedy()) {
             (Error::NoRecord { .. }, _) => (StatusCode::NOT_FOUND, "no-such-record", "No such record"),
+            (Error::Policy(_), _) => (StatusCode::BAD_REQUEST, "wrong-policy", "The policy is wrong"),
             (Error::Stopped(_), _) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "engine-stopped", "The engine stopped")
             }

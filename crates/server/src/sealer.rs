@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minutebook_capture::list_epochs;
-use minutebook_trail::{Engine, Environment, Error, Place, SealReport, TrailLock};
+use minutebook_trail::{Engine, Environment, Error, Place, Remedy, SealReport, TrailLock};
+use minutebook_verify::hex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -34,7 +35,31 @@ pub struct Sealed {
 /// The answer to a request to seal. It ends without one when the engine is gone.
 pub type Answer = oneshot::Receiver<Result<Sealed, Arc<Error>>>;
 
-type Asked = oneshot::Sender<Result<Sealed, Arc<Error>>>;
+/// What is to be changed by the engine.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// The sampling policy: its text.
+    Policy(String),
+    /// The sampling key.
+    SamplingKey,
+}
+
+/// What a change has done.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    /// Whether it was otherwise before.
+    pub(crate) changed: bool,
+    /// Of a new key, in hex digits.
+    pub(crate) sha256: Option<String>,
+    /// Entries of the published log.
+    pub(crate) log_size: u64,
+}
+
+#[derive(Debug)]
+enum Asked {
+    Seal(oneshot::Sender<Result<Sealed, Arc<Error>>>),
+    Change(Change, oneshot::Sender<Result<Changed, Arc<Error>>>),
+}
 
 /// How it goes.
 #[derive(Debug, Clone)]
@@ -66,12 +91,22 @@ impl Asker {
         };
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
+
+    /// Changes something, behind what was asked for before. Durable on return.
+    pub(crate) async fn change(&self, change: Change) -> Result<Changed, Arc<Error>> {
+        let ended = || Arc::new(Error::Stopped("it ends".into()));
+        let (reply, answer) = oneshot::channel();
+        let ask = self.ask.upgrade().ok_or_else(ended)?;
+        ask.send(Asked::Change(change, reply)).await.map_err(|_| ended())?;
+        drop(ask);
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
 }
 
 async fn ask_on(ask: &mpsc::Sender<Asked>) -> Answer {
     let (reply, answer) = oneshot::channel();
     // When the engine is gone, so is the reply, and the answer ends.
-    let _ = ask.send(reply).await;
+    let _ = ask.send(Asked::Seal(reply)).await;
     answer
 }
 
@@ -134,10 +169,10 @@ impl Work {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
-        let mut replies = Vec::new();
+        let mut all = Vec::new();
         loop {
             tokio::select! {
-                count = asked.recv_many(&mut replies, ASKED_AT_ONCE) => if count == 0 { break },
+                count = asked.recv_many(&mut all, ASKED_AT_ONCE) => if count == 0 { break },
                 _ = ticks.tick() => {
                     if Instant::now() < not_before || (self.engine.is_some() && !self.something_waits().await) {
                         continue;
@@ -150,9 +185,14 @@ impl Work {
                 not_before = Instant::now() + self.retry;
                 self.retry = (self.retry * 2).min(RETRY_MAX);
             }
-            for reply in replies.drain(..) {
-                // Whoever asked may have gone.
-                let _ = reply.send(sealed.clone());
+            // Whoever asked may have gone.
+            for asked in all.drain(..) {
+                match asked {
+                    Asked::Seal(reply) => drop(reply.send(sealed.clone())),
+                    Asked::Change(change, reply) => {
+                        drop(reply.send(self.change(change).await.map_err(Arc::new)))
+                    }
+                }
             }
         }
         self.seal().await?;
@@ -192,11 +232,32 @@ impl Work {
         sealed
     }
 
-    async fn try_to_seal(&mut self) -> Result<Sealed, Error> {
-        let mut engine = match self.engine.take() {
-            Some(engine) => engine,
-            None => Engine::open_under(&self.place, self.environment.clone(), &self.lock).await?,
+    /// Changes something, with a new engine after a failure. A request that is wrong is no failure.
+    async fn change(&mut self, change: Change) -> Result<Changed, Error> {
+        let mut engine = self.engine().await?;
+        let changed = match change {
+            Change::Policy(text) => engine.set_policy(&text).await.map(|changed| (changed, None)),
+            Change::SamplingKey => engine.rotate_sampling().await.map(|digest| (true, Some(hex(&digest)))),
         };
+        let (log_size, root) = engine.published();
+        match &changed {
+            Err(error) if error.remedy() != Remedy::FixRequest => engine.close().await,
+            _ => self.engine = Some(engine),
+        }
+        self.tell.send_modify(|state| state.published = (log_size, root));
+        let (changed, sha256) = changed?;
+        Ok(Changed { changed, sha256, log_size })
+    }
+
+    async fn engine(&mut self) -> Result<Engine, Error> {
+        match self.engine.take() {
+            Some(engine) => Ok(engine),
+            None => Engine::open_under(&self.place, self.environment.clone(), &self.lock).await,
+        }
+    }
+
+    async fn try_to_seal(&mut self) -> Result<Sealed, Error> {
+        let mut engine = self.engine().await?;
         let report = engine.seal().await;
         let (log_size, root) = engine.published();
         self.engine = Some(engine);

@@ -127,6 +127,24 @@ impl Engine {
         Ok(true)
     }
 
+    /// Replaces the sampling key. What is in the spools by now is sealed first, by the key before; what comes later is drawn for with the new
+    /// one, after the log is committed to it. The old one stays in the key folder, for verifying. Durable on return. Gives the new key's
+    /// SHA-256. Back the key folder up afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Request`] when no policy was ever set: there is no key then, and nothing is changed. Otherwise as [`Engine::seal_round`].
+    pub async fn rotate_sampling(&mut self) -> Result<[u8; 32]> {
+        self.check_running()?;
+        let text = self.policy().await?.ok_or_else(|| {
+            Error::Request("no policy was ever set: the sampling key is made with the first one".into())
+        })?;
+        self.seal().await?;
+        let result = self.begin_sampling_key(&text).await;
+        let digest = self.stop_on_error(result)?;
+        self.seal().await?;
+        Ok(digest)
+    }
+
     /// The text of the policy in force; none when there never was one.
     ///
     /// # Errors
@@ -151,6 +169,20 @@ impl Engine {
         }
         self.catalog.set_sampling(text, &digest, &acts).await?;
         self.load_policy().await
+    }
+
+    async fn begin_sampling_key(&mut self, text: &str) -> Result<[u8; 32]> {
+        let used = self.catalog.meta(SAMPLING_KEY).await?.unwrap_or_default();
+        // A key that no record is committed to yet may be left of an attempt that failed.
+        if self.sampling_key(None)?.digest()[..] == used[..] {
+            self.keys.sampling.push(Secret::new(draw(self.environment.random.as_ref())?));
+            self.keys.save()?;
+        }
+        let digest = self.sampling_key(None)?.digest();
+        let acts = [act(KEY_ACT, hex(&used).as_bytes(), &hex(&digest))];
+        self.catalog.set_sampling(text, &digest, &acts).await?;
+        self.load_policy().await?;
+        Ok(digest)
     }
 
     /// Gives the drain the policy in force.

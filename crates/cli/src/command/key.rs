@@ -9,6 +9,7 @@ use minutebook_verify::hex;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+use crate::access::Access;
 use crate::auditkeys;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
@@ -59,6 +60,9 @@ pub(super) struct Rotate {
     /// The key that signs checkpoints. The old one names the new one, so who knows the old one can follow.
     #[arg(long)]
     signing: bool,
+    /// The key that decides what sampling leaves out. Also while an engine runs. The old one is kept, for verifying.
+    #[arg(long, conflicts_with_all = ["key_encryption", "signing"])]
+    sampling: bool,
 }
 
 impl Key {
@@ -161,6 +165,17 @@ impl Export {
 impl Rotate {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let rotated = runtime.block_on(async {
+            if self.sampling {
+                let digest = match Access::open(&options.place()).await? {
+                    Access::Ours(mut engine) => {
+                        let digest = hex(&engine.rotate_sampling().await?);
+                        engine.close().await;
+                        digest
+                    }
+                    Access::Process(engine) => engine.rotate_sampling_key().await?.sha256,
+                };
+                return Ok(vec![("sampling", digest)]);
+            }
             let mut engine = Engine::open(&options.place(), Environment::default()).await?;
             let mut rotated = Vec::new();
             if self.key_encryption {
@@ -177,13 +192,16 @@ impl Rotate {
             if options.json {
                 out.json(&json!({ "rotated": which, "new": key }))?;
             } else {
-                out.line(&format!("{} key rotated, the new one is {key}", which.replace('_', "-")))?;
+                let by = if self.sampling { "of SHA-256 " } else { "" };
+                out.line(&format!("{} key rotated, the new one is {by}{key}", which.replace('_', "-")))?;
             }
         }
         out.flush()?;
-        options
-            .terminal()
-            .say("Back the key folder up now: the copy that you have does not open what comes next.");
+        options.terminal().say(if self.sampling {
+            "Back the key folder up now: what comes next cannot be proved with the copy that you have."
+        } else {
+            "Back the key folder up now: the copy that you have does not open what comes next."
+        });
         Ok(())
     }
 }

@@ -9,10 +9,11 @@ use clap::{Args, Subcommand};
 use minutebook_policy::{Decision, Policy as Rules, Quotas, Share};
 use minutebook_record::fields::ModelRef;
 use minutebook_record::{FieldType, Kind, Schema};
-use minutebook_trail::{Content, Engine, Environment, Filter, Reader, StoredRecord};
+use minutebook_trail::{Content, Filter, Reader, StoredRecord};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+use crate::access::Access;
 use crate::failure::{Failure, Result};
 use crate::limits::POLICY_BYTES_MAX;
 use crate::moment;
@@ -41,8 +42,8 @@ pub(super) struct Check {
 
 /// Put a policy in force: what comes in from now on is judged by it, and a record says so.
 ///
-/// What waits in the spool is sealed first, by the policy before. The first one makes a sampling key: back the
-/// key folder up afterwards.
+/// Also while an engine runs. What waits in the spool is sealed first, by the policy before. The first one makes
+/// a sampling key: back the key folder up afterwards.
 #[derive(Debug, Args)]
 pub(super) struct Set {
     /// The policy.
@@ -140,11 +141,18 @@ impl Set {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let policy = read(&self.file)?;
         let (changed, log_size) = runtime.block_on(async {
-            let mut engine = Engine::open(&options.place(), Environment::default()).await?;
-            let changed = engine.set_policy(policy.source()).await?;
-            let (log_size, _) = engine.published();
-            engine.close().await;
-            Ok::<_, Failure>((changed, log_size))
+            match Access::open(&options.place()).await? {
+                Access::Ours(mut engine) => {
+                    let changed = engine.set_policy(policy.source()).await?;
+                    let (log_size, _) = engine.published();
+                    engine.close().await;
+                    Ok::<_, Failure>((changed, log_size))
+                }
+                Access::Process(engine) => {
+                    let set = engine.set_policy(policy.source()).await?;
+                    Ok((set.changed, set.log_size))
+                }
+            }
         })?;
         let mut out = options.terminal().out();
         if options.json {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use minutebook_server::{EngineClient, SealedThere};
-use minutebook_trail::{Engine, Environment, Error, Place};
+use minutebook_server::SealedThere;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+use crate::access::Access;
 use crate::failure::Result;
 use crate::interrupt::Interrupt;
 use crate::options::Options;
@@ -29,9 +29,9 @@ impl Seal {
         let mut out = terminal.out();
         runtime.block_on(async {
             let mut interrupt = Interrupt::listen()?;
-            let mut sealing = Sealing::open(&options.place()).await?;
+            let mut access = Access::open(&options.place()).await?;
             loop {
-                let sealed = sealing.seal().await?;
+                let sealed = seal(&mut access).await?;
                 if self.watch.is_none() || sealed.segments > 0 {
                     tell(&mut out, &terminal, options.json, &sealed)?;
                 }
@@ -41,7 +41,7 @@ impl Seal {
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
                 }
             }
-            if let Sealing::Ours(engine) = sealing {
+            if let Access::Ours(engine) = access {
                 engine.close().await;
             }
             Ok(())
@@ -49,39 +49,19 @@ impl Seal {
     }
 }
 
-/// Who seals.
-enum Sealing {
-    // Boxed: it is far larger than the other.
-    Ours(Box<Engine>),
-    Process(EngineClient),
-}
-
-impl Sealing {
-    async fn open(place: &Place) -> Result<Self> {
-        match Engine::open(place, Environment::default()).await {
-            Ok(engine) => Ok(Self::Ours(Box::new(engine))),
-            Err(error @ Error::Locked { .. }) => match EngineClient::find(&place.folder).await {
-                Some(engine) => Ok(Self::Process(engine)),
-                None => Err(error.into()),
-            },
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn seal(&mut self) -> Result<SealedThere> {
-        let engine = match self {
-            Self::Process(engine) => return Ok(engine.seal().await?),
-            Self::Ours(engine) => engine,
-        };
-        let report = engine.seal().await?;
-        Ok(SealedThere {
-            records: report.records,
-            segments: report.segments,
-            bytes: report.bytes,
-            damage: report.drained.damage,
-            log_size: engine.published().0,
-        })
-    }
+async fn seal(access: &mut Access) -> Result<SealedThere> {
+    let engine = match access {
+        Access::Process(engine) => return Ok(engine.seal().await?),
+        Access::Ours(engine) => engine,
+    };
+    let report = engine.seal().await?;
+    Ok(SealedThere {
+        records: report.records,
+        segments: report.segments,
+        bytes: report.bytes,
+        damage: report.drained.damage,
+        log_size: engine.published().0,
+    })
 }
 
 fn tell(out: &mut Out, terminal: &Terminal, json: bool, report: &SealedThere) -> Result {

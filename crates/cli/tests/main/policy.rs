@@ -57,6 +57,54 @@ fn a_policy_is_checked_set_shown_and_proved() {
 }
 
 #[test]
+fn a_running_engine_is_told_of_a_policy_and_of_a_new_key() {
+    let user = User::new();
+    user.engine(&[]);
+    let file = user.write("policy.toml", POLICY);
+    let file = file.to_str().unwrap();
+    let none = user.run(["key", "rotate", "--sampling"]).ends(2);
+    none.complains("no policy was ever set");
+    assert_eq!(user.ask("GET", "/v1/policy", ""), (200, json!({ "policy": null })));
+    user.run(["policy", "set", file]).ends(0).prints("the policy is in force");
+    user.run(["policy", "set", file]).ends(0).prints("in force already");
+    assert_eq!(user.run(["policy", "show"]).ends(0).out, POLICY);
+    assert_eq!(user.ask("GET", "/v1/policy", ""), (200, json!({ "policy": POLICY })));
+    user.record(&decisions(100));
+    user.run(["seal"]).ends(0);
+    let rotated = user.run(["key", "rotate", "--sampling", "--json"]).ends(0).json().remove(0);
+    assert_eq!((&rotated["rotated"], rotated["new"].as_str().unwrap().len()), (&json!("sampling"), 64));
+    user.record(&decisions(100));
+    user.run(["seal"]).ends(0);
+
+    // Over the socket itself: another policy, and what is wrong with one, with its place.
+    let other = POLICY.replace("0.5", "0.25");
+    let (status, set) = user.ask("PUT", "/v1/policy", &other);
+    assert_eq!((status, &set["changed"]), (200, &json!(true)), "{set}");
+    assert_eq!(user.ask("PUT", "/v1/policy", &other).1["changed"], json!(false));
+    let (status, wrong) = user.ask("PUT", "/v1/policy", &POLICY.replace("> 10000", "= 10000"));
+    assert_eq!((status, &wrong["code"]), (400, &json!("wrong-policy")));
+    let detail = wrong["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("line 8: rule `large` of `*`: one `=`") && detail.contains("\n     "),
+        "{detail}"
+    );
+    assert_eq!(user.ask("GET", "/v1/policy", ""), (200, json!({ "policy": other })));
+    user.record(&decisions(100));
+    let (status, rotated) = user.ask("POST", "/v1/keys/sampling/rotate", "");
+    assert_eq!((status, rotated["sha256"].as_str().unwrap().len()), (200, 64));
+    user.record(&decisions(10));
+    user.run(["engine", "--stop"]).ends(0);
+
+    user.run(["verify"]).ends(0).prints("with the key of entry");
+    let report = user.run(["verify", "--json"]).ends(0).json().remove(0);
+    let judged = report["sampling"].as_array().unwrap().iter().map(|policy| {
+        assert_eq!(policy["checked"], true);
+        policy["left_out"].as_u64().unwrap() + policy["kept"].as_u64().unwrap()
+    });
+    assert_eq!(judged.collect::<Vec<_>>(), [100, 100, 100, 10]);
+}
+
+#[test]
 fn what_is_wrong_with_a_policy_is_shown_where_it_is() {
     let user = User::with_trail();
     user.record(&decisions(3));

@@ -220,8 +220,12 @@ fn sampling(out: &mut String, look: &Look, report: &Report) {
     let _ = writeln!(out, "\n{}", bold("Were the right ones kept?"));
     for policy in policies {
         let mut text = format!(
-            "The policy of log entry {} left out {}",
+            "The policy of log entry {}{} left out {}",
             words::count(policy.entry),
+            policy.key_entry.map_or_else(String::new, |entry| format!(
+                ", with the key of entry {},",
+                words::count(entry)
+            )),
             words::counted(policy.left_out, "decision", "decisions"),
         );
         if policy.has_key {
@@ -438,6 +442,7 @@ fn sampling_json(sampling: &SamplingReport) -> Json {
         };
         json!({
             "entry": policy.entry,
+            "key_entry": policy.key_entry,
             "digest": hex(&policy.digest),
             "checked": policy.has_key,
             "left_out": policy.left_out,

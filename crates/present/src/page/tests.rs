@@ -335,8 +335,9 @@ fn a_trail_with_problems() {
         keep: Keep::Rate(rate),
         provable,
     };
-    let policy = |entry, has_key, rules| PolicyReport {
+    let policy = |entry, has_key: bool, rules| PolicyReport {
         entry,
+        key_entry: (!has_key).then_some(entry + 1),
         has_key,
         left_out: 5,
         kept: 480,

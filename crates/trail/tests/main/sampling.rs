@@ -80,10 +80,16 @@ async fn check_sound(fixture: &Fixture) -> Report {
 
 /// The key that draws, and a number's draw.
 fn key(fixture: &Fixture) -> SamplingKey {
+    keys(fixture).remove(0)
+}
+
+/// All sampling keys, the oldest first.
+fn keys(fixture: &Fixture) -> Vec<SamplingKey> {
     let keys = std::fs::read_to_string(fixture.folder.path().join("keys/keys.toml")).unwrap();
     let keys: toml::Value = toml::from_str(&keys).unwrap();
-    let key = BASE64.decode(keys["sampling"][0]["key"].as_str().unwrap()).unwrap();
-    SamplingKey::new(&Secret::new(key.try_into().unwrap()))
+    let key = |entry: &toml::Value| BASE64.decode(entry["key"].as_str().unwrap()).unwrap();
+    let keys = keys["sampling"].as_array().unwrap().iter().map(key);
+    keys.map(|key| SamplingKey::new(&Secret::new(key.try_into().unwrap()))).collect()
 }
 
 fn given(amount: f64, purpose: &str) -> Given<'static> {
@@ -513,6 +519,72 @@ async fn all_left_out_is_accounted_for_all_the_same() {
     assert!(decisions(&fixture).await.is_empty());
     assert_eq!(totals(&check_sound(&fixture).await), (10_000, 0, 10_000));
     assert!(fixture.reader().await.spool().await.unwrap().epochs.is_empty(), "the spool is freed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_draws_from_its_record_on_and_the_old_one_proves_what_was_before() {
+    let fixture = Fixture::new().await;
+    let mut engine = fixture.engine().await;
+    assert!(matches!(engine.rotate_sampling().await, Err(Error::Request(_))), "there is none yet");
+    engine.set_policy(HALF).await.unwrap();
+    let producer = fixture.producer("web");
+    (0..200).for_each(|_| _ = record(&producer, &Given::default()));
+    // What waits in the spool is still drawn for with the old key.
+    let digest = engine.rotate_sampling().await.unwrap();
+    (0..200).for_each(|_| _ = record(&producer, &Given::default()));
+    engine.close().await;
+    producer.close().unwrap();
+    fixture.seal().await;
+
+    let keys = keys(&fixture);
+    assert_eq!((keys.len(), keys[1].digest()), (2, digest));
+    let kept: Vec<u64> =
+        decisions(&fixture).await.iter().map(|(record, _)| record.header.seq.get()).collect();
+    let whose = decisions(&fixture).await[0].0.header.producer.0;
+    for seq in 1..=400 {
+        let key = &keys[usize::from(seq > 200)];
+        assert_eq!(kept.contains(&seq), keeps(0.5, key.draw(&whose, 1, "standard", seq)), "number {seq}");
+    }
+    let report = check_sound(&fixture).await;
+    let policies = report.sampling.unwrap().policies;
+    assert_eq!(policies.len(), 2);
+    assert_eq!(policies.iter().map(|policy| policy.left_out + policy.kept).collect::<Vec<_>>(), [200, 200]);
+    assert!(policies.iter().all(|policy| policy.has_key && policy.entry == policies[0].entry));
+    assert!(policies[0].key_entry.is_none() && policies[1].key_entry > Some(policies[1].entry));
+
+    // Whoever draws with another key than the log says is found: with the old one, as if it had not been replaced.
+    let file = fixture.folder.path().join("keys/keys.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let at = text.rfind("[[sampling]]").unwrap();
+    std::fs::write(&file, &text[..at]).unwrap();
+    assert!(minutebook_trail::Engine::open(&fixture.place, Default::default()).await.is_err());
+    let report = verify_place(&fixture.place, None).await;
+    let policies = report.sampling.unwrap().policies;
+    assert_eq!(policies.iter().map(|policy| policy.has_key).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_failed_behind_its_commitment_is_finished() {
+    // The record of the new key could not be sealed: it is placed before anything that is drawn for with that key.
+    let fixture = Fixture::new().await;
+    set(&fixture, HALF).await;
+    let producer = fixture.producer("web");
+    (0..100).for_each(|_| _ = record(&producer, &Given::default()));
+    fixture.seal().await;
+    let mut engine = fixture.engine().await;
+    let (place, away) = (fixture.path("segments"), fixture.path("tmp/away"));
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::write(&place, b"in the way").unwrap();
+    assert!(engine.rotate_sampling().await.is_err());
+    engine.close().await;
+    std::fs::remove_file(&place).unwrap();
+    std::fs::rename(&away, &place).unwrap();
+    (0..100).for_each(|_| _ = record(&producer, &Given::default()));
+    producer.close().unwrap();
+    fixture.seal().await;
+    let report = check_sound(&fixture).await;
+    let policies = report.sampling.unwrap().policies;
+    assert_eq!(policies.iter().map(|policy| policy.left_out + policy.kept).collect::<Vec<_>>(), [100, 100]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

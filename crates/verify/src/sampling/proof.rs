@@ -24,6 +24,8 @@ pub struct SamplingReport {
 pub struct PolicyReport {
     /// The entry of the log that put it in force.
     pub entry: u64,
+    /// The entry that replaced the key of its draws, when that was later.
+    pub key_entry: Option<u64>,
     /// SHA-256 of its text.
     pub digest: [u8; 32],
     /// Whether the key of its draws was given.
@@ -103,8 +105,11 @@ pub(crate) fn read_decision(all: &mut [KeptDecision], place: u32, schema: &Schem
         Some((model.map(|model| model.name).unwrap_or_default(), event.and_then(|event| event.kept)));
 }
 
-/// A policy that was in force from an entry of the log on.
+/// A policy and a key that were in force from an entry of the log on.
+#[derive(Clone)]
 struct InForce<'k> {
+    from: u64,
+    /// That of the policy: earlier, when only the key is new.
     entry: u64,
     digest: [u8; 32],
     /// None when this program does not understand the text.
@@ -226,6 +231,7 @@ impl<'k> Proof<'k> {
 
     /// The changes that the segment of one entry tells of, which are more than one only after a crash. Entries come in order.
     pub(crate) fn take(&mut self, entry: u64, changes: &[PolicyChange]) {
+        let mut new_key = false;
         for change in in_order(changes, KEY, self.before.1) {
             if change.old != self.before.1 {
                 self.broken.push(entry);
@@ -233,7 +239,9 @@ impl<'k> Proof<'k> {
             self.before.1 = minutebook_sha256::digest(change.new.as_bytes());
             let digest = unhex::<32>(&change.new);
             self.key = self.keys.iter().find(|key| Some(key.digest()) == digest);
+            new_key = true;
         }
+        let mut only_key = new_key.then(|| self.policies.last().cloned()).flatten();
         for change in in_order(changes, POLICY, self.before.0) {
             if change.old != self.before.0 {
                 self.broken.push(entry);
@@ -241,7 +249,11 @@ impl<'k> Proof<'k> {
             let digest = minutebook_sha256::digest(change.new.as_bytes());
             self.before.0 = digest;
             let text = PolicyText::parse(&change.new).ok();
-            self.policies.push(InForce { entry, digest, text, key: self.key });
+            self.policies.push(InForce { from: entry, entry, digest, text, key: self.key });
+            only_key = None;
+        }
+        if let Some(policy) = only_key {
+            self.policies.push(InForce { from: entry, key: self.key, ..policy });
         }
     }
 
@@ -255,7 +267,7 @@ impl<'k> Proof<'k> {
             })
         };
         let all = left_out().fold(0u64, |all, (_, range)| all.saturating_add(range.to - range.from + 1));
-        let in_force = self.policies.partition_point(|policy| policy.entry < entry).checked_sub(1);
+        let in_force = self.policies.partition_point(|policy| policy.from < entry).checked_sub(1);
         if self.is_partial {
             tally.unjudged = all;
             return tally;
@@ -346,6 +358,7 @@ impl<'k> Proof<'k> {
             let (left_out, kept) = tally.counts.get(&at).copied().unwrap_or_default();
             PolicyReport {
                 entry: policy.entry,
+                key_entry: (policy.from != policy.entry).then_some(policy.from),
                 digest: policy.digest,
                 has_key: policy.key.is_some(),
                 left_out,
