@@ -12,6 +12,7 @@ from ._context import context
 from ._core import Ids, SpoolFull, TrailError, __version__
 from ._decision import Decision
 from ._explain import explanation
+from ._explain.asked import explainer
 from ._faults import EngineError, TrailWarning
 from ._model import Model
 from ._reasons import Reasons
@@ -36,6 +37,7 @@ __all__ = [
     "Verification",
     "__version__",
     "context",
+    "explainer",
     "explanation",
     "open",
     "plots",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
 use minutebook_present::explained::{Explained, NoSuchOutput};
@@ -43,6 +44,15 @@ pub(super) struct Explain {
     /// So many features, the weightiest; the others as one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     features: Option<u16>,
+    /// Compute one now: FUNCTION of a Python MODULE returns the explainer, and the model that decided.
+    ///
+    /// It is recorded as an explanation of its own, linked to the decision and marked as later. Nothing is
+    /// computed with a model whose digest is not the recorded one.
+    #[arg(long, value_name = "MODULE:FUNCTION", conflicts_with = "model")]
+    compute: Option<String>,
+    /// The Python that has the package minutebook, and what the explainer needs.
+    #[arg(long, value_name = "PROGRAM", default_value = "python3", requires = "compute")]
+    python: PathBuf,
     /// What to draw [default: waterfall, of a model beeswarm].
     #[arg(long, value_enum, requires = "svg")]
     plot: Option<Plot>,
@@ -91,7 +101,13 @@ const DRAWN: u16 = 10;
 impl Explain {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         match self.id {
-            Some(id) => self.one(&id, options, runtime),
+            Some(id) => {
+                let id = match &self.compute {
+                    Some(function) => computed(&id, function, &self.python, options, runtime)?,
+                    None => id,
+                };
+                self.one(&id, options, runtime)
+            }
             None => self.many(options, runtime),
         }
     }
@@ -131,7 +147,7 @@ impl Explain {
             (None, Some(none)) => Err(no_such_output(self.of.as_deref().unwrap_or_default(), &none)),
             (None, None) => Err(Failure::input(
                 format!("{id} has no explanation"),
-                "one that is recorded for it later is found as soon as it is sealed",
+                "--compute computes one now; docs/python/explanations.md says how",
             )),
         }
     }
@@ -240,6 +256,56 @@ fn no_such_output(wanted: &str, none: &NoSuchOutput) -> Failure {
         format!("{} are explained: give a place from 0 to {}", none.outputs, none.outputs.saturating_sub(1))
     };
     Failure::input(format!("no output `{wanted}` is explained"), to_do)
+}
+
+/// Has an explanation computed by the Python package; gives its record, which is sealed.
+fn computed(
+    id: &RecordId,
+    function: &str,
+    python: &Path,
+    options: &Options,
+    runtime: &Runtime,
+) -> Result<RecordId> {
+    let place = options.place();
+    // What is wrong with trail, keys or record is told before anything is started: the package would make a trail where none is.
+    runtime.block_on(async {
+        let reader = Reader::open(&place).await?;
+        let record = Opened::from(reader.get(id).await?);
+        reader.close().await;
+        readable(&record)?;
+        let kind = record.header.kind;
+        if kind == Kind::Decision {
+            Ok(())
+        } else {
+            Err(Failure::input(format!("{id} is a record of kind `{kind}`"), "name a decision"))
+        }
+    })?;
+    let mut command = Command::new(python);
+    command.args(["-m", "minutebook._explain", "--trail"]).arg(&place.folder);
+    if let Some(keys) = &place.keys {
+        command.arg("--keys").arg(keys);
+    }
+    command.args(["--", &id.to_string(), function]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    // The engine that the package may start is of this version.
+    if let Ok(program) = std::env::current_exe() {
+        command.env("MINUTEBOOK_PROGRAM", program);
+    }
+    let to_do = "`pip install minutebook` for it, or name the Python that has it with --python";
+    let output = command.output().map_err(|error| {
+        Failure::input(format!("cannot run `{}`: {error}", python.display()), "name a Python with --python")
+    })?;
+    match output.status.code() {
+        Some(0) => {}
+        Some(code @ 2..=4) => return Err(Failure::Said(Exit::of_code(code))),
+        _ => {
+            let what =
+                format!("`{}` did not run the package minutebook: {}", python.display(), output.status);
+            return Err(Failure::input(what, to_do));
+        }
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let id = said.trim().parse();
+    id.map_err(|_| Failure::input(format!("`{}` named no record of an explanation", python.display()), to_do))
 }
 
 /// A decision, and the records that may explain it: itself first, or the explanation that was named.

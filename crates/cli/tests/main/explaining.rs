@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::program::User;
 
@@ -157,4 +158,65 @@ fn what_cannot_be_explained_is_told() {
     ])
     .ends(2)
     .complains("none of 1 decision has an explanation that can be read");
+}
+
+/// A stand-in for Python with the package: it notes what it is asked, and does `what`.
+fn python(user: &User, what: &str) {
+    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > asked.txt\n{what}\n");
+    let path = user.write("python", script);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn one_that_was_not_made_is_computed() {
+    let user = User::with_trail();
+    let id = &user.record(&decision(1, ""))[0];
+    let compute = ["explain", id, "--compute", "explainers:credit", "--python", "./python"];
+    user.write("later.json", later(id, 0.75));
+    python(&user, "\"$MINUTEBOOK_PROGRAM\" record -q later.json");
+    let shown = user.run(compute).ends(0).prints("computed later").prints("+0.75");
+    assert!(shown.out.contains(id), "{}", shown.out);
+    let asked = fs::read_to_string(user.path("asked.txt")).unwrap();
+    let folder = |name: &str| user.path(name).canonicalize().unwrap().display().to_string();
+    let expected = [
+        "-m",
+        "minutebook._explain",
+        "--trail",
+        &folder("trail"),
+        "--keys",
+        &folder("keys"),
+        "--",
+        id,
+        "explainers:credit",
+    ];
+    assert_eq!(asked.lines().collect::<Vec<_>>(), expected);
+    user.run(compute.iter().chain(&["--svg", "-"])).ends(0).prints("Waterfall plot").prints("+0.75");
+
+    for (does, exit, told) in [
+        ("echo 'error: another model' >&2; exit 2", 2, "another model"),
+        ("exit 3", 3, ""),
+        ("exit 4", 4, ""),
+        ("echo 'No module named minutebook' >&2; exit 1", 2, "did not run the package minutebook"),
+        ("kill -9 $$", 2, "did not run the package minutebook"),
+        ("echo nothing", 2, "named no record"),
+    ] {
+        python(&user, does);
+        user.run(compute).ends(exit).complains(told);
+    }
+    user.run(["explain", id, "--compute", "m:f", "--python", "./none"])
+        .ends(2)
+        .complains("cannot run `./none`");
+    fs::remove_file(user.path("asked.txt")).unwrap();
+    let of_kind = user.run(["list", "--kind", "explanation", "-n", "1", "--json"]).json()[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    user.run(["explain", &of_kind, "--compute", "m:f", "--python", "./python"])
+        .ends(2)
+        .complains("of kind `explanation`");
+    user.run(["--trail", "none", "explain", id, "--compute", "m:f", "--python", "./python"])
+        .ends(2)
+        .complains("no trail in");
+    user.run(["explain", id, "--python", "./python"]).ends(2);
+    assert!(!user.path("asked.txt").exists(), "nothing is run for what cannot be explained");
 }
