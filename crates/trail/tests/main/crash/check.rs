@@ -40,7 +40,7 @@ pub async fn check(root: &Path, promises: &Promises<'_>) -> Vec<String> {
     let report = verify(&place, promises, &mut wrong).await;
     match stored(&place).await {
         Ok(stored) => {
-            records(promises, &stored, &mut wrong);
+            records(promises, &stored, &report, &mut wrong);
             erasures(promises, &stored, &mut wrong);
         }
         Err(error) => wrong.push(format!("the records cannot be listed: {error}")),
@@ -152,12 +152,27 @@ async fn stored(place: &Place) -> minutebook_trail::Result<HashMap<RecordId, Sto
     Ok(stored)
 }
 
-/// What was acknowledged is there, once, as it was handed over.
-fn records(promises: &Promises<'_>, stored: &HashMap<RecordId, Stored>, wrong: &mut Vec<String>) {
+/// What was acknowledged is there, once, as it was handed over; or it is one of those decisions that a policy left out, which `verify` has drawn
+/// for again.
+fn records(
+    promises: &Promises<'_>,
+    stored: &HashMap<RecordId, Stored>,
+    report: &Report,
+    wrong: &mut Vec<String>,
+) {
     let needed = if promises.survival.power_went() { Level::Disk } else { Level::Process };
+    let mut left_out: HashMap<((Id, u64), &str), u64> = HashMap::new();
+    for account in &report.accounts {
+        left_out.insert(((account.producer, account.epoch), &account.class), account.sampled_out);
+    }
     for handed in promises.told.iter().flat_map(|told| &told.handed) {
         match stored.get(&handed.id) {
             None if handed.level >= needed => {
+                let left = left_out.get_mut(&(handed.epoch, handed.class.as_str()));
+                if let Some(left) = left.filter(|left| handed.is_decision && **left > 0) {
+                    *left -= 1;
+                    continue;
+                }
                 wrong.push(format!(
                     "{} (number {}) was acknowledged at {:?} and is gone",
                     handed.id, handed.n, handed.level

@@ -61,6 +61,7 @@ fn estimate(script: &Script) -> u64 {
         Step::Seal => 60,
         Step::Erase(_) => 120,
         Step::Rotate => 90,
+        Step::Policy(_) | Step::Resample => 150,
         Step::Stop => 12,
         _ => 0,
     };
@@ -112,7 +113,7 @@ fn first(dice: &mut Dice) -> Script {
     let mut in_flight = false;
     for _ in 0..4 + dice.below(9) {
         let name = dice.pick(&names);
-        steps.push(match dice.below(20) {
+        steps.push(match dice.below(22) {
             0..7 => Step::Record(name, 1 + dice.below(20) as u32),
             7..10 => Step::Flush(name),
             10..14 => Step::Seal,
@@ -123,6 +124,8 @@ fn first(dice: &mut Dice) -> Script {
                 in_flight = true;
                 Step::Begin(name, 1 + dice.below(3) as u32)
             }
+            20 => Step::Policy(dice.pick(&["half", "busy", "mixed"]).to_owned()),
+            21 => Step::Resample,
             18 if in_flight && name == names[0] => {
                 in_flight = false;
                 Step::Leave(name)

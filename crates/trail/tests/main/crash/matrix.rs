@@ -182,6 +182,16 @@ fn a_new_trail_survives_a_crash_at_every_operation() {
     );
 }
 
+#[test]
+fn a_policy_survives_a_crash_at_every_operation() {
+    let templates = Templates::new();
+    check_matrix(
+        &templates.fresh(),
+        "open web; record web 2; policy half; record web 8; flush web; seal; resample; record web 4; policy busy; record web 4; \
+         close web; seal; stop",
+    );
+}
+
 /// Every how manyth operation: all of them, unless somebody is in a hurry.
 fn stride() -> usize {
     std::env::var("MINUTEBOOK_CRASH_STRIDE").map_or(1, |stride| stride.parse().unwrap())

@@ -76,6 +76,19 @@ impl Random for Plain {
     }
 }
 
+/// Keeps half, by one plain rate that is proved number by number; two of each second; or all of some and a part of others.
+fn policy(name: &str) -> String {
+    let rules = match name {
+        "half" => "{ name = \"half\", rate = 0.5 }",
+        "busy" => "{ name = \"busy\", per_second = 2 }",
+        _ => {
+            "{ name = \"large\", when = \"inputs.amount > 5\", keep = \"all\" }, \
+             { name = \"by\", rate = { by = \"inputs.purpose\", values = { car = 1 }, others = 0.25 } }"
+        }
+    };
+    format!("format = \"minutebook/policy/1\"\n[[model]]\nname = \"*\"\nrule = [{rules}]\n")
+}
+
 fn environment() -> Environment {
     Environment { workers: 2, random: Arc::new(Plain), ..Environment::default() }
 }
@@ -103,6 +116,8 @@ impl Program {
             Step::Seal => self.seal().await,
             Step::Erase(subject) => self.erase(&format!("{}{subject}", self.actor)).await,
             Step::Rotate => self.rotate().await,
+            Step::Policy(name) => self.set_policy(name).await,
+            Step::Resample => self.resample().await,
             Step::Stop => {
                 if let Some(engine) = self.engine.take() {
                     engine.close().await;
@@ -192,7 +207,8 @@ impl Program {
             Ok(id) => {
                 // What is about a decision is about its subject, whom the test does not follow there.
                 let subject = subject.filter(|_| link.is_none()).unwrap_or("-".into());
-                tell(&format!("handed {name} {class} {n} {id} {subject}"));
+                let kind = if link.is_some() { "outcome" } else { "decision" };
+                tell(&format!("handed {name} {class} {n} {id} {subject} {kind}"));
                 if link.is_none() {
                     self.last_decision = Some(id);
                 }
@@ -285,6 +301,28 @@ impl Program {
                     return self.tell_published();
                 }
                 Err(error) => self.engine_failed("erase", error).await,
+            }
+        }
+    }
+
+    async fn set_policy(&mut self, name: &str) {
+        let policy = policy(name);
+        for _ in 0..TRIES {
+            let Some(engine) = self.engine().await else { continue };
+            match engine.set_policy(&policy).await {
+                Ok(_) => return self.tell_published(),
+                Err(error) => self.engine_failed("policy", error).await,
+            }
+        }
+    }
+
+    async fn resample(&mut self) {
+        for _ in 0..TRIES {
+            let Some(engine) = self.engine().await else { continue };
+            match engine.rotate_sampling().await {
+                // No policy was set: what was to set one failed.
+                Ok(_) | Err(Error::Request(_)) => return self.tell_published(),
+                Err(error) => self.engine_failed("resample", error).await,
             }
         }
     }

@@ -26,6 +26,10 @@ pub enum Step {
     Erase(String),
     /// Replaces the key-encryption key.
     Rotate,
+    /// Puts a sampling policy in force, by its short name.
+    Policy(String),
+    /// Replaces the sampling key.
+    Resample,
     /// Closes the engine; the next step that needs one opens it again.
     Stop,
     /// Waits until the test lets it go on.
@@ -45,6 +49,8 @@ impl fmt::Display for Step {
             Self::Seal => f.write_str("seal"),
             Self::Erase(subject) => write!(f, "erase {subject}"),
             Self::Rotate => f.write_str("rotate"),
+            Self::Policy(name) => write!(f, "policy {name}"),
+            Self::Resample => f.write_str("resample"),
             Self::Stop => f.write_str("stop"),
             Self::Wait => f.write_str("wait"),
         }
@@ -68,6 +74,8 @@ impl FromStr for Step {
             ["seal"] => Self::Seal,
             ["erase", subject] => Self::Erase(subject.into()),
             ["rotate"] => Self::Rotate,
+            ["policy", name] => Self::Policy(name.into()),
+            ["resample"] => Self::Resample,
             ["stop"] => Self::Stop,
             ["wait"] => Self::Wait,
             _ => return Err(format!("`{text}` is no step")),
@@ -97,7 +105,8 @@ impl FromStr for Script {
 
 #[test]
 fn a_script_survives_the_environment() {
-    let text = "init; open web; record web 5; begin web 2; flush web; seal; erase ann; rotate; stop; leave web; close log; wait";
+    let text = "init; policy half; resample; open web; record web 5; begin web 2; flush web; seal; erase ann; rotate; stop; \
+                leave web; close log; wait";
     assert_eq!(text.parse::<Script>().unwrap().to_string(), text);
     assert!("record web".parse::<Script>().is_err());
 }

@@ -25,6 +25,8 @@ pub struct Handed {
     /// The record's number in its program: its amount.
     pub n: u64,
     pub subject: Option<String>,
+    /// A policy may leave it out.
+    pub is_decision: bool,
     pub level: Level,
 }
 
@@ -79,12 +81,13 @@ impl Told {
                     names.insert(name.to_owned(), epoch);
                     told.epochs.push(epoch);
                 }
-                ["handed", name, class, n, id, subject] => told.handed.push(Handed {
+                ["handed", name, class, n, id, subject, kind] => told.handed.push(Handed {
                     id: id.parse().unwrap(),
                     epoch: names[name],
                     class: class.to_owned(),
                     n: n.parse().unwrap(),
                     subject: (subject != "-").then(|| subject.to_owned()),
+                    is_decision: kind == "decision",
                     level: Level::Process,
                 }),
                 ["begun", name, class, seq, id] => told.begun.push(Begun {
