@@ -309,15 +309,80 @@ async fn verified(place: &Place) -> (f64, u64) {
     .expect("verified")
 }
 
-async fn measure(what: &str, subjects: Subjects, count: u64) {
-    // What follows `--` chooses by name.
-    if std::env::args().skip(1).any(|wanted| !wanted.starts_with('-') && !what.contains(&wanted)) {
-        return;
-    }
+/// Whether what follows `--` chooses this case.
+fn is_wanted(what: &str) -> bool {
+    !std::env::args().skip(1).any(|wanted| !wanted.starts_with('-') && !what.contains(&wanted))
+}
+
+async fn new_trail() -> (tempfile::TempDir, Place) {
     let folder =
         tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/../../target").expect("a folder");
     let place = Place::new(folder.path().join("trail")).with_keys(folder.path().join("keys"));
     init(&place, &InitOptions::default(), &Environment::default()).await.expect("a trail");
+    (folder, place)
+}
+
+/// Three rules, of which the last decides, with a draw that keeps as good as all: what is behind the drain has the same to do.
+const THREE_RULES: &str = r#"
+format = "minutebook/policy/1"
+[[model]]
+name = "credit-*"
+rule = [
+    { name = "refused", when = "outputs.approve == false && inputs.feature_0 > 2", keep = "all" },
+    { name = "close", when = "abs(outputs.probability - 0.5) < 0.0", keep = "all" },
+    { name = "others", rate = 0.9999999 },
+]
+"#;
+
+/// Pairs of runs without a policy and with one.
+const PAIRS: usize = 5;
+
+/// What a policy costs: runs without one and with one in turn, and the medians of their ratios.
+async fn policy_cost(what: &str, count: u64) {
+    if !is_wanted(what) {
+        return;
+    }
+    let (mut drains, mut alls, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..PAIRS {
+        let mut ns = [(0, 0); 2];
+        for turn in 0..2 {
+            let with = (turn + pair) % 2;
+            let (_folder, place) = new_trail().await;
+            if with == 1 {
+                let mut engine = Engine::open(&place, Environment::default()).await.expect("an engine");
+                engine.set_policy(THREE_RULES).await.expect("a policy");
+                engine.close().await;
+            }
+            let run = sealed(&place, Subjects::None, count / 4).await;
+            ns[with] = (run.stages.drain_ns / run.records, run.process_cpu_ns / run.records);
+        }
+        let [without, with] = ns;
+        drains.push((without.0, with.0));
+        alls.push(with.1 as f64 / without.1 as f64);
+        ratios.push(with.0 as f64 / without.0 as f64);
+    }
+    drains.sort_unstable_by_key(|(without, with)| with.saturating_sub(*without));
+    ratios.sort_unstable_by(f64::total_cmp);
+    alls.sort_unstable_by(f64::total_cmp);
+    let (without, with) = drains[PAIRS / 2];
+    println!(
+        "\n{what}, {PAIRS} pairs of {} decisions: drain {without} ns without, {with} ns with it\n  ratio of drains        {:.2} ({:.2}–{:.2})\n  \
+         ratio of all CPU       {:.3} ({:.3}–{:.3})",
+        count / 4,
+        ratios[PAIRS / 2],
+        ratios[0],
+        ratios[PAIRS - 1],
+        alls[PAIRS / 2],
+        alls[0],
+        alls[PAIRS - 1]
+    );
+}
+
+async fn measure(what: &str, subjects: Subjects, count: u64) {
+    if !is_wanted(what) {
+        return;
+    }
+    let (_folder, place) = new_trail().await;
     let run = sealed(&place, subjects, count).await;
     let (verify_seconds, verified) = verified(&place).await;
     let (json, packed) = json_bytes(subjects);
@@ -353,10 +418,7 @@ fn main() {
         std::env::var("MINUTEBOOK_BENCH_RECORDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let folder =
-            tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/../../target").expect("a folder");
-        let place = Place::new(folder.path().join("trail")).with_keys(folder.path().join("keys"));
-        init(&place, &InitOptions::default(), &Environment::default()).await.expect("a trail");
+        let (_folder, place) = new_trail().await;
         let (p50, p99) = hand_over_times(&place, true);
         println!("hand-over, paced 2,000/s: p50 {p50} ns, p99 {p99} ns   (durability: process)");
         let (p50, p99) = hand_over_times(&place, false);
@@ -364,5 +426,6 @@ fn main() {
         measure("no subject", Subjects::None, count).await;
         measure("1,000 subjects", Subjects::Thousand, count).await;
         measure("a new subject each", Subjects::New, count).await;
+        policy_cost("a policy of three rules", count).await;
     });
 }
