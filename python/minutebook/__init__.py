@@ -9,7 +9,7 @@
 
 from . import plots
 from ._context import context
-from ._core import Ids, SpoolFull, TrailError, __version__
+from ._core import FieldError, Ids, SpoolFull, TrailError, __version__
 from ._decision import Decision
 from ._explain import explanation
 from ._explain.asked import explainer
@@ -17,6 +17,7 @@ from ._faults import EngineError, TrailWarning
 from ._model import Model
 from ._reasons import Reasons
 from ._record import Record
+from ._redact import KeyedHash, Redaction, bucket, drop, keyed_hash, truncate
 from ._trail import Status, Trail, Verification, open
 from ._types import Explanation
 from ._wrap import unwrap
@@ -25,10 +26,13 @@ __all__ = [
     "Decision",
     "EngineError",
     "Explanation",
+    "FieldError",
     "Ids",
+    "KeyedHash",
     "Model",
     "Reasons",
     "Record",
+    "Redaction",
     "SpoolFull",
     "Status",
     "Trail",
@@ -36,10 +40,14 @@ __all__ = [
     "TrailWarning",
     "Verification",
     "__version__",
+    "bucket",
     "context",
+    "drop",
     "explainer",
     "explanation",
+    "keyed_hash",
     "open",
     "plots",
+    "truncate",
     "unwrap",
 ]

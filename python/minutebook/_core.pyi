@@ -7,6 +7,7 @@ from typing import Any, final
 from ._types import Explanation, Full, ProducerStatus
 
 __all__ = [
+    "FieldError",
     "Ids",
     "Model",
     "Pending",
@@ -16,6 +17,8 @@ __all__ = [
     "SpoolFull",
     "TrailError",
     "__version__",
+    "check_redaction",
+    "keyed_hash",
     "random_id",
 ]
 
@@ -26,6 +29,9 @@ class TrailError(Exception):
 
 class SpoolFull(TrailError):
     """There is no room in the spool: its limit is reached, or the disk is full. The number is told as lost, with this reason."""
+
+class FieldError(TypeError):
+    """A value has no place in a record: it says at which path, and of what type it is, and nothing of the value."""
 
 @final
 class Producer:
@@ -76,12 +82,14 @@ class Producer:
             Callable[[Exception, str], object],
         ]
         | None = None,
+        redact: tuple[Sequence[tuple[str, str, str, Any]], Callable[[str], object]] | None = None,
     ) -> Model:
         """A model whose decisions are to be recorded: what is the same in all of them is written once. `artifact` is a SHA-256.
 
         `around` is for `Model.call` and `RecordedCall`: a variable that says what holds around a call, the name of a module that has to
         be asked as well once it is imported, what gives what holds then, what takes the calls that more has to be added to, what takes
-        the exception of a call that could not record, and what notes it while the model's own is under way.
+        the exception of a call that could not record, and what notes it while the model's own is under way. `redact` has sections, names,
+        redactions and their arguments as `check_redaction` takes them, and what is told of a redaction that does not fit.
         """
 
     def record(
@@ -158,6 +166,11 @@ class Model:
         level: Any = None,
     ) -> Any:
         """As `record`, where nothing has to be added to the call; else the whole call goes to where `around` says."""
+
+    def left_of_explanation(
+        self, explanation: Mapping[str, Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None
+    ) -> Mapping[str, Any]:
+        """What is recorded of an explanation of a decision with these inputs and outputs: without what betrays a redacted one."""
 
     def begin(self) -> Pending:
         """Draws the number and the id of a decision that is about to be made, notes the time, marks it in flight."""
@@ -273,6 +286,13 @@ class Ids(Sequence[str]):
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: Any, /) -> Any: ...
+
+def keyed_hash(key: bytes, value: Any) -> tuple[bytes, str]:
+    """HMAC-SHA-256 of the encoding of a value, and the id of the key. Raises FieldError for what has no place in a record."""
+
+def check_redaction(kind: str, argument: Any) -> None:
+    """Raises ValueError unless there is such a redaction: `hash` with a key, `truncate` with a length or the name of a unit, `width` with
+    a number, `edges` with numbers."""
 
 def random_id() -> str:
     """A fresh UUIDv7."""

@@ -10,7 +10,8 @@ import warnings
 from typing import Literal
 
 from . import _fork
-from ._core import SpoolFull, TrailError
+from ._core import FieldError, SpoolFull, TrailError
+from ._limits import REDACTION_WARNINGS_MAX
 
 OnError = Literal["warn", "raise"]
 
@@ -54,6 +55,7 @@ class Faults:
         self.raises = on_error == "raise"
         self._counts: dict[str, int] = {}
         self._last: str | None = None
+        self._redactions: set[str] = set()
         self._lock = threading.Lock()
         _fork.renew_in_child(self)
 
@@ -75,6 +77,21 @@ class Faults:
         if count == 1 and not self.raises:
             warn(f"{what}: {error} (of kind `{kind}`; more of them are counted in `status()` only)")
 
+    def redaction(self, what: str) -> None:
+        """Counts what somebody who redacts should know, and warns of it, also with `on_error="raise"`: the record is made."""
+        with self._lock:
+            self._counts["redaction"] = self._counts.get("redaction", 0) + 1
+            self._last = what
+            is_new = what not in self._redactions
+            if len(self._redactions) < REDACTION_WARNINGS_MAX:
+                self._redactions.add(what)
+        if is_new:
+            warn(what)
+
+    def quiet(self) -> QuietFaults:
+        """The same faults for a model that redacts: texts that may show a value stay with whoever raised them."""
+        return QuietFaults(self)
+
     def counts(self) -> dict[str, int]:
         """Faults by kind."""
         with self._lock:
@@ -84,6 +101,40 @@ class Faults:
     def last(self) -> str | None:
         """What the last one said."""
         return self._last
+
+
+class QuietFaults:
+    """Faults told by their type and place, but for those whose text is our own and shows paths and types only."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.raises = faults.raises
+
+    def take(self, error: Exception) -> None:
+        """As `Faults.take`."""
+        told = _without_text(error)
+        self._faults.note(told, "not recorded")
+        if self.raises:
+            raise told from None
+
+    def note(self, error: Exception, what: str) -> None:
+        """As `Faults.note`."""
+        self._faults.note(_without_text(error), what)
+
+    def redaction(self, what: str) -> None:
+        """As `Faults.redaction`."""
+        self._faults.redaction(what)
+
+
+def _without_text(error: Exception) -> Exception:
+    if isinstance(error, (FieldError, TrailError)):
+        return error
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    told = f"a `{type(error).__qualname__}`{place}, whose text may show what is redacted"
+    return TypeError(told) if isinstance(error, TypeError) else ValueError(told) if isinstance(error, ValueError) else RuntimeError(told)
 
 
 def warn(message: str) -> None:

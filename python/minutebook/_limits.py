@@ -66,6 +66,12 @@ STREAM_CHARACTERS_MAX = 768 << 10
 REASONS_MOST = 4
 """Principal reasons that a decision is given: more are not likely to help, says the commentary on Regulation B (12 CFR 1002.9(b)(2))."""
 
+REDACTION_KEY_BYTES_MIN = 16
+"""Of the key of keyed hashes: what nobody guesses, when it is random."""
+
+REDACTION_WARNINGS_MAX = 256
+"""Warnings about redactions that are kept apart: one for each path and type, which a model has a handful of."""
+
 EXPLAIN_LIMIT_S = 0.1
 """For an explanation in the call of a prediction, where no other limit is given: a person waits."""
 

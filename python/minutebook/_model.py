@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from . import _artifact, _columns, _context, _explain, _table
+from . import _artifact, _columns, _context, _explain, _redact, _table
 from ._core import __version__
 from ._decision import Decision
 from ._explain.explainer import Decided, Explainer, Takes, When
@@ -44,21 +44,24 @@ class Model:
         retention: str,
         level: Level | None,
         reasons: Reasons | None = None,
+        redact: Sequence[_redact.Rule] = (),
     ) -> None:
         self.trail = trail
         self.name = name
         self.version = version
         self.artifact = artifact
         """SHA-256 of what was loaded, 32 bytes."""
-        self._faults = trail._faults
+        self._is_redacted = bool(redact)
+        self._faults = trail._faults.quiet() if redact else trail._faults
         self._params = params
         self._tags = tags
         self._level: Level = level or trail._level
         self._is_process = self._level == "process"
         around = (_context.variable, _context.OPENTELEMETRY, _context.about, self.record, self._faults.take, self._faults.note)
         self._core = producer.model(
-            name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around
-        )
+            name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around,
+            redact=(_redact.told(redact), self._faults.redaction) if redact else None,
+        )  # fmt: skip
         self._reasons = reasons
         self._explainer: Explainer | None = None
         self._is_inline = self._is_kept = False
@@ -273,13 +276,14 @@ class Model:
 
     def _explain_later(self, decided: Decided, made: Mapping[str, Any]) -> str:
         """Records an explanation that was made behind its decision; gives its id."""
+        left = self._core.left_of_explanation({**made, "when": "later"}, decided.inputs, decided.outputs)
         return self.trail._record(
             "explanation",
             {},
             links=[decided.id],
             model=(self.name, self.version, self.artifact),
             subject=decided.subject,
-            explanation={**made, "when": "later"},
+            explanation=left,
         )
 
     def _reach(self, level: Level | None) -> None:

@@ -109,6 +109,11 @@ class Record:
         return self._told.get("links") or []
 
     @property
+    def redacted(self) -> dict[tuple[str, ...], str]:
+        """What was redacted at the source, by path, in words: `{("inputs", "postcode"): "first 3 characters"}`."""
+        return {tuple(path): done for path, done in self._told.get("redacted") or ()}
+
+    @property
     def readable(self) -> bool:
         """Whether the content can be opened: not when it was erased, or its key is missing."""
         return self._told.get("readable", True)

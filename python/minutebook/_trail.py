@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _model, _policy, _reasons, _service, _watch
+from . import _artifact, _core, _git, _model, _policy, _reasons, _redact, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
@@ -54,7 +54,8 @@ class Status(TypedDict):
     engine: dict[str, Any] | None
     """What `GET /v1/status` says; None when no engine runs. What was handed over waits in the spool then."""
     faults: dict[str, int]
-    """How often something was not recorded, by kind: `value`, `spool-full`, `trail`, `engine`, `other`."""
+    """How often something was not recorded, by kind: `value`, `spool-full`, `trail`, `engine`, `other`; or, as `redaction`, left out where
+    its redaction did not fit it."""
     last_fault: str | None
     explainers: dict[str, ExplainerStatus]
     """Of the models that have one (`Model.explain_with`), by name and version."""
@@ -93,7 +94,7 @@ class Trail:
         self._faults = Faults(on_error)
         self._engine = Engine(folder, mode=engine, keys=keys)
         self._explainers: dict[tuple[str, str], Model] = {}
-        self._models: set[tuple[str, str, bytes | None]] = set()
+        self._models: set[tuple[str, str, bytes | None, tuple[str, ...]]] = set()
         runs = self._start() if engine == "auto" else self._engine.find() is not None
         if spill_bytes is None:
             spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
@@ -173,14 +174,15 @@ class Trail:
         retention: str = "standard",
         level: Level | None = None,
         reasons: Reasons | Mapping[tuple[str, str], Word] | None = None,
+        redact: Mapping[_redact.Path, _redact.Redaction] | None = None,
     ) -> Model:
         """A version of a model whose decisions are to be recorded.
 
         `artifact` is its bytes, a path to its file or folder, or the estimator itself (docs/python/digests.md says what is hashed then).
         `params`, `environment` and `tags` are part of each decision's record. `training_data` is a table, or several in a tuple, of which
         digest and columns are kept. `git`: `auto` looks into the folder of the calling file. `reasons` is a table of reasons in words for its
-        decisions (docs/python/explanations.md). A record of kind `model` says all this, once
-        in a process. Blocks while it hashes, and for git.
+        decisions (docs/python/explanations.md). `redact` says what of its decisions never leaves this process, by path
+        (docs/python/redaction.md). A record of kind `model` says all this, once in a process. Blocks while it hashes, and for git.
 
         Raises TypeError for an artifact or data that cannot be hashed, FileNotFoundError, ValueError.
         """
@@ -190,22 +192,27 @@ class Trail:
         if level is not None:
             _checked(level)
         words = _reasons.reasons(reasons)
+        rules = _redact.rules(redact)
         model = Model(
             self, self._producer, name=name, version=version, artifact=sha256, params=params, environment=environment, tags=tags,
-            retention=retention, level=level, reasons=words,
+            retention=retention, level=level, reasons=words, redact=rules,
         )  # fmt: skip
-        if (name, version, sha256) not in self._models:
+        known = (name, version, sha256, tuple(map(str, rules)))
+        if known not in self._models:
             found = _git.git(_folder_of_caller()) if git == "auto" else git
             fields = _model.described(made_from, digest, training_data, found)
             if params:
-                fields["params"] = dict(params)
+                fields["params"] = _redact.without(params, "params", rules)
+            if rules:
+                fields["redact"] = [rule.described() for rule in rules]
             if words is not None:
                 fields["reasons"] = words.described()
             try:
-                self._producer.record("model", fields, model=(name, version, sha256), tags=tags, retention=retention)
+                kept = _redact.without(tags, "tags", rules)
+                self._producer.record("model", fields, model=(name, version, sha256), tags=kept, retention=retention)
             except TrailError as error:
                 self._faults.take(error)
-            self._models.add((name, version, sha256))
+            self._models.add(known)
         return model
 
     def outcome(
@@ -262,6 +269,8 @@ class Trail:
                 f"{id} was decided by an artifact of digest {digest or 'unknown'}, and the model at hand has"
                 f" {'sha256:' + model.artifact.hex() if model.artifact else 'none'}: load the one that decided"
             )
+        if any(path[0] in ("inputs", "outputs") for path in record.redacted):
+            raise TrailError(f"{id} was redacted at the source: what the model saw is not known any more, and cannot be explained")
         made = model._explainer.explain(record.inputs, record.outputs)
         return model._explain_later(Decided(id, record.inputs, record.outputs, record.subject), made)
 

@@ -49,12 +49,13 @@ struct Script {
     measures: &'static str,
 }
 
-const SCRIPTS: [Script; 2] = [
+const SCRIPTS: [Script; 3] = [
     Script {
         name: "capture",
         measures: "what recording a decision from Python costs the caller, beside how others do it",
     },
     Script { name: "wrap", measures: "what wrapping a model adds to a call with one row" },
+    Script { name: "redact", measures: "what redaction adds to recording a decision from Python" },
 ];
 
 const SCRIPT_REQUIREMENTS: &str = "python/bench/requirements.txt";

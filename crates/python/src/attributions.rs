@@ -11,7 +11,7 @@ use pyo3::{ffi, intern};
 use crate::encode;
 use crate::errors::unfit;
 use crate::layout::Keys;
-use crate::{array, convert};
+use crate::{array, convert, redact};
 
 const PATH: &str = "explanation";
 pub const REASONS: &str = "reasons";
@@ -91,6 +91,10 @@ fn fault(name: &str, what: &str) -> PyErr {
 pub fn put_attributions(explanation: &Bound<'_, PyDict>, inputs: &Keys, out: &mut Vec<u8>) -> PyResult<()> {
     let given = explanation.get_item(pyo3::intern!(explanation.py(), "attributions"))?;
     let given = given.ok_or_else(|| fault("attributions", "is missing"))?;
+    if redact::is_left_out(&given) {
+        cbor::write_null(out);
+        return Ok(());
+    }
     if let Ok(pair) = given.cast::<PyTuple>() {
         return put_array(pair, inputs, out);
     }
@@ -317,19 +321,57 @@ pub fn put_meta(explanation: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> PyResult<
     given.put(Part::Duration, out, duration, "a whole number of nanoseconds")
 }
 
+/// Whether a record has a part of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Told {
+    #[default]
+    No,
+    Yes,
+    /// It betrays what was redacted.
+    LeftOut,
+}
+
 /// Whether there are reasons, and counterfactuals.
-pub fn has_lists(explanation: &Bound<'_, PyDict>) -> PyResult<(bool, bool)> {
-    let has = |name: &Bound<'_, PyString>| -> PyResult<bool> {
-        Ok(explanation.get_item(name)?.is_some_and(|list| !list.is_none()))
-    };
+pub fn has_lists(explanation: &Bound<'_, PyDict>) -> PyResult<[Told; 2]> {
     // Interned: asked for each record that is explained.
-    Ok((has(intern!(explanation.py(), REASONS))?, has(intern!(explanation.py(), COUNTERFACTUALS))?))
+    let py = explanation.py();
+    Ok([Told::of(explanation, intern!(py, REASONS))?, Told::of(explanation, intern!(py, COUNTERFACTUALS))?])
+}
+
+impl Told {
+    /// What a part of an explanation is.
+    pub fn of(explanation: &Bound<'_, PyDict>, name: &Bound<'_, PyString>) -> PyResult<Self> {
+        Ok(match explanation.get_item(name)? {
+            Some(part) if redact::is_left_out(&part) => Self::LeftOut,
+            Some(part) if !part.is_none() => Self::Yes,
+            _ => Self::No,
+        })
+    }
+
+    /// What the attributions are; those that are missing are refused where they are written.
+    pub fn of_attributions(explanation: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let found = Self::of(explanation, intern!(explanation.py(), "attributions"))?;
+        Ok(if found == Self::LeftOut { found } else { Self::Yes })
+    }
+
+    pub fn is_there(self) -> bool {
+        self != Self::No
+    }
+
+    /// The type of the part's field.
+    pub fn field_type(self, whole: FieldType) -> FieldType {
+        if self == Self::LeftOut { FieldType::Dropped } else { whole }
+    }
 }
 
 /// Appends a list beside the attributions, which is given.
 pub fn put_list(explanation: &Bound<'_, PyDict>, name: &'static str, out: &mut Vec<u8>) -> PyResult<()> {
     let path = [PATH, name];
     let list = explanation.get_item(name)?.ok_or_else(|| fault(name, "is missing"))?;
+    if redact::is_left_out(&list) {
+        cbor::write_null(out);
+        return Ok(());
+    }
     let (FieldType::List, value) = convert::value(&list, &path)? else {
         return Err(fault(name, "a list is asked for"));
     };

@@ -19,6 +19,7 @@ use crate::layouts::Fields;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::model::{Ended, Shared, event_of};
 use crate::parts::{Parts, put_subject, put_text};
+use crate::redact::Redactions;
 
 type Numbers = Vec<Drawn<Arc<Producer>>>;
 
@@ -79,9 +80,10 @@ pub fn record(
 }
 
 fn read(shared: &Shared, given: &Columns<'_, '_>) -> PyResult<(Rows, Arc<Layout>)> {
-    let (inputs, input_names) = columns(given.inputs, "inputs")?;
+    let redactions = shared.redactions.as_ref();
+    let (inputs, input_names) = columns(given.inputs, "inputs", redactions)?;
     let (outputs, output_names) = match given.outputs {
-        Some(outputs) => columns(outputs, "outputs")?,
+        Some(outputs) => columns(outputs, "outputs", redactions)?,
         None => Default::default(),
     };
     let rows = inputs.first().or(outputs.first()).map_or(0, |(_, column)| column.rows);
@@ -115,11 +117,18 @@ fn read(shared: &Shared, given: &Columns<'_, '_>) -> PyResult<(Rows, Arc<Layout>
     if let Some(text) = given.actor {
         put_text(text, &mut actor, "actor")?;
     }
+    let mut lifted = Vec::new();
     for (name, map) in [("params", given.params), ("tags", given.tags)] {
         if let Some(map) = map {
-            encode::put_map(&to_dict(map, &[name])?, &mut behind, name)?;
+            let mut map = to_dict(map, &[name])?;
+            if let Some(redactions) = redactions {
+                map = redactions.map(&map, name, &mut lifted)?;
+            }
+            encode::put_map(&map, &mut behind, name)?;
         }
     }
+    lifted.iter().for_each(|lifted| behind.extend_from_slice(&lifted.encoded));
+    let lifted = lifted.into_iter().map(|lifted| lifted.field).collect();
     let types = |columns: &[(Box<str>, Column)]| {
         columns.iter().map(|(name, column)| (name.clone(), column.field_type.clone())).collect()
     };
@@ -130,23 +139,37 @@ fn read(shared: &Shared, given: &Columns<'_, '_>) -> PyResult<(Rows, Arc<Layout>
         tags: given.tags.is_some(),
         ..Parts::default()
     };
-    let fields = Fields { parts, inputs: types(&inputs), outputs: types(&outputs) };
+    let fields = Fields { parts, inputs: types(&inputs), outputs: types(&outputs), lifted };
     let layout = shared.layouts.of(fields, &input_names, &output_names)?;
     Ok((Rows { rows, inputs, outputs, subject, actor, behind }, layout))
 }
 
 type Named<'py> = (Vec<(Box<str>, Column)>, Vec<Bound<'py, PyString>>);
 
-fn columns<'py>(given: &Bound<'py, PyAny>, section: &'static str) -> PyResult<Named<'py>> {
+fn columns<'py>(
+    given: &Bound<'py, PyAny>,
+    section: &'static str,
+    redactions: Option<&Redactions>,
+) -> PyResult<Named<'py>> {
     let (mut columns, mut names) = (Vec::new(), Vec::new());
     for pair in given.try_iter().map_err(|_| unfit(&[section], "pairs of name and column are asked for"))? {
         let (name, column): (Bound<'py, PyString>, Bound<'py, PyAny>) =
             pair?.extract().map_err(|_| unfit(&[section], "pairs of name and column are asked for"))?;
         let text: Box<str> =
             name.to_str().map_err(|_| unfit(&[section], "a name with a lone surrogate"))?.into();
-        let column = Column::of(&column, &[section, &text])?;
+        let redacted = match redactions {
+            Some(redactions) => redactions.column(&column, section, &name)?,
+            None => None,
+        };
+        let column = match redacted {
+            Some(redacted) => redacted,
+            None => Column::of(&column, &[section, &text])?,
+        };
         columns.push((text, column));
         names.push(name);
+    }
+    if let Some(redactions) = redactions {
+        redactions.look_for_columns(given.py(), section, &names)?;
     }
     Ok((columns, names))
 }

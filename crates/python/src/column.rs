@@ -22,6 +22,8 @@ enum Data {
     /// A numpy array of numbers.
     Buffer(Buffer),
     Arrow(ArrowColumn),
+    /// Values that are encoded already, one behind the other, and where each ends.
+    Encoded(Vec<u8>, Vec<usize>),
     /// Python objects of one type, or missing.
     Objects(Vec<Py<PyAny>>, Tag),
 }
@@ -37,6 +39,16 @@ impl Column {
             return Self::of_numpy(object, path);
         }
         Self::of_objects(object, path)
+    }
+
+    /// A column of encoded values of a type.
+    pub fn of_encoded<'a>(field_type: FieldType, values: impl Iterator<Item = &'a Vec<u8>>) -> Self {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for value in values {
+            bytes.extend_from_slice(value);
+            ends.push(bytes.len());
+        }
+        Self { field_type, rows: ends.len(), data: Data::Encoded(bytes, ends) }
     }
 
     fn of_numpy(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<Self> {
@@ -106,6 +118,10 @@ impl Column {
         match &self.data {
             Data::Buffer(buffer) => buffer.put(row, out),
             Data::Arrow(arrow) => arrow.put(row, out),
+            Data::Encoded(bytes, ends) => {
+                let start = row.checked_sub(1).map_or(0, |before| ends[before]);
+                out.extend_from_slice(&bytes[start..ends[row]]);
+            }
             Data::Objects(objects, tag) => {
                 let Some(py) = py else { return Err(unfit(&path, "is not read without Python")) };
                 let value = objects[row].bind(py).as_borrowed();

@@ -10,6 +10,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, Py
 use crate::array;
 use crate::errors::unfit;
 use crate::limits::DEPTH_MAX;
+use crate::redact::Redacted;
 
 /// A value with its type. `path` is where it stands, for errors.
 pub fn value(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<(FieldType, Value)> {
@@ -24,6 +25,9 @@ pub fn map(object: &Bound<'_, PyAny>, path: &[&str]) -> PyResult<Map> {
 fn at_depth(object: &Bound<'_, PyAny>, path: &[&str], depth: usize) -> PyResult<(FieldType, Value)> {
     if object.is_none() {
         return Ok((FieldType::Null, Value::Null));
+    }
+    if let Ok(redacted) = object.cast_exact::<Redacted>() {
+        return Ok(redacted.get().left());
     }
     if let Some(found) = array::scalar_or_array(object, path)? {
         return Ok(found);

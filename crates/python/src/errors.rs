@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 create_exception!(minutebook, TrailError, PyException);
 create_exception!(minutebook, SpoolFull, TrailError);
+create_exception!(minutebook, FieldError, PyTypeError);
 
 /// A fault of the capture.
 pub fn of_capture(error: CaptureError) -> PyErr {
@@ -22,5 +23,5 @@ pub fn of_capture(error: CaptureError) -> PyErr {
 
 /// A value that no record takes.
 pub fn unfit(path: &[&str], what: &str) -> PyErr {
-    PyTypeError::new_err(format!("`{}`: {what}", path.join("/")))
+    FieldError::new_err(format!("`{}`: {what}", path.join("/")))
 }

@@ -10,6 +10,7 @@ use pyo3::{ffi, intern};
 use crate::attributions::{COUNTERFACTUALS, REASONS, put_attributions, put_list, put_meta};
 use crate::encode::{self, Tag, is_text};
 use crate::parts::{Given, Parts, put_subject, put_text};
+use crate::redact::LiftedField;
 use crate::remembered::Remembered;
 
 /// The names in a dict and what stands there, in order. What is looked at for every record lies close together.
@@ -65,6 +66,8 @@ pub struct Layout {
     pub parts: Parts,
     pub inputs: Keys,
     pub outputs: Keys,
+    /// What was redacted of parameters and tags: the rest of the fields.
+    pub lifted: Box<[LiftedField]>,
     pub shape: Shape,
     pub same: Same,
 }
@@ -85,6 +88,9 @@ impl Layout {
     /// Appends the values if they are of this layout; else gives false and leaves `out` with what is of no use.
     pub fn put(&self, given: &Given<'_>, out: &mut Vec<u8>) -> PyResult<bool> {
         if given.parts() != self.parts || given.inputs.len() != self.inputs.len() {
+            return Ok(false);
+        }
+        if !given.lifted.iter().map(|lifted| &lifted.field).eq(&self.lifted) {
             return Ok(false);
         }
         if let Some(subject) = &given.subject {
@@ -111,13 +117,14 @@ impl Layout {
             put_attributions(explanation, &self.inputs, out)?;
             let but = intern!(explanation.py(), "attributions");
             self.same.meta.put(explanation, Some(but), out, |out| put_meta(explanation, out))?;
-            if self.parts.reasons {
+            if self.parts.reasons.is_there() {
                 put_list(explanation, REASONS, out)?;
             }
-            if self.parts.counterfactuals {
+            if self.parts.counterfactuals.is_there() {
                 put_list(explanation, COUNTERFACTUALS, out)?;
             }
         }
+        given.lifted.iter().for_each(|lifted| out.extend_from_slice(&lifted.encoded));
         Ok(true)
     }
 }

@@ -16,9 +16,17 @@ use crate::errors::{of_capture, unfit};
 use crate::layout::{Keys, Layout, Same};
 use crate::limits::{LAYOUTS_KEPT, LAYOUTS_TRIED, TYPES_KEPT};
 use crate::parts::{Given, Parts};
+use crate::redact::LiftedField;
 
-/// What is the same in all records of a model: a path's first and only name, its type, its encoding.
-pub type Constant = (&'static str, FieldType, Vec<u8>);
+/// What is the same in all records of a model.
+pub struct Constant {
+    /// The first name of its path.
+    pub section: &'static str,
+    /// The second, of what was redacted of a map.
+    pub name: Option<Box<str>>,
+    pub field_type: FieldType,
+    pub encoded: Vec<u8>,
+}
 
 /// The layouts of one model.
 pub struct Layouts {
@@ -41,6 +49,7 @@ pub struct Fields {
     pub parts: Parts,
     pub inputs: Vec<(Box<str>, FieldType)>,
     pub outputs: Vec<(Box<str>, FieldType)>,
+    pub lifted: Vec<LiftedField>,
 }
 
 impl Layouts {
@@ -64,7 +73,8 @@ impl Layouts {
         let (inputs, input_names) = section(&given.inputs, "inputs")?;
         let outputs = given.outputs.as_ref().map(|outputs| section(outputs, "outputs")).transpose()?;
         let (outputs, output_names) = outputs.unwrap_or_default();
-        self.of(Fields { parts: given.parts(), inputs, outputs }, &input_names, &output_names)
+        let lifted = given.lifted.iter().map(|lifted| lifted.field.clone()).collect();
+        self.of(Fields { parts: given.parts(), inputs, outputs, lifted }, &input_names, &output_names)
     }
 
     /// The layout of these fields, made if need be. No Python code runs while the lock is held.
@@ -89,6 +99,7 @@ impl Layouts {
             parts: fields.parts,
             inputs: Keys::new(inputs, &fields.inputs),
             outputs: Keys::new(outputs, &fields.outputs),
+            lifted: fields.lifted.clone().into(),
             shape,
             same: Same::default(),
         });
@@ -112,11 +123,13 @@ impl Layouts {
     fn shape(&self, fields: &Fields) -> PyResult<ShapeDef> {
         let mut schema = vec![field(&["event"], FieldType::Event)?];
         let mut constants = Vec::new();
-        for (name, field_type, encoded) in &self.constants {
+        for constant in &self.constants {
+            let section = constant.section;
             // What a call gives replaces what the model says.
-            if !(*name == "params" && fields.parts.params || *name == "tags" && fields.parts.tags) {
-                constants.push((schema.len(), encoded.as_slice().into()));
-                schema.push(field(&[name], field_type.clone())?);
+            if !(section == "params" && fields.parts.params || section == "tags" && fields.parts.tags) {
+                constants.push((schema.len(), constant.encoded.as_slice().into()));
+                let path: Vec<&str> = std::iter::once(section).chain(constant.name.as_deref()).collect();
+                schema.push(field(&path, constant.field_type.clone())?);
             }
         }
         let mut add = |there: bool, path: &[&str], field_type| {
@@ -133,10 +146,16 @@ impl Layouts {
         }
         add(parts.params, &["params"], FieldType::Map)?;
         add(parts.tags, &["tags"], FieldType::Map)?;
-        add(parts.explanation, &["explanation", "attributions"], FieldType::Attributions)?;
-        add(parts.explanation, &["explanation", "meta"], FieldType::Explanation)?;
-        add(parts.reasons, &["explanation", REASONS], FieldType::List)?;
-        add(parts.counterfactuals, &["explanation", COUNTERFACTUALS], FieldType::List)?;
+        let explanation = parts.explanation;
+        let attributions = explanation.field_type(FieldType::Attributions);
+        add(explanation.is_there(), &["explanation", "attributions"], attributions)?;
+        add(explanation.is_there(), &["explanation", "meta"], FieldType::Explanation)?;
+        for (list, name) in [(parts.reasons, REASONS), (parts.counterfactuals, COUNTERFACTUALS)] {
+            add(list.is_there(), &["explanation", name], list.field_type(FieldType::List))?;
+        }
+        for LiftedField { section, name, field_type } in &fields.lifted {
+            add(true, &[section, name], field_type.clone())?;
+        }
         let schema = Schema::new(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
         ShapeDef::from_encoded(schema, constants).map_err(|error| PyValueError::new_err(error.to_string()))
     }

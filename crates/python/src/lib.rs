@@ -21,6 +21,7 @@ mod parts;
 mod pending;
 mod producer;
 mod recorded;
+mod redact;
 mod remembered;
 mod surroundings;
 
@@ -33,6 +34,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("TrailError", py.get_type::<errors::TrailError>())?;
     module.add("SpoolFull", py.get_type::<errors::SpoolFull>())?;
+    module.add("FieldError", py.get_type::<errors::FieldError>())?;
     module.add_class::<producer::Producer>()?;
     module.add_class::<model::Model>()?;
     module.add_class::<pending::Pending>()?;
@@ -40,5 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<recorded::RecordedCall>()?;
     module.add_class::<ids::Ids>()?;
     module.add_function(wrap_pyfunction!(ids::random_id, module)?)?;
+    module.add_function(wrap_pyfunction!(redact::hash, module)?)?;
+    module.add_function(wrap_pyfunction!(redact::check, module)?)?;
     Ok(())
 }

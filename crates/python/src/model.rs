@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::batch::{self, PendingBatch};
+use crate::convert::to_dict;
 use crate::errors::of_capture;
 use crate::ids::{self, Ids};
 use crate::layout::Layout;
@@ -17,6 +18,7 @@ use crate::layouts::Layouts;
 use crate::parts::{Arguments, Given};
 use crate::pending::Pending;
 use crate::producer::Room;
+use crate::redact::Redactions;
 use crate::surroundings::Surroundings;
 
 /// What a model's calls share.
@@ -28,6 +30,7 @@ pub struct Shared {
     /// Whether the model has parameters that each of its records says.
     pub has_params: bool,
     pub surroundings: Option<Surroundings>,
+    pub redactions: Option<Redactions>,
 }
 
 /// A model of a producer.
@@ -60,11 +63,21 @@ impl Shared {
     ) -> PyResult<Bound<'py, PyString>> {
         let drawn = Producer::begin_with(&*self.producer, &self.class).map_err(of_capture)?;
         let id = drawn.id();
-        let given = Given::new(arguments)?;
+        let given = self.given(arguments)?;
         // How long it took only the caller knows.
         let event = event_of(drawn.begun(), ended);
         self.hand_over(py, drawn, &given, &event)?;
         Ok(ids::to_python(py, &id))
+    }
+
+    /// What is recorded of a decision.
+    #[inline]
+    pub fn given<'py>(&self, arguments: &Arguments<'_, 'py>) -> PyResult<Given<'py>> {
+        let mut given = Given::new(arguments)?;
+        if let Some(redactions) = &self.redactions {
+            redactions.apply(&mut given)?;
+        }
+        Ok(given)
     }
 
     /// Hands a decision over. What cannot be recorded has its number told as lost.
@@ -197,6 +210,9 @@ impl Model {
 
     /// For the garbage collector: what the long way is a method of holds this model.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(redactions) = &self.0.redactions {
+            redactions.visit(&visit)?;
+        }
         match &self.0.surroundings {
             Some(around) => {
                 visit.call(&around.about)?;
@@ -206,6 +222,17 @@ impl Model {
             }
             None => Ok(()),
         }
+    }
+
+    fn left_of_explanation<'py>(
+        &self,
+        explanation: &Bound<'py, PyDict>,
+        inputs: &Bound<'py, PyAny>,
+        outputs: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let Some(redactions) = &self.0.redactions else { return Ok(explanation.clone()) };
+        let outputs = outputs.map(|outputs| to_dict(outputs, &["outputs"])).transpose()?;
+        redactions.explanation(explanation, &to_dict(inputs, &["inputs"])?, outputs.as_ref())
     }
 
     fn begin(&self) -> PyResult<Pending> {

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::attributions::{COUNTERFACTUALS, REASONS, has_lists, put_attributions, put_list, put_meta};
+use crate::attributions::{COUNTERFACTUALS, REASONS, Told, has_lists, put_attributions, put_list, put_meta};
 use crate::errors::{of_capture, unfit};
 use crate::layout::Keys;
 use crate::layouts::field;
@@ -91,13 +91,15 @@ pub fn record(
     }
     if let Some(explanation) = given.explanation {
         let explanation = convert::to_dict(explanation, &["explanation"])?;
-        let out = draft.add(&["explanation", "attributions"], FieldType::Attributions)?;
+        let told = Told::of_attributions(&explanation)?;
+        let out = draft.add(&["explanation", "attributions"], told.field_type(FieldType::Attributions))?;
         put_attributions(&explanation, &Keys::default(), out)?;
         put_meta(&explanation, draft.add(&["explanation", "meta"], FieldType::Explanation)?)?;
-        let (has_reasons, has_counterfactuals) = has_lists(&explanation)?;
-        for (name, is_there) in [(REASONS, has_reasons), (COUNTERFACTUALS, has_counterfactuals)] {
-            if is_there {
-                put_list(&explanation, name, draft.add(&["explanation", name], FieldType::List)?)?;
+        let [reasons, counterfactuals] = has_lists(&explanation)?;
+        for (name, told) in [(REASONS, reasons), (COUNTERFACTUALS, counterfactuals)] {
+            if told.is_there() {
+                let out = draft.add(&["explanation", name], told.field_type(FieldType::List))?;
+                put_list(&explanation, name, out)?;
             }
         }
     }

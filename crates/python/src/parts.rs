@@ -5,9 +5,10 @@ use minutebook_record::limits::{SUBJECT_BYTES_MAX, SUBJECTS_MAX};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::attributions::has_lists;
+use crate::attributions::{Told, has_lists};
 use crate::convert::to_dict;
 use crate::errors::unfit;
+use crate::redact::Lifted;
 
 /// Which optional fields a record has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -16,9 +17,9 @@ pub struct Parts {
     pub actor: bool,
     pub params: bool,
     pub tags: bool,
-    pub explanation: bool,
-    pub reasons: bool,
-    pub counterfactuals: bool,
+    pub explanation: Told,
+    pub reasons: Told,
+    pub counterfactuals: Told,
 }
 
 /// The content of a decision.
@@ -30,8 +31,10 @@ pub struct Given<'py> {
     pub params: Option<Bound<'py, PyDict>>,
     pub tags: Option<Bound<'py, PyDict>>,
     pub explanation: Option<Bound<'py, PyDict>>,
-    has_reasons: bool,
-    has_counterfactuals: bool,
+    /// Attributions, reasons and counterfactuals.
+    pub told: [Told; 3],
+    /// What was redacted of parameters and tags.
+    pub lifted: Vec<Lifted>,
 }
 
 /// The same as Python handed it over.
@@ -50,11 +53,16 @@ impl<'py> Given<'py> {
         let dict =
             |given: Option<&Bound<'py, PyAny>>, name| given.map(|given| to_dict(given, &[name])).transpose();
         let explanation = dict(given.explanation, "explanation")?;
-        let (has_reasons, has_counterfactuals) =
-            explanation.as_ref().map_or(Ok((false, false)), has_lists)?;
+        let told = match &explanation {
+            Some(explanation) => {
+                let [reasons, counterfactuals] = has_lists(explanation)?;
+                [Told::Yes, reasons, counterfactuals]
+            }
+            None => Default::default(),
+        };
         Ok(Self {
-            has_reasons,
-            has_counterfactuals,
+            told,
+            lifted: Vec::new(),
             inputs: to_dict(given.inputs, &["inputs"])?,
             outputs: dict(given.outputs, "outputs")?,
             subject: given.subject.cloned(),
@@ -66,14 +74,15 @@ impl<'py> Given<'py> {
     }
 
     pub fn parts(&self) -> Parts {
+        let [explanation, reasons, counterfactuals] = self.told;
         Parts {
             subject: self.subject.is_some(),
             actor: self.actor.is_some(),
             params: self.params.is_some(),
             tags: self.tags.is_some(),
-            explanation: self.explanation.is_some(),
-            reasons: self.has_reasons,
-            counterfactuals: self.has_counterfactuals,
+            explanation,
+            reasons,
+            counterfactuals,
         }
     }
 }

@@ -10,7 +10,7 @@ use pyo3::types::PyString;
 
 use crate::ids;
 use crate::model::{Ended, Shared, event_of};
-use crate::parts::{Arguments, Given};
+use crate::parts::Arguments;
 
 /// Between the beginning of a decision and its record.
 #[pyclass(frozen, module = "minutebook._core")]
@@ -58,7 +58,8 @@ impl Pending {
         let drawn = self.take()?;
         // Now, not after the walk over the values: it is how long the model took.
         let duration_ns = Some(drawn.elapsed_ns());
-        let given = Given::new(&Arguments { inputs, outputs, subject, actor, params, tags, explanation })?;
+        let arguments = Arguments { inputs, outputs, subject, actor, params, tags, explanation };
+        let given = self.shared.given(&arguments)?;
         let event = event_of(drawn.event(), &Ended { status, time_ns: None, duration_ns, trace, span });
         self.shared.hand_over(py, drawn, &given, &event)
     }

@@ -19,6 +19,7 @@ use crate::errors::{TrailError, of_capture};
 use crate::layouts::{Constant, Layouts};
 use crate::limits::ROOM_LOOK_EVERY;
 use crate::model::{Model, Shared};
+use crate::redact::{Lifted, Redactions, Spec};
 use crate::surroundings::Surroundings;
 use crate::{convert, ids, other};
 
@@ -108,7 +109,8 @@ impl Producer {
         &self.trail
     }
 
-    #[pyo3(signature = (name, version, artifact=None, *, params=None, environment=None, tags=None, retention="standard", around=None))]
+    #[pyo3(signature = (name, version, artifact=None, *, params=None, environment=None, tags=None, retention="standard", around=None,
+        redact=None))]
     #[allow(clippy::too_many_arguments, reason = "they are keywords")]
     fn model(
         &self,
@@ -121,15 +123,29 @@ impl Producer {
         tags: Option<&Bound<'_, PyAny>>,
         retention: &str,
         around: Option<Around>,
+        redact: Option<(Vec<Spec<'_>>, Py<PyAny>)>,
     ) -> PyResult<Model> {
+        let redactions = redact.map(|(rules, tell)| Redactions::new(rules, tell)).transpose()?;
         let mut encoded = Vec::new();
         ModelRef { name: name.into(), version: version.into(), artifact }.write(&mut encoded);
-        let mut constants: Vec<Constant> = vec![("model", FieldType::Model, encoded)];
+        let constant = |section, encoded, field_type| Constant { section, name: None, field_type, encoded };
+        let mut constants = vec![constant("model", encoded, FieldType::Model)];
         for (name, given) in [("params", params), ("environment", environment), ("tags", tags)] {
             if let Some(given) = given {
+                let mut lifted = Vec::new();
+                let mut map = convert::to_dict(given, &[name])?;
+                if let Some(redactions) = &redactions {
+                    map = redactions.map(&map, name, &mut lifted)?;
+                }
                 let mut encoded = Vec::new();
-                convert::map(given, &[name])?.write(&mut encoded);
-                constants.push((name, FieldType::Map, encoded));
+                convert::map(&map, &[name])?.write(&mut encoded);
+                constants.push(constant(name, encoded, FieldType::Map));
+                constants.extend(lifted.into_iter().map(|Lifted { field, encoded }| Constant {
+                    section: field.section,
+                    name: Some(field.name),
+                    field_type: field.field_type,
+                    encoded,
+                }));
             }
         }
         let layouts = Layouts::new(Arc::clone(&self.capture), constants);
@@ -145,7 +161,15 @@ impl Producer {
         });
         let has_params = params.is_some();
         let producer = Arc::clone(&self.capture);
-        Ok(Model(Arc::new(Shared { producer, class, layouts, room: self.room, has_params, surroundings })))
+        Ok(Model(Arc::new(Shared {
+            producer,
+            class,
+            layouts,
+            room: self.room,
+            has_params,
+            surroundings,
+            redactions,
+        })))
     }
 
     #[pyo3(signature = (kind, fields, *, links=vec![], model=None, subject=None, actor=None, tags=None, explanation=None, time_ns=None,

@@ -236,8 +236,12 @@ impl RecordedCall {
             (_, None) => Section::default(),
         };
         let inputs = content.row.columns;
-        let fields =
-            Fields { parts: content.parts(), inputs: inputs.fields(&input_names)?, outputs: output_fields };
+        let fields = Fields {
+            parts: content.parts(),
+            inputs: inputs.fields(&input_names)?,
+            outputs: output_fields,
+            lifted: Vec::new(),
+        };
         let layout = self.shared.layouts.of(fields, &input_names, &output_names)?;
         let plan = Arc::new(Plan { parts: content.parts(), inputs, outputs, layout });
         self.plan.store(Some(Arc::clone(&plan)));
@@ -336,12 +340,15 @@ impl RecordedCall {
         answer: Py<PyAny>,
         active: Py<PyAny>,
         own: Py<PyTuple>,
-    ) -> Self {
+    ) -> PyResult<Self> {
+        if model.get().0.redactions.is_some() {
+            return Err(PyTypeError::new_err("what is redacted is recorded the long way"));
+        }
         numpy::learn_if_imported(model.py());
         let keyword = PyString::intern(model.py(), keyword).unbind();
         let shared = Arc::clone(&model.get().0);
         let plan = ArcSwapOption::empty();
-        Self {
+        Ok(Self {
             shared,
             method,
             long,
@@ -355,7 +362,7 @@ impl RecordedCall {
             active,
             own,
             plan,
-        }
+        })
     }
 
     #[pyo3(signature = (*args, **kwargs))]

@@ -129,7 +129,8 @@ class Explainer:
     def _failed(self, error: Exception) -> None:
         with self._lock:
             self._counts["failed"] += 1
-            self._last_fault = f"{type(error).__name__}: {error}"
+            text = "its text may show what is redacted" if self._model._is_redacted else error
+            self._last_fault = f"{type(error).__name__}: {text}"
             is_first = self._counts["failed"] == 1
         if is_first:
             warn(f"recorded without explanation: the explainer failed with {self._last_fault} (more of them are counted in `status()` only)")

@@ -131,7 +131,8 @@ def recorded(model: Model, method: Callable[..., Any], reader: Reader, keyword: 
                 faults.take(error)
         return result
 
-    arrays = reader.arrays() if model._is_process and not (model._is_inline or model._is_kept) else None
+    is_short = model._is_process and not (model._is_inline or model._is_kept or model._is_redacted)
+    arrays = reader.arrays() if is_short else None
     if arrays is None:
         return call
     model._is_short = True

@@ -314,6 +314,13 @@ pub fn field_value(field_type: &FieldType, encoded: &[u8]) -> Json {
         FieldType::DateTime if let Value::Timestamp(at) = decoded => {
             json!({ "$datetime": instant::write_datetime(at) })
         }
+        FieldType::Truncated(truncation) if !matches!(decoded, Value::Null) => {
+            let kept = match truncation.of() {
+                FieldType::DateTime => field_value(&FieldType::DateTime, encoded),
+                _ => value(&decoded),
+            };
+            typed(field_type, kept)
+        }
         FieldType::F32 if let Value::Float(single) = decoded => typed(field_type, float32(single as f32)),
         _ if decoded.natural_type() == *field_type => value(&decoded),
         _ => typed(field_type, value(&decoded)),
