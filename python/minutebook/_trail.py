@@ -366,8 +366,19 @@ class Trail:
         Raises ValueError when it is no policy, with the line and what is wrong there: nothing is changed then. TypeError, OSError for what
         cannot be read as one; TrailError when the engine cannot.
         """
+        return self._tell_policy("PUT", "/v1/policy", policy)["changed"]
+
+    def check_policy(self, policy: str | os.PathLike[str] | Mapping[str, Any], *, model: str | None = None) -> None:
+        """Checks a sampling policy without using it; with a model's name against the fields of its latest sealed decision too.
+
+        Blocks for the engine. Raises as `set_policy`; TrailError when there is no decision of the model.
+        """
+        query = "" if model is None else "?" + urlencode({"model": model})
+        self._tell_policy("POST", f"/v1/policy/check{query}", policy)
+
+    def _tell_policy(self, method: str, path: str, policy: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return self._engine.ask_json("PUT", "/v1/policy", _policy.text(policy), timeout_s=SEAL_TIMEOUT_S)["changed"]
+            return self._engine.ask_json(method, path, _policy.text(policy), timeout_s=SEAL_TIMEOUT_S)
         except Problem as error:
             if error.code == "wrong-policy":
                 raise ValueError(str(error)) from None

@@ -67,6 +67,20 @@ def test_what_is_wrong_is_told_where_it_is(trail, policy, told):
     assert trail.policy is None
 
 
+def test_it_is_checked_against_what_a_model_records(trail, model):
+    model.record({"amount": 1.0}, {"approve": True})
+    trail.flush()
+    policy = {"model": [{"name": "*", "rule": [{"name": "large", "when": "inputs.amuont > 5", "keep": "all"}]}]}
+    trail.check_policy(policy)
+    with pytest.raises(ValueError, match="did you mean `inputs.amount`"):
+        trail.check_policy(policy, model="credit-risk")
+    with pytest.raises(ValueError, match="says not what to do"):
+        trail.check_policy({"model": [{"name": "*", "rule": [{"name": "large"}]}]})
+    with pytest.raises(minutebook.EngineError, match="no decision of model `a & b`"):
+        trail.check_policy(policy, model="a & b")
+    assert trail.policy is None
+
+
 def test_a_path_as_a_text(trail):
     with pytest.raises(ValueError, match="pathlib.Path"):
         trail.set_policy("policy.toml")

@@ -74,6 +74,7 @@ impl App {
             .route("/v1/stop", post(engine::stop))
             .route("/v1/seal", post(seal::seal))
             .route("/v1/policy", get(policy::policy).put(policy::set))
+            .route("/v1/policy/check", post(policy::check))
             .route("/v1/keys/sampling/rotate", post(policy::rotate_key))
             .route("/v1/records", get(records::records))
             .route("/v1/records/{id}", get(records::record))

@@ -3,6 +3,7 @@
 
 mod checking;
 mod listing;
+mod policies;
 mod receipts;
 mod segment;
 mod spool;
@@ -306,15 +307,6 @@ impl Reader {
     /// A `tlog-policy` that trusts this trail's present signing key and asks for no witness.
     pub fn policy(&self) -> String {
         format!("log {}\nquorum none\n", self.present().log_key)
-    }
-
-    /// The text of the sampling policy in force; none when there never was one.
-    ///
-    /// # Errors
-    /// When the catalog cannot be read.
-    pub async fn sampling_policy(&self) -> Result<Option<String>> {
-        let text = self.catalog.meta(crate::catalog::SAMPLING_POLICY).await?;
-        Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
     }
 
     /// Segments and records that are placed. Counts all rows.

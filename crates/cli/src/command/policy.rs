@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use minutebook_policy::{Decision, Policy as Rules, Quotas, Share};
-use minutebook_record::fields::ModelRef;
-use minutebook_record::{FieldType, Kind, Schema};
-use minutebook_trail::{Content, Filter, Reader, StoredRecord};
+use minutebook_policy::{Decision, Policy as Rules, PolicyError, Quotas, Share};
+use minutebook_record::Kind;
+use minutebook_trail::{Error as TrailError, Filter, Reader, StoredRecord};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -83,7 +81,11 @@ fn read(path: &Path) -> Result<Rules> {
         std::fs::read_to_string(path)
     };
     let text = read().map_err(|error| Failure::file("read", path, &error))?;
-    Rules::parse(&text).map_err(|error| Failure::input(format!("`{}`: {error}", path.display()), DOCUMENTED))
+    Rules::parse(&text).map_err(|error| wrong(path, &error))
+}
+
+fn wrong(path: &Path, error: &PolicyError) -> Failure {
+    Failure::input(format!("`{}`: {error}", path.display()), DOCUMENTED)
 }
 
 const DOCUMENTED: &str = "docs/sampling.md says how a policy is written";
@@ -92,14 +94,17 @@ impl Check {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let policy = read(&self.file)?;
         if let Some(model) = &self.model {
-            let schema = runtime.block_on(latest_schema(options, model))?;
-            let schema = schema.ok_or_else(|| {
-                let what = format!("the trail has no decision of model `{model}` that can be read");
-                Failure::input(what, "without --model only the policy itself is checked")
+            let checked = runtime.block_on(async {
+                let reader = Reader::open(&options.place()).await?;
+                reader.check_policy(policy.source(), Some(model)).await
+            });
+            checked.map_err(|error| match error {
+                TrailError::Policy(error) => wrong(&self.file, &error),
+                TrailError::Request(what) => {
+                    Failure::input(what, "without --model only the policy itself is checked")
+                }
+                error => error.into(),
             })?;
-            policy
-                .check(model, &schema)
-                .map_err(|error| Failure::input(format!("`{}`: {error}", self.file.display()), DOCUMENTED))?;
         }
         let tables = policy.text().models.len() as u64;
         let rules: usize = policy.text().models.iter().map(|table| table.rules.len()).sum();
@@ -112,29 +117,6 @@ impl Check {
         }
         out.flush()
     }
-}
-
-/// The model of a decision, and its values.
-fn model_of(record: &StoredRecord) -> Option<(String, &[Vec<u8>])> {
-    let Content::Readable { values, .. } = &record.content else { return None };
-    let model = record.schema.fields().iter().position(|field| field.field_type == FieldType::Model);
-    let model = model.and_then(|place| ModelRef::decode(&values[place]).ok().flatten());
-    Some((model.map(|model| model.name).unwrap_or_default(), values))
-}
-
-async fn latest_schema(options: &Options, model: &str) -> Result<Option<Arc<Schema>>> {
-    let reader = Reader::open(&options.place()).await?;
-    let mut found = None;
-    let mut each = |record: StoredRecord| {
-        if model_of(&record).is_some_and(|(name, _)| name == model) {
-            found = Some(record.schema);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    };
-    let filter = Filter { kinds: vec![Kind::Decision], ..Filter::default() };
-    reader.list(&filter, &mut each).await?;
-    Ok(found)
 }
 
 impl Set {
@@ -204,7 +186,7 @@ impl Simulate {
                 ..Filter::default()
             };
             let mut each = |record: StoredRecord| {
-                let Some((model, values)) = model_of(&record) else {
+                let Some((model, values)) = record.model_and_values() else {
                     unreadable += 1;
                     return ControlFlow::Continue(());
                 };

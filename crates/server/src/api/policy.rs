@@ -1,8 +1,11 @@
-//! `/v1/policy`, `/v1/keys/sampling/rotate`: the sampling policy in force, another one, and another key of its draws.
+//! `/v1/policy`, `/v1/policy/check`, `/v1/keys/sampling/rotate`: the sampling policy in force, another one,
+//! whether one is right, and another key of the draws.
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::App;
@@ -13,8 +16,30 @@ pub(super) async fn policy(State(app): State<App>) -> Result<Json<Value>, Proble
     Ok(Json(json!({ "policy": app.reader.sampling_policy().await? })))
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Against {
+    model: Option<String>,
+}
+
+pub(super) async fn check(
+    State(app): State<App>,
+    query: Result<Query<Against>, QueryRejection>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let Query(against) = query.map_err(|error| Problem::request(error.body_text()))?;
+    let policy = app.reader.check_policy(&text(body)?, against.model.as_deref()).await?;
+    let models = &policy.text().models;
+    let rules: usize = models.iter().map(|table| table.rules.len()).sum();
+    Ok(Json(json!({ "models": models.len(), "rules": rules })))
+}
+
+fn text(body: Bytes) -> Result<String, Problem> {
+    String::from_utf8(body.into()).map_err(|_| Problem::request("a policy is UTF-8"))
+}
+
 pub(super) async fn set(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let text = String::from_utf8(body.into()).map_err(|_| Problem::request("a policy is UTF-8"))?;
+    let text = text(body)?;
     let Changed { changed, log_size, .. } = change(&app, Change::Policy(text)).await?;
     Ok(Json(json!({ "changed": changed, "log_size": log_size })))
 }
