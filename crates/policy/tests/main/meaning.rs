@@ -7,12 +7,12 @@ use minutebook_record::{Field, FieldType, IntegerType, Path, Schema, Value};
 use proptest::prelude::*;
 
 /// A record: its schema and encoded values.
-struct Record {
-    schema: Schema,
-    values: Vec<Vec<u8>>,
+pub(crate) struct Record {
+    pub(crate) schema: Schema,
+    pub(crate) values: Vec<Vec<u8>>,
 }
 
-fn record(fields: &[(&[&str], FieldType, Value)]) -> Record {
+pub(crate) fn record(fields: &[(&[&str], FieldType, Value)]) -> Record {
     let mut event = Vec::new();
     Event {
         time_ns: 1,
