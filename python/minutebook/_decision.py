@@ -21,7 +21,8 @@ class Decision:
             d.outputs = {"approve": False}
         d.id
 
-    An exception within is recorded as its status and goes on unchanged. Also for `async with`, which waits for nothing else.
+    An exception within is recorded as its status and goes on unchanged. Also for `async with`, which waits for nothing else but an explainer
+    of the model that is asked in the call, by a thread.
     """
 
     __slots__ = (
@@ -67,12 +68,15 @@ class Decision:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end(kind)
+
+    def _end(self, kind: type[BaseException] | None, *made: Any) -> None:
         if kind is not None:
             self.status = kind.__name__
         if self._pending is None:
             return
         try:
-            self._model._finish(self._pending, self._about, self)
+            self._model._finish(self._pending, self._about, self, *made)
         except Exception as error:
             if kind is None:
                 self._model._faults.take(error)
@@ -84,4 +88,12 @@ class Decision:
         return self.__enter__()
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self.__exit__(kind, error, trace)
+        if kind is not None or self._pending is None or self.explanation is not None or not self._model._is_inline or self.status != "ok":
+            self._end(kind)
+            return
+        made = None
+        try:
+            made = await self._model._explained_off_loop(self.inputs, self.outputs)
+        finally:
+            # Also when the task is cancelled meanwhile: it was decided.
+            self._end(None, made)

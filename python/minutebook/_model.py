@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import platform
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from . import _artifact, _columns, _context, _explain, _redact, _table
 from ._core import __version__
 from ._decision import Decision
+from ._explain import batch
 from ._explain.explainer import Decided, Explainer, Takes, When
 from ._limits import EXPLAIN_LIMIT_S
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Level = Literal["process", "disk", "sealed", "witnessed"]
 T = TypeVar("T")
+_UNASKED: Any = object()
 
 
 class Model:
@@ -144,10 +147,13 @@ class Model:
         """
         try:
             about = _context.about() or _context.NOTHING
+            given = _columns.columns(inputs)
+            answers = [] if outputs is None else _columns.columns(outputs, single="prediction")
+            subjects = about.subject if subject is None else _columns.values(subject)
             ids = self._core.record_batch(
-                _columns.columns(inputs),
-                [] if outputs is None else _columns.columns(outputs, single="prediction"),
-                subject=about.subject if subject is None else _columns.values(subject),
+                given,
+                answers,
+                subject=subjects,
                 actor=actor or about.actor,
                 params=self._with_params(params),
                 tags=self._with_tags(about.tags, tags),
@@ -159,6 +165,8 @@ class Model:
             )
             if about.ids is not None:
                 about.ids.extend(ids)
+            if status == "ok":
+                self._explain_rows(ids, given, answers, subjects)
             self._reach(level)
             return ids
         except Exception as error:
@@ -188,12 +196,12 @@ class Model:
 
         return wrap(self, thing, **options)
 
-    def _finish(self, pending: _core.Pending, about: _context.About | None, of: Decision) -> None:
-        """Hands over what a decision in a block came to."""
+    def _finish(self, pending: _core.Pending, about: _context.About | None, of: Decision, made: Any = _UNASKED) -> None:
+        """Hands over what a decision in a block came to. `made` is its explanation, where the explainer was asked before."""
         about = about or _context.NOTHING
         inputs = _row(of.inputs)
         outputs = None if of.outputs is None else _row(of.outputs)
-        explanation = self._explained(of.explanation, inputs, outputs, of.status)
+        explanation = self._explained(of.explanation, inputs, outputs, of.status) if made is _UNASKED else made
         pending.finish(
             inputs,
             outputs,
@@ -234,8 +242,9 @@ class Model:
         two dimensions), `frame` (a row of pandas); `array` for shap's explainers, else `inputs`. `limit_s` is for `inline`: who is slower
         several times in a row is switched off. `background` is a table, of which the digest is kept. The rest as in `explanation`.
 
-        An explainer that fails or is slow never harms a decision; `Trail.status()` counts. Rows that a model decides in a batch are not
-        explained but on demand. Raises ValueError, TypeError; blocks while it hashes the background.
+        An explainer that fails or is slow never harms a decision; `Trail.status()` counts. The rows of a batch are explained each in a record
+        of its own; a call waits for all of its rows together as long as `limit_s`, and the others are skipped. Raises ValueError, TypeError;
+        blocks while it hashes the background.
         """
         sha256 = None if background is None else _table.table(background).sha256
         told = {
@@ -269,15 +278,42 @@ class Model:
             return made
         return made if found is None else {**made, "reasons": found}
 
+    async def _explained_off_loop(self, inputs: Any, outputs: Any) -> Any:
+        """The same for an explainer that is asked in the call, where the call is awaited: a thread asks it, so that other tasks go on
+        meanwhile. Raises nothing but what cancels the task."""
+        asyncio = sys.modules.get("asyncio")
+        run = contextvars.copy_context().run
+        try:
+            given = (_row(inputs), None if outputs is None else _row(outputs))
+            try:
+                loop = asyncio and asyncio.get_running_loop()
+            except RuntimeError:
+                # Another library's loop.
+                loop = None
+            if loop is None:
+                return self._explained(None, *given, "ok")
+            return await loop.run_in_executor(None, run, self._explained, None, *given, "ok")
+        except Exception as error:
+            if self._explainer is not None:
+                self._explainer.failed(error)
+            return None
+
+    def _explain_rows(self, ids: Sequence[str], inputs: _columns.Columns, outputs: _columns.Columns, subject: Any) -> None:
+        """Has the rows of a call explained, which are recorded by now. Raises nothing."""
+        if self._explainer is not None and (self._is_inline or self._is_kept):
+            batch.explain(self, self._explainer, batch.Rows(ids, inputs, outputs, subject))
+
     def _keep(self, id: str, inputs: Any, outputs: Any, subject: Any) -> None:
         if self._explainer is not None:
             # Copies: it is explained later, and what the model saw is what counts.
             self._explainer.keep(Decided(id, dict(inputs), outputs and dict(outputs), subject))
 
-    def _explain_later(self, decided: Decided, made: Mapping[str, Any]) -> str:
-        """Records an explanation that was made behind its decision; gives its id."""
-        left = self._core.left_of_explanation({**made, "when": "later"}, decided.inputs, decided.outputs)
-        return self.trail._record(
+    def _explain_later(self, decided: Decided, made: Mapping[str, Any], when: Literal["inline", "later"] = "later") -> str:
+        """Records an explanation for itself, linked to its decision; gives its id."""
+        # Of a call that is under way, who makes the call sees to what it survives.
+        record: Callable[..., str] = self.trail._record if when == "later" else self.trail._producer.record
+        left = self._core.left_of_explanation({**made, "when": when}, decided.inputs, decided.outputs)
+        return record(
             "explanation",
             {},
             links=[decided.id],

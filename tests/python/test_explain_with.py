@@ -133,15 +133,6 @@ def test_a_frame(trail, model):
     assert trail[model.record({"age": 3.0}, {"y": 1})].explanation["attributions"] == {"age": 3.0}
 
 
-def test_rows_in_a_batch_are_not_explained(trail):
-    estimator = LogisticRegression().fit(X, Y)
-    model = trail.model("m", "1", estimator, git=None)
-    model.explain_with(own)
-    model.wrap(estimator, features=NAMES).predict(X[:4])
-    assert [record.explanation for record in decisions(trail)] == [None] * 4
-    assert counts(trail, "made", "skipped") == (0, 4)
-
-
 def test_it_comes_before_the_first_call(trail):
     estimator = LogisticRegression().fit(X, Y)
     model = trail.model("m", "1", estimator, git=None)

@@ -19,6 +19,7 @@ from .sound import sound
 if TYPE_CHECKING:
     from .._model import Model
     from .._types import Explanation
+    from .batch import Rows
 
 When = Literal["inline", "kept", "on_demand"]
 Takes = Literal["inputs", "array", "frame"]
@@ -33,7 +34,7 @@ class ExplainerStatus(TypedDict):
     slow: int
     """Took longer than its limit."""
     skipped: int
-    """Not tried: the queue was full, the process ended, the explainer was switched off, or the rows came in a batch."""
+    """Not tried: the queue was full, the process ended, the explainer was switched off, or a call had no time for all of its rows."""
     on: bool
     """Not switched off for being slow."""
     last_fault: str | None
@@ -64,6 +65,7 @@ class Explainer:
         self._model = model
         self._call = call
         self._takes = takes or ("array" if _is_of_shap(call) else "inputs")
+        self.limit_s = limit_s
         self._limit_ns = round(limit_s * 1e9)
         self._told = told
         self._counts = {"made": 0, "failed": 0, "slow": 0, "skipped": 0}
@@ -85,6 +87,11 @@ class Explainer:
         with self._lock:
             return {"when": self.when, "on": self._is_on, "last_fault": self._last_fault, **self._counts}  # type: ignore[typeddict-item]
 
+    @property
+    def is_on(self) -> bool:
+        """Not switched off for being slow."""
+        return self._is_on
+
     def inline(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None) -> Explanation | None:
         """The explanation of a decision that is being made; None when there is none. Raises nothing."""
         if not self._is_on:
@@ -93,7 +100,7 @@ class Explainer:
         try:
             made = self.explain(inputs, outputs)
         except Exception as error:
-            self._failed(error)
+            self.failed(error)
             return None
         self._took(made.get("duration_ns", 0))
         return made
@@ -126,7 +133,8 @@ class Explainer:
         with self._lock:
             self._counts["skipped"] += count
 
-    def _failed(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
+        """Counts a decision that has no explanation for this, and warns of the first."""
         with self._lock:
             self._counts["failed"] += 1
             text = "its text may show what is redacted" if self._model._is_redacted else error
@@ -160,6 +168,17 @@ class Explainer:
             self.skip()
             return
         self._begin()
+
+    def keep_rows(self, rows: Rows) -> None:
+        """The same for the rows of a call: as many as there is room for, the others are counted."""
+        for place in range(len(rows)):
+            if self._waiting.full():
+                self.skip(len(rows) - place)
+                return
+            try:
+                self.keep(rows.decided(place))
+            except Exception as error:
+                self.failed(error)
 
     def _begin(self) -> None:
         with self._lock:
@@ -195,7 +214,7 @@ class Explainer:
                     # It took longer than the trail was open.
                     self.skip()
                     return
-                self._failed(error)
+                self.failed(error)
             else:
                 with self._lock:
                     self._counts["made"] += 1

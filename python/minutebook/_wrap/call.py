@@ -166,6 +166,21 @@ class OpenCall:
         except Exception as error:
             self._model._faults.take(error)
 
+    async def awaited(self, outputs: Callable[[], Mapping[str, Any]]) -> None:
+        """The same for a call that is awaited; it is explained in the call, too, where the model's explainer is asked there."""
+        try:
+            told, made = outputs(), None
+            try:
+                if self._model._is_inline and self._pending is not None:
+                    made = await self._model._explained_off_loop(self._inputs, told)
+            finally:
+                # Also when the task is cancelled meanwhile: it was decided.
+                self._finish(told, "ok", made)
+            if not self._model._is_process:
+                self._model.trail._reach(self._model._level)
+        except Exception as error:
+            self._model._faults.take(error)
+
     def failed(self, error: BaseException, outputs: Mapping[str, Any] | None = None) -> None:
         """The model failed, after it had said `outputs`. Raises nothing: the model's own exception is under way."""
         try:
@@ -173,10 +188,14 @@ class OpenCall:
         except Exception as fault:
             self._model._faults.note(fault, "not recorded")
 
-    def _finish(self, outputs: Mapping[str, Any], status: str) -> None:
+    def _finish(self, outputs: Mapping[str, Any], status: str, explanation: Any = None) -> None:
         pending, self._pending = self._pending, None
-        if pending is not None:
-            finish(self._model, pending, self._inputs, outputs, self._about, status, self._params)
+        if pending is None:
+            return
+        more = {} if explanation is None else {"explanation": explanation}
+        finish(self._model, pending, self._inputs, outputs, self._about, status, self._params, **more)
+        if self._model._is_kept and status == "ok":
+            self._model._keep(pending.id, self._inputs, outputs, self._about and self._about.subject)
 
 
 def finish(
@@ -207,8 +226,7 @@ def _finish_explained(model: Model, pending: Any, inputs: Any, outputs: Any, abo
     """Hands over what is explained in the call, or behind it."""
     if not is_row:
         finish(model, pending, inputs, outputs, about)
-        if model._explainer is not None:
-            model._explainer.skip(len(pending.ids))
+        model._explain_rows(pending.ids, inputs, outputs, about and about.subject)
         return
     finish(model, pending, inputs, outputs, about, explanation=model._explained(None, inputs, outputs, "ok"))
     if model._is_kept:

@@ -58,7 +58,7 @@ def _awaited(model: Model, reader: Reader, function: Callable[..., Any]) -> Any:
         except BaseException as error:
             decision.failed(error)
             raise
-        decision.answered(lambda: reader.answer(result))
+        await decision.awaited(lambda: reader.answer(result))
         return result
 
     return call
