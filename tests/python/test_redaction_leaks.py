@@ -307,6 +307,29 @@ def test_explanations(trail, told, name):
             assert {("explanation", "reasons"), ("explanation", "counterfactuals")} <= set(record.redacted)
 
 
+@pytest.mark.parametrize("when", ["inline", "kept"])
+def test_explanations_of_rows_and_of_what_is_awaited(trail, told, when):
+    model = trail.model("credit", "1", b"model", git=None, redact=REDACT)
+    model.explain_with(lambda row: shap_of(row), when, limit_s=60)
+    model.record_batch(pd.DataFrame([inputs()] * 3))
+    model.wrap(estimator()).predict(pd.DataFrame([inputs()] * 2))
+
+    @model.wrap
+    async def decide(**given):
+        return {"approve": True}
+
+    async def by_hand():
+        async with model.decision(inputs=inputs()) as decision:
+            decision.outputs = {"approve": True}
+
+    asyncio.run(decide(**inputs()))
+    asyncio.run(by_hand())
+    wait(lambda: trail.status()["explainers"]["credit 1"]["made"] == 7)
+    explained = [record for record in [*decisions(trail), *trail.records(kind="explanation")] if record.explanation]
+    assert len(explained) == 7
+    assert all(set(record.explanation) <= {"method", "when", "duration_ns", "library"} for record in explained)
+
+
 def test_an_explanation_adds_up_to_a_redacted_output(trail, told):
     model_of(trail).record({"plain": 1.0}, {"score": NUMBER}, explanation=shap_of(["plain"]))
     (record,) = decisions(trail)

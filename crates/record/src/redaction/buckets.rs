@@ -28,9 +28,9 @@ pub enum Buckets {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Width {
     number: Number,
-    /// The number is units × 10^−decimals.
+    /// The number is units / scale, a power of ten that a double is exactly: there are at most 22 digits behind the point.
     units: i128,
-    decimals: usize,
+    scale: Number,
 }
 
 impl Width {
@@ -44,7 +44,8 @@ impl Width {
         let text = number.to_string();
         let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
         let units = format!("{whole}{decimals}").parse().map_err(|_| UnknownType)?;
-        if width > 0.0 { Ok(Self { number, units, decimals: decimals.len() }) } else { Err(UnknownType) }
+        let scale = format!("1{}", "0".repeat(decimals.len())).parse()?;
+        if width > 0.0 { Ok(Self { number, units, scale }) } else { Err(UnknownType) }
     }
 
     /// The width.
@@ -55,7 +56,8 @@ impl Width {
     /// So many times the width: the nearest double, never −0. `None` where doubles do not hold multiples apart.
     fn times(self, count: i128) -> Option<f64> {
         let units = self.units.checked_mul(count).filter(|units| units.unsigned_abs() <= UNITS_MAX)?;
-        format!("{units}e-{}", self.decimals).parse().ok()
+        // Rounded once: both are doubles exactly.
+        Some(units as f64 / self.scale.0)
     }
 }
 
