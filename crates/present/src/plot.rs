@@ -222,8 +222,10 @@ impl Bar {
         let suffix = self.suffix();
         let suffix = cut(&suffix, SIZE, (room - width(&self.name, SIZE)).max(room / 2.0));
         let name = cut(&self.name, SIZE, room - width(&suffix, SIZE));
+        // The blank ends the name: some viewers drop one at the beginning of a part.
+        let name = if suffix.is_empty() { name } else { name + " " };
         let look = Type::new(SIZE, INK).at(Anchor::End);
-        svg.texts(at, look, &[(&name, INK), (&suffix, QUIET)]);
+        svg.texts(at, look, &[(&name, INK), (suffix.trim_start(), QUIET)]);
     }
 }
 

@@ -61,7 +61,8 @@ fn plots_are_written() {
     let user = User::with_trail();
     let ids = user.record(&(decision(1, SHAP) + &decision(2, "")));
     user.record(&later(&ids[1], 0.9));
-    for (plot, what) in [("waterfall", "f(x) = 0.25"), ("force", "amount = 1000.5"), ("bar", "purpose<tspan")]
+    for (plot, what) in
+        [("waterfall", "f(x) = 0.25"), ("force", "amount = 1000.5"), ("bar", "purpose <tspan")]
     {
         let ran = user
             .run(["explain", &ids[0], "--plot", plot, "--svg", "plot.svg"])
