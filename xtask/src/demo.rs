@@ -22,7 +22,7 @@ const DECISIONS: usize = 1_000;
 /// What `minutebook verify` ends with when it found something wrong.
 const EXIT_PROBLEMS: i32 = 1;
 
-const STEPS: usize = 7;
+const STEPS: usize = 8;
 
 /// The command line of the demo.
 #[derive(Default)]
@@ -65,6 +65,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     demo.decide()?;
     demo.list()?;
     demo.show_a_rejected_applicant()?;
+    demo.statistics()?;
     demo.verify()?;
     let segment = demo.forge()?;
     demo.verify_forged(&segment)?;
@@ -169,6 +170,12 @@ impl Demo<'_> {
         } else {
             Err(Failure::Failed(format!("`show` does not name the record `{id}`")))
         }
+    }
+
+    fn statistics(&mut self) -> Result<(), Failure> {
+        let command = self.minutebook(&self.trail, &["stats", "german-credit", "--by", "day"]);
+        self.begin("What were they like, all together?", &program::shell_line(&command));
+        self.finish(command).map(|_| ())
     }
 
     fn verify(&mut self) -> Result<(), Failure> {

@@ -49,7 +49,7 @@ pub use identity::{IdentityError, is_producer_name};
 pub use intake::{IntakePrivateKey, IntakePublicKey};
 pub use mark::{Mark, is_signed, signed_bytes};
 pub use pending::{Encoder, Pending};
-pub use producer::{Producer, ProducerOptions, Status};
+pub use producer::{DrawnRange, Producer, ProducerOptions, Status};
 pub use random::{Random, RandomError, SystemRandom};
 pub use reader::{
     BatchEnd, BatchLimits, EpochFile, EpochReader, Frame, InFlight, Listing, Owner, Position, ReadError,

@@ -106,6 +106,13 @@ impl LiveEpoch {
         Ok(before.ok().map(|last| last + 1))
     }
 
+    /// Draws so many numbers of a class, one behind the other, and gives the first; `None` once the epoch is being closed.
+    pub(crate) fn draw_many(&self, class: u8, count: u64) -> io::Result<Option<u64>> {
+        let next = |last: u64| (last & COUNTER_CLOSED == 0).then_some(last + count);
+        let before = self.region.update(counter_at(usize::from(class)), next)?;
+        Ok(before.ok().map(|last| last + 1))
+    }
+
     /// The last number drawn of each class that drew any.
     pub(crate) fn drawn(&self) -> Vec<(ClassName, u64)> {
         let last = |place: usize| self.region.load(counter_at(place)) & !COUNTER_CLOSED;

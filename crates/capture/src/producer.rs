@@ -282,6 +282,27 @@ impl Producer {
         Ok(Pending::new(producer, (generation, class, seq, slot), id, start))
     }
 
+    /// Draws so many numbers, one behind the other, of decisions that will have no records: a `window` record of this run has to say that it
+    /// counted them (`docs/formats/window.md`). Those of which none says so are told as lost when the run ends.
+    ///
+    /// # Errors
+    ///
+    /// When the producer is closed, has failed, or takes no further class.
+    pub fn draw_many(&self, class: &ClassName, count: u64) -> Result<DrawnRange, CaptureError> {
+        let run = self.run()?;
+        let from = run.draw_many(class, count.max(1))?;
+        Ok(DrawnRange { producer: run.producer(), epoch: run.number(), from, to: from + count.max(1) - 1 })
+    }
+
+    /// Now, in ns since 1970, as events have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::begin`].
+    pub fn now_ns(&self) -> Result<i64, CaptureError> {
+        Ok(self.run()?.now().wall_ns)
+    }
+
     /// Begins a decision whose record is of this shape, behind a guard that records failures too.
     ///
     /// # Errors
@@ -412,6 +433,19 @@ impl Producer {
             mapped: run.current.load().is_mapped(),
         })
     }
+}
+
+/// Numbers that were drawn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrawnRange {
+    /// Who drew them.
+    pub producer: ProducerId,
+    /// In which epoch.
+    pub epoch: Epoch,
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
 }
 
 /// Bytes that a frame may have in a part of these settings.

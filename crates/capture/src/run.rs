@@ -251,6 +251,13 @@ impl Run {
         Ok((class, drawn.ok_or(CaptureError::Closed)?, slot))
     }
 
+    /// Draws so many numbers that are in flight nowhere, and gives the first.
+    pub(crate) fn draw_many(&self, class: &ClassName, count: u64) -> Result<u64, CaptureError> {
+        self.check_open()?;
+        let class = self.epoch.class(class)?;
+        self.written(self.epoch.draw_many(class, count))?.ok_or(CaptureError::Closed)
+    }
+
     /// Marks a number as no longer in flight.
     #[inline]
     pub(crate) fn end(&self, slot: Option<u16>) {

@@ -14,6 +14,7 @@ mod record;
 mod seal;
 mod serve;
 mod show;
+mod stats;
 mod tail;
 mod verify;
 
@@ -54,6 +55,7 @@ enum Command {
     Tail(tail::Tail),
     Show(show::Show),
     Explain(Box<explain::Explain>),
+    Stats(stats::Stats),
     Receipt(receipt::Receipt),
     Verify(verify::Verify),
     Seal(seal::Seal),
@@ -108,6 +110,7 @@ fn run(line: CommandLine) -> Result {
         Command::Tail(command) => command.run(options, &runtime),
         Command::Show(command) => command.run(options, &runtime),
         Command::Explain(command) => command.run(options, &runtime),
+        Command::Stats(command) => command.run(options, &runtime),
         Command::Receipt(command) => command.run(options, &runtime),
         Command::Verify(command) => command.run(options, &runtime),
         Command::Seal(command) => command.run(options, &runtime),

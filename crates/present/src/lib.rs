@@ -9,5 +9,6 @@ pub mod plot;
 mod reasons;
 pub mod redaction;
 pub mod selection;
+pub mod stats;
 pub mod summary;
 pub mod typed;

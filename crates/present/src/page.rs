@@ -10,6 +10,7 @@ mod moment;
 mod receipt;
 mod record;
 mod report;
+mod stats;
 mod table;
 mod words;
 
@@ -22,6 +23,7 @@ pub use moment::{duration, seconds_utc};
 pub use receipt::{receipt, receipt_record};
 pub use record::record;
 pub use report::{Verification, checkup, finding_json, report, report_json};
+pub use stats::stats;
 pub(crate) use words::brief as brief_value;
 pub use words::{bytes, count, printable};
 

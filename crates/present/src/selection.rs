@@ -6,13 +6,13 @@ use minutebook_trail::Filter;
 
 use crate::opened::Opened;
 
-/// What the engine and producers say about themselves: shown on request only.
-const HIDDEN: [Kind; 2] = [Kind::Producer, Kind::Access];
+/// What the engine and producers say about themselves, and what is for `stats` to show: listed on request only.
+const HIDDEN: [Kind; 3] = [Kind::Producer, Kind::Access, Kind::Window];
 
 /// Records by kind, model and time.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Of these kinds; when empty, of all but `producer` and `access`.
+    /// Of these kinds; when empty, of all but `producer`, `access` and `window`.
     pub kinds: Vec<Kind>,
     /// Of this model, `NAME` or `NAME@VERSION`.
     pub model: Option<String>,
@@ -44,10 +44,14 @@ impl Selection {
     pub fn wants(&self, record: &Opened) -> bool {
         let Some(wanted) = &self.model else { return true };
         let model = record.value(&["model"]).and_then(|value| ModelRef::decode(value).ok().flatten());
-        let Some(model) = model else { return false };
-        *wanted == model.name
-            || wanted
-                .rsplit_once('@')
-                .is_some_and(|(name, version)| name == model.name && version == model.version)
+        model.is_some_and(|model| is_model(wanted, &model))
     }
+}
+
+/// Whether a model is the wanted one, `NAME` or `NAME@VERSION`.
+pub fn is_model(wanted: &str, model: &ModelRef) -> bool {
+    *wanted == model.name
+        || wanted
+            .rsplit_once('@')
+            .is_some_and(|(name, version)| name == model.name && version == model.version)
 }

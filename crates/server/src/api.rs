@@ -4,6 +4,7 @@ mod engine;
 mod policy;
 mod records;
 mod seal;
+mod stats;
 mod verify;
 
 use std::path::PathBuf;
@@ -81,6 +82,7 @@ impl App {
             .route("/v1/records/{id}/page", get(records::page))
             .route("/v1/records/{id}/receipt", get(records::receipt))
             .route("/v1/records/{id}/verify", post(records::verify))
+            .route("/v1/stats", get(stats::stats))
             .route("/v1/verify", post(verify::verify))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)

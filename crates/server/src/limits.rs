@@ -52,3 +52,15 @@ pub(crate) const PAGE_COLUMNS_MIN: usize = 40;
 
 /// Bytes of an engine's answer that a client takes: none of those that it asks for is larger than some kilobytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// Windows in an answer: a week by the minute, some hundred features each at most.
+pub(crate) const STATS_WINDOWS_MAX: usize = 10_080;
+
+/// Quantiles of each feature in an answer.
+pub(crate) const STATS_QUANTILES_MAX: usize = 101;
+
+/// Bars of each feature's histogram in an answer.
+pub(crate) const STATS_BINS_MAX: usize = 1_000;
+
+/// Frequent values of each feature in an answer: as many as a window keeps.
+pub(crate) const STATS_VALUES_MAX: usize = 64;

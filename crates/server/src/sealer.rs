@@ -196,14 +196,19 @@ impl Work {
             }
         }
         self.seal().await?;
-        if let Some(engine) = self.engine.take() {
+        if let Some(mut engine) = self.engine.take() {
+            let windows = engine.seal_windows().await;
             engine.close().await;
+            add(&mut self.total, &windows?);
         }
         Ok(self.total)
     }
 
-    /// Whether a spool has files. When that cannot be told, the round tells why.
+    /// Whether a window is over, or a spool has files. When that cannot be told, the round tells why.
     async fn something_waits(&self) -> bool {
+        if self.engine.as_ref().is_some_and(Engine::has_windows_due) {
+            return true;
+        }
         let spool = self.place.spool();
         let listed = tokio::task::spawn_blocking(move || list_epochs(&spool)).await;
         !matches!(listed, Ok(Ok(listing)) if listing.epochs.is_empty())

@@ -5,6 +5,7 @@ use crate::own::Losses;
 use minutebook_capture::ShapeDef;
 use minutebook_record::cbor;
 use minutebook_record::{ClassName, FieldType, Kind, RecordId};
+use minutebook_sketch::{Gathered, Key, Plan, Window};
 use minutebook_verify::Id;
 use minutebook_verify::coverage::RangeSet;
 use minutebook_verify::descriptor::{Gone, Mark, Range, State};
@@ -77,6 +78,12 @@ pub struct Batch {
     pub ended: Vec<(Id, u64)>,
     /// Acts that are recorded with this batch.
     pub acts: Vec<Id>,
+    /// Windows that are recorded with this batch, by their rows in the catalog.
+    pub windows: Vec<Id>,
+    /// What is counted of its decisions, until [`Batch::close`].
+    pub gathered: Gathered,
+    /// What was counted of its decisions, from then on, and by windows among its records.
+    pub counted: BTreeMap<Key, Window>,
     // INVARIANT: the ids of `records`, no two of which are the same: an id has one place in a segment.
     ids: HashSet<RecordId>,
     producer_index: HashMap<(Id, u64), u16>,
@@ -103,6 +110,9 @@ impl Batch {
             gone: Vec::new(),
             ended: Vec::new(),
             acts: Vec::new(),
+            windows: Vec::new(),
+            gathered: Gathered::default(),
+            counted: BTreeMap::new(),
             ids: HashSet::new(),
             producer_index: HashMap::new(),
             lookup_index: HashMap::new(),
@@ -211,8 +221,11 @@ impl Batch {
         }
     }
 
-    /// Sorts the records by id, as their places in the segment.
+    /// Sorts the records by id, as their places in the segment, and sums up what was counted.
     pub fn close(mut self) -> Self {
+        for (key, window) in std::mem::take(&mut self.gathered).finish(self.class.as_str()) {
+            self.counted.entry(key).or_default().merge(window);
+        }
         let mut order: Vec<usize> = (0..self.records.len()).collect();
         order.sort_unstable_by_key(|at| self.records[*at].id);
         let mut place_of = vec![0; order.len()];
@@ -236,6 +249,8 @@ pub struct ShapePlan {
     pub event: Option<usize>,
     /// Places of blobs.
     pub blobs: Vec<usize>,
+    /// What is counted of decisions.
+    pub counted: Arc<Plan>,
 }
 
 impl ShapePlan {
@@ -249,6 +264,7 @@ impl ShapePlan {
             subject: places(FieldType::Subject).next(),
             event: places(FieldType::Event).next(),
             blobs: places(FieldType::Blob).collect(),
+            counted: Arc::new(Plan::new(shape.schema())),
         }
     }
 }

@@ -8,11 +8,13 @@ mod segments;
 pub mod survey;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 pub use coverage::{CoverageRow, Drawn};
 pub use keys::{ClassEpochRow, SubjectRow};
 pub use placing::Placement;
 pub use segments::{Lane, LanePosition, SegmentRow, Stretch};
+pub use windows::WindowRow;
 
 use crate::error::{Error, Result};
 use minutebook_verify::Id;

@@ -2,6 +2,7 @@
 //! spool only when it is told that all is published.
 
 mod accounts;
+mod counted;
 mod fields;
 mod horizon;
 
@@ -24,6 +25,7 @@ use minutebook_capture::{
 };
 use minutebook_record::fields::Event;
 use minutebook_record::{ClassName, Kind, RecordId};
+use minutebook_sketch::Counted;
 use minutebook_verify::Id;
 use minutebook_verify::check::blob_id;
 use minutebook_verify::coverage::RangeSet;
@@ -351,7 +353,10 @@ impl Drainer {
         let mut ends = Vec::new();
         for SystemRecord { producer, epoch, seq, id, record } in records {
             let event = ShapePlan::new(&record.shape).event;
-            if batch.is_full() && !sink(std::mem::replace(&mut batch, Batch::new(class)).close()) {
+            if batch.is_full()
+                && !record.is_continued
+                && !sink(std::mem::replace(&mut batch, Batch::new(class)).close())
+            {
                 return Ok(());
             }
             let refused = |e: minutebook_record::ValuesError| Error::Spool(e.to_string());
@@ -360,6 +365,7 @@ impl Drainer {
             let producer = batch.producer(producer, epoch);
             batch.gone.extend(record.gone);
             batch.acts.extend(record.act);
+            batch.windows.extend(record.window);
             batch.push(Incoming {
                 id,
                 kind: record.kind,
@@ -490,8 +496,9 @@ impl Intake {
     ) {
         let is_claimed = state.claimed.entry(class).or_default().contains(seq);
         self.report.seen_before += u64::from(is_claimed);
-        // What has its place is left there, and counts where a rule keeps so many per second.
-        if is_claimed && !(kind == Kind::Decision && self.judge.counts()) {
+        // What has its place is left there, and counts where a rule keeps so many per second; a window has claimed what it counted perhaps not.
+        let is_window = kind == Kind::Window && class.as_str() != SYSTEM;
+        if is_claimed && !is_window && !(kind == Kind::Decision && self.judge.counts()) {
             return;
         }
         let mut ends = std::mem::take(&mut self.ends);
@@ -500,6 +507,25 @@ impl Intake {
             if !is_claimed {
                 self.lose(state, class, State::Refused, seq, seq);
             }
+            return;
+        }
+        let rolled_up = if is_window {
+            let fields = |place: usize| value_at(shape, place, values, &ends);
+            match self.claim_counted(state, class, shape.schema(), fields, is_claimed) {
+                Some(window) => Some(window),
+                None => {
+                    self.ends = ends;
+                    if !is_claimed {
+                        self.lose(state, class, State::Refused, seq, seq);
+                    }
+                    return;
+                }
+            }
+        } else {
+            None
+        };
+        if is_claimed && is_window {
+            self.ends = ends;
             return;
         }
         if is_claimed {
@@ -517,6 +543,9 @@ impl Intake {
         self.ends = ends;
         match taken {
             Ok(taken) => {
+                if let (Some((key, window)), Some(batch)) = (rolled_up, self.open.get_mut(&class)) {
+                    batch.counted.entry(key).or_default().merge(window);
+                }
                 match taken {
                     Taken::Kept => self.report.records += 1,
                     Taken::LeftOut => self.report.sampled_out += 1,
@@ -588,6 +617,8 @@ impl Intake {
             mark: Some(mark),
             gone: Vec::new(),
             act: None,
+            window: None,
+            is_continued: false,
         };
         let (producer, epoch) = (state.producer, state.epoch);
         self.system.push(SystemRecord { producer, epoch, seq, id, record });
@@ -622,6 +653,8 @@ impl Intake {
         } else {
             Verdict::Kept
         };
+        let (producer, epoch) = (state.producer, state.epoch);
+        let counted = Counted { producer, epoch, seq, rule: verdict.rule(), kept: verdict.keeps() };
         let mut lookups: Vec<[u8; 32]> = Vec::new();
         if let Some(value) = plan.subject.map(field) {
             lookups = subject_lookups(lookup, value);
@@ -653,6 +686,7 @@ impl Intake {
                     *assembled_bytes -= assembly.content.len();
                 }
             }
+            batch.gathered.add(&plan.counted, counted, field);
             batch.leave_out(state.producer, state.epoch, seq);
             return Ok(Taken::LeftOut);
         }
@@ -676,6 +710,7 @@ impl Intake {
             batch.push_blob(blob, content);
         }
         if kind == Kind::Decision {
+            batch.gathered.add(&plan.counted, counted, field);
             remember(recent, id, &lookups);
         }
         let marked = match (verdict, plan.event) {

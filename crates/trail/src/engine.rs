@@ -11,6 +11,7 @@ use crate::place::{Place, signer};
 use crate::publish::Publisher;
 use crate::store::{FlushingFolder, Objects};
 use crate::subjects::{LookupKey, Subjects};
+use crate::windows::Windows;
 use crate::wrap::{self, Purpose};
 use minutebook_capture::IntakePrivateKey;
 use minutebook_tlog::leaf_hash;
@@ -43,6 +44,9 @@ pub struct Engine {
     pub(crate) log_size: u64,
     pub(crate) own_producer: Id,
     pub(crate) intents: Vec<Id>,
+    pub(crate) windows: Windows,
+    /// The next round seals all windows.
+    pub(crate) all_windows: bool,
     /// Why the engine does not go on: after a failure what is in memory and what is stored may differ.
     pub(crate) stopped: Option<String>,
     lock: TrailLock,
@@ -118,6 +122,8 @@ impl Engine {
             log_size,
             own_producer,
             intents: Vec::new(),
+            windows: Windows::default(),
+            all_windows: false,
             stopped: None,
             lock: lock.clone(),
         };
@@ -148,6 +154,7 @@ impl Engine {
             })?;
             self.class_epochs.insert((row.class, row.month), (row.id, key));
         }
+        self.load_windows().await?;
         self.finish_erasures().await?;
         self.finish_rotation().await?;
         let own = self.catalog.coverage(&self.own_producer, 1).await?;

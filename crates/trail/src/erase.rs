@@ -107,6 +107,7 @@ impl Engine {
 
     async fn erase_row(&mut self, row: SubjectRow, ground: &str, by: &str) -> Result<Certificate> {
         let shapes_left = self.end_parts(row.lookup).await?;
+        self.reduce_windows().await?;
         let random = std::sync::Arc::clone(&self.environment.random);
         let bucket = bucket_of(&row.lookup);
         let mut others = self.catalog.subjects_in_bucket(bucket).await?;

@@ -30,6 +30,7 @@ mod stage;
 mod store;
 mod subjects;
 mod trail_keys;
+mod windows;
 mod wrap;
 
 pub use acknowledgement::SignedAcknowledgement;

@@ -48,3 +48,9 @@ pub const HELD_UP_LOOKS: u32 = 50;
 
 /// Between two of these looks: the thread writes within microseconds, unless it lost its processor for some milliseconds.
 pub const HELD_UP_LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How long a window waits for decisions that come late, in s: longer than an engine that keeps up takes to seal.
+pub const WINDOW_GRACE_S: i64 = 15;
+
+/// Windows that have no record yet: those of further ones are counted by the day. Each takes some 100 KiB at most.
+pub const PENDING_WINDOWS: usize = 2_048;

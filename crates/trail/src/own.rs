@@ -7,6 +7,7 @@ use minutebook_capture::ShapeDef;
 use minutebook_record::cbor;
 use minutebook_record::fields::Event;
 use minutebook_record::{Field, FieldType, IntegerType, Kind, Path, Schema};
+use minutebook_sketch::{Key, SealedWindow};
 use minutebook_verify::Id;
 use minutebook_verify::descriptor::{Gone, Mark, MarkKind, State};
 use std::collections::BTreeMap;
@@ -45,6 +46,10 @@ pub struct OwnRecord {
     pub gone: Vec<Gone>,
     /// The act in the catalog that it records.
     pub act: Option<Id>,
+    /// The row of the window that it records.
+    pub window: Option<Id>,
+    /// Whether it belongs into one segment with the record before it.
+    pub is_continued: bool,
 }
 
 struct Fields {
@@ -86,7 +91,8 @@ impl Fields {
         let shape = ShapeDef::from_encoded(schema, Vec::new()).map_err(|e| Error::Request(e.to_string()))?;
         shape.split(&self.values, &mut Vec::new()).map_err(|e| Error::Request(e.to_string()))?;
         let (shape, values) = (Arc::new(shape), self.values);
-        Ok(OwnRecord { kind, shape, values, mark: None, gone: Vec::new(), act: None })
+        let (mark, gone, act) = (None, Vec::new(), None);
+        Ok(OwnRecord { kind, shape, values, mark, gone, act, window: None, is_continued: false })
     }
 }
 
@@ -96,7 +102,8 @@ const RANGES_PER_RECORD: usize = 4_096;
 /// `loss` records for these ranges.
 pub fn losses(losses: &Losses, time_ns: i64) -> Result<Vec<OwnRecord>> {
     let mut records = Vec::new();
-    for (state, ranges) in losses {
+    // What was counted only is no loss: the window that counted it says so.
+    for (state, ranges) in losses.iter().filter(|(state, _)| **state != State::Counted) {
         for chunk in ranges.chunks(RANGES_PER_RECORD) {
             let mut fields = Fields::new(time_ns);
             fields.text(&["loss", "reason"], state.words());
@@ -212,6 +219,18 @@ pub fn policy(act: Id, what: &str, old: &[u8], new: &str, time_ns: i64) -> Resul
     fields.text(&["policy", "new"], new);
     let mut record = fields.record(Kind::Policy)?;
     record.act = Some(act);
+    Ok(record)
+}
+
+/// A `window` record (`docs/formats/window.md`), which has all that was placed below `through` in it. Without a row it continues the one before.
+pub fn window(key: &Key, part: &SealedWindow, through: u64, row: Option<Id>) -> Result<OwnRecord> {
+    let mut fields = Fields { fields: Vec::new(), values: Vec::new() };
+    for (field, value) in minutebook_sketch::fields(key, part, through) {
+        fields.fields.push(field);
+        fields.values.extend_from_slice(&value);
+    }
+    let mut record = fields.record(Kind::Window)?;
+    (record.window, record.is_continued) = (row, row.is_none());
     Ok(record)
 }
 

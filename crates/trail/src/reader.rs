@@ -7,6 +7,7 @@ mod policies;
 mod receipts;
 mod segment;
 mod spool;
+mod windows;
 
 pub use checking::CheckedRecord;
 pub(crate) use segment::OpenSegment;

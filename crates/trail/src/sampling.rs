@@ -37,6 +37,21 @@ pub enum Verdict<'p> {
     LeftOut(&'p str),
 }
 
+impl<'p> Verdict<'p> {
+    /// Whether there will be a record.
+    pub fn keeps(&self) -> bool {
+        !matches!(self, Self::LeftOut(_))
+    }
+
+    /// The rule that decided, if one did.
+    pub fn rule(&self) -> Option<&'p str> {
+        match self {
+            Self::Kept => None,
+            Self::KeptBy(rule, _) | Self::LeftOut(rule) => Some(rule),
+        }
+    }
+}
+
 /// Whose number it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Number {
@@ -103,7 +118,8 @@ impl Judge {
 /// A range as the engine remembers it: that a number was left out or kept is for the log to say, and without the difference neighbours join, so
 /// that what is remembered stays small.
 pub fn as_claimed(range: Range) -> Range {
-    let state = if range.state == State::SampledOut { State::Kept } else { range.state };
+    let has_none = matches!(range.state, State::SampledOut | State::Counted);
+    let state = if has_none { State::Kept } else { range.state };
     Range { state, ..range }
 }
 

@@ -42,6 +42,8 @@ pub struct SealReport {
     pub segments: u64,
     /// Bytes of the segments' objects.
     pub bytes: u64,
+    /// Windows that became records.
+    pub windows: u64,
     /// What the drain saw.
     pub drained: DrainReport,
     /// Where the CPU time went.
@@ -87,6 +89,7 @@ impl Engine {
             let report = self.seal_round().await?;
             total.records += report.records;
             total.segments += report.segments;
+            total.windows += report.windows;
             total.bytes += report.bytes;
             total.stages += report.stages;
             total.drained.records += report.drained.records;
@@ -215,6 +218,7 @@ impl Engine {
             records.push(own::opened(self.own_producer, 1, public, now_ns)?);
         }
         records.extend(acts);
+        records.extend(self.window_records(self.all_windows)?);
         Ok(records)
     }
 
@@ -303,6 +307,8 @@ impl Engine {
                 placement.drawn.insert((mark.producer, mark.epoch), mark.counts.iter().cloned().collect());
             }
             placement.acts.extend(&batch.acts);
+            report.windows += batch.windows.len() as u64;
+            self.count(batch.counted, &batch.windows)?;
             gone.extend(descriptor.gone.iter().copied());
             entries.push((self.log_size, entry, leaf));
             self.log_size += 1;
@@ -316,6 +322,7 @@ impl Engine {
             let ranges = self.placed[&(producer, epoch)][&class].clone();
             placement.coverage.push(CoverageRow { producer, epoch, class, ranges });
         }
+        (placement.windows, placement.windows_gone) = self.window_rows().await?;
         placement.log_size = self.log_size;
         self.catalog.place(&placement).await?;
         self.publisher.publish(&self.objects, &entries).await?;

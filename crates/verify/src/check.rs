@@ -6,10 +6,12 @@ use crate::keys::{Cipher, Keys, Secret, SubjectKey, segment_key, subjects_key};
 use crate::said::Said;
 use crate::sampling::proof::{KeptDecision, PolicyChange};
 use crate::segment::{
-    Audit, Body, Entry, Head, Layout, SectionName, SegmentError, audit_associated, block_associated, body,
-    head_associated,
+    Audit, Body, Entry, Head, Layout, Row, SectionName, SegmentError, audit_associated, block_associated,
+    body, head_associated,
 };
+use crate::windows::{Covered, read_covers};
 use crate::{sampling, section};
+use minutebook_record::cbor::Reader;
 use minutebook_record::{Committer, Kind, Seed};
 use minutebook_tlog::Hash;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +57,10 @@ pub struct Outcome {
     pub policies: Vec<PolicyChange>,
     /// Its decisions, when they were asked for: [`Scratch::for_sampling`].
     pub decisions: Vec<KeptDecision>,
+    /// The numbers of its decisions.
+    pub decided: Vec<Ranges>,
+    /// What readable `window` records say they counted.
+    pub covers: Vec<Covered>,
     /// Blobs that readable records name.
     pub blobs: BTreeMap<Id, NamedBlob>,
     /// What is wrong.
@@ -162,6 +168,7 @@ fn check_parts(
     let audit = open_audit(object, &layout, &audit_key, scratch)?;
     let leaves = audit.leaves();
     check_audit(&audit, &leaves, descriptor, outcome);
+    outcome.decided = ranges_of(&audit, |row| row.kind == Kind::Decision);
     if scratch.wants_decisions {
         outcome.decisions = sampling::proof::decisions(&audit);
     }
@@ -249,8 +256,13 @@ fn check_audit(audit: &Audit, leaves: &[Hash], descriptor: &Descriptor, outcome:
 
 /// The ranges that a segment's records make up.
 pub fn kept_ranges(audit: &Audit) -> Vec<Ranges> {
+    ranges_of(audit, |_| true)
+}
+
+/// The ranges that some of a segment's records make up.
+fn ranges_of(audit: &Audit, which: impl Fn(&Row) -> bool) -> Vec<Ranges> {
     let mut numbers: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-    for row in &audit.rows {
+    for row in audit.rows.iter().filter(|row| which(row)) {
         numbers.entry(usize::from(row.producer)).or_default().push(row.seq);
     }
     let mut all: Vec<Ranges> = numbers
@@ -377,6 +389,13 @@ fn check_block(
         said.take(&audit.header(*place as usize), schema, &fields, owner);
         if row.kind == Kind::Policy && audit.class.as_str() == "system" {
             outcome.policies.extend(PolicyChange::read(schema, &fields));
+        }
+        if row.kind == Kind::Window {
+            let covers = schema.find_parts(&["window", "covers"]).map(|place| Reader::new(fields[place]));
+            let covers = covers.and_then(|mut reader| read_covers(&mut reader));
+            outcome
+                .covers
+                .extend(covers.ok_or_else(|| wrong("is a window that does not say what it counted"))?);
         }
         if row.kind == Kind::Decision && scratch.wants_decisions {
             sampling::proof::read_decision(&mut outcome.decisions, *place, schema, &fields);

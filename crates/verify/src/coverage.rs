@@ -88,6 +88,8 @@ pub struct Account {
     pub kept: u64,
     /// How many were sampled out.
     pub sampled_out: u64,
+    /// How many were counted only.
+    pub counted: u64,
     /// How many were lost, by state.
     pub lost: BTreeMap<State, u64>,
     /// First and last of each gap: missing when the epoch has ended, else not sealed yet.
@@ -234,6 +236,7 @@ impl Epoch {
                 drawn,
                 kept: 0,
                 sampled_out: 0,
+                counted: 0,
                 lost: BTreeMap::new(),
                 gaps: gaps.clone(),
                 state,
@@ -244,6 +247,7 @@ impl Epoch {
                 match range.state {
                     State::Kept => account.kept += count,
                     State::SampledOut => account.sampled_out += count,
+                    State::Counted => account.counted += count,
                     lost => *account.lost.entry(lost).or_default() += count,
                 }
             }

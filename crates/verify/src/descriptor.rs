@@ -28,6 +28,8 @@ pub enum State {
     Dropped = 7,
     /// The engine refused the record as malformed.
     Refused = 8,
+    /// Counted in a window, and never meant to have a record.
+    Counted = 9,
 }
 
 impl State {
@@ -42,6 +44,7 @@ impl State {
             6 => Self::Damaged,
             7 => Self::Dropped,
             8 => Self::Refused,
+            9 => Self::Counted,
             _ => return None,
         })
     }
@@ -57,6 +60,7 @@ impl State {
             Self::Damaged => "lost: damaged, or not flushed before a power loss",
             Self::Dropped => "lost: dropped by the caller",
             Self::Refused => "lost: refused by the engine as malformed",
+            Self::Counted => "counted in a window, without a record",
         }
     }
 }

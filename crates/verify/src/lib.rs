@@ -24,6 +24,7 @@ pub mod segment;
 pub mod succession;
 pub mod trailfile;
 pub mod verify;
+pub mod windows;
 
 pub use cursor::EntryError;
 pub use descriptor::Id;

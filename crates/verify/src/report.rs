@@ -2,6 +2,7 @@
 
 use crate::coverage::Account;
 use crate::sampling::SamplingReport;
+use crate::windows::WindowsReport;
 use std::collections::BTreeSet;
 
 /// How bad a finding is.
@@ -80,6 +81,8 @@ pub struct Report {
     pub accounts: Vec<Account>,
     /// What could be proved of sampling; `None` when there was nothing to prove, or the policies could not be read.
     pub sampling: Option<SamplingReport>,
+    /// What windows counted; `None` when not all of what that rests on could be read.
+    pub windows: Option<WindowsReport>,
     /// Subjects erased by a record of their own.
     pub erasures: BTreeSet<u64>,
 }

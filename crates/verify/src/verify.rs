@@ -12,6 +12,7 @@ use crate::report::{Report, Severity};
 use crate::sampling::SamplingKey;
 use crate::sampling::proof::{Proof, Tally};
 use crate::trailfile::{TRAIL_FILE, TrailFile};
+use crate::windows::adding_up::AddingUp;
 use crate::{Source, hex};
 use minutebook_tlog::{Checkpoint, Policy, SignedNote, TreeHead, VerifierKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -430,13 +431,16 @@ fn check_segments(
     results.extend(check(&others, Some(&proof)));
     results.sort_by_key(|(at, _)| *at);
     let mut tally = Tally::default();
+    let mut adding_up = AddingUp::default();
+    gathered.descriptors.iter().for_each(|(_, descriptor)| adding_up.take_log(descriptor));
     let mut erased_subjects = BTreeSet::new();
     let mut named = BTreeMap::new();
     for (at, outcome) in results {
         let (_, descriptor) = todo[at];
         let name = segment_name(&descriptor.segment);
         match outcome {
-            Ok((outcome, judged)) => {
+            Ok((mut outcome, judged)) => {
+                adding_up.take(&descriptor.class, &mut outcome);
                 judged.into_iter().for_each(|judged| tally.add(judged));
                 report.bytes += descriptor.object_len;
                 report.audited += u64::from(outcome.level >= Some(Level::Audit));
@@ -452,6 +456,7 @@ fn check_segments(
                 }
             }
             Err(what) => {
+                adding_up.miss();
                 let means = format!(
                     "{} records of class {} cannot be shown until it is restored; the log still proves that they were there",
                     descriptor.records, descriptor.class
@@ -462,6 +467,9 @@ fn check_segments(
     }
     let whole = log.unread == 0 && report.opened == todo.len() as u64;
     proof.report(tally, log.unread == 0, report);
+    if log.unread == 0 && report.disposed == 0 {
+        adding_up.report(report);
+    }
     check_erasures(&erased_subjects, whole, options, report);
     named
 }

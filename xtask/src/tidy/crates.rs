@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 9] = [
     &["minutebook-sha256"],
     &["minutebook-record", "minutebook-tlog"],
     &["minutebook-verify", "minutebook-capture"],
-    &["minutebook-policy"],
+    &["minutebook-policy", "minutebook-sketch"],
     &["minutebook-trail", "minutebook-python"],
     &["minutebook-index", "minutebook-monitor"],
     &["minutebook-present"],
@@ -26,7 +26,8 @@ const LAYERS: [&[&str]; 9] = [
 const TOOLS: [&str; 3] = ["minutebook-faultfs", "minutebook-faultfs-preload", "xtask"];
 
 /// Crates that do no I/O, and what would bring it in.
-const PURE: [&str; 4] = ["minutebook-policy", "minutebook-record", "minutebook-tlog", "minutebook-verify"];
+const PURE: [&str; 5] =
+    ["minutebook-policy", "minutebook-record", "minutebook-sketch", "minutebook-tlog", "minutebook-verify"];
 const BRINGS_IO: [&str; 6] = ["async-trait", "libc", "object_store", "sqlx", "tokio", "tracing-subscriber"];
 
 pub(super) fn check(metadata: &Value) -> Vec<Finding> {

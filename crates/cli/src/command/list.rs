@@ -42,7 +42,7 @@ pub(super) struct List {
 /// Which records.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Which {
-    /// Only of these kinds [default: all but `producer` and `access`].
+    /// Only of these kinds [default: all but `producer`, `access` and `window`].
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = typed::kind)]
     kind: Vec<Kind>,
     /// Only of this model, or of this version of it.

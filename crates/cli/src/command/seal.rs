@@ -41,7 +41,8 @@ impl Seal {
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
                 }
             }
-            if let Access::Ours(engine) = access {
+            if let Access::Ours(mut engine) = access {
+                engine.seal_windows().await?;
                 engine.close().await;
             }
             Ok(())

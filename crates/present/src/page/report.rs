@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_verify::coverage::{Account, EpochState};
 use minutebook_verify::sampling::{Keep, RuleReport, SamplingReport};
+use minutebook_verify::windows::WindowsReport;
 use minutebook_verify::{Finding, Report, Severity, hex};
 use serde_json::{Map, Value as Json, json};
 
@@ -44,6 +45,7 @@ pub fn report(look: &Look, verification: &Verification<'_>) -> String {
         proved(&mut out, look, verification);
         completeness(&mut out, look, verification);
         sampling(&mut out, look, verification.report);
+        windows(&mut out, look, verification.report);
     }
     findings(&mut out, look, &verification.report.findings);
     out
@@ -190,6 +192,7 @@ fn completeness(out: &mut String, look: &Look, verification: &Verification<'_>) 
     let drawn: u64 = others.iter().map(|account| account.drawn).sum();
     let kept: u64 = others.iter().map(|account| account.kept).sum();
     let sampled: u64 = others.iter().map(|account| account.sampled_out).sum();
+    let counted: u64 = others.iter().map(|account| account.counted).sum();
     let lost: u64 = others.iter().flat_map(|account| account.lost.values()).sum();
     let gaps = |wanted: bool| -> u64 {
         let ended = accounts.iter().filter(|account| (account.state != EpochState::Open) == wanted);
@@ -197,9 +200,12 @@ fn completeness(out: &mut String, look: &Look, verification: &Verification<'_>) 
     };
     let mut text =
         format!("{} drawn: {} kept", words::counted(drawn, "number", "numbers"), words::count(kept));
-    for (number, what) in
-        [(sampled, "sampled out"), (lost, "lost, each with its reason"), (gaps(false), "not sealed yet")]
-    {
+    for (number, what) in [
+        (sampled, "sampled out"),
+        (counted, "counted only"),
+        (lost, "lost, each with its reason"),
+        (gaps(false), "not sealed yet"),
+    ] {
         if number > 0 {
             let _ = write!(text, ", {} {what}", words::count(number));
         }
@@ -257,6 +263,24 @@ fn sampling(out: &mut String, look: &Look, report: &Report) {
     }
 }
 
+/// How many of the decisions windows have counted.
+fn windows(out: &mut String, look: &Look, report: &Report) {
+    let Some(WindowsReport { decisions, counted }) = report.windows.filter(|found| found.decisions > 0)
+    else {
+        return;
+    };
+    let _ = writeln!(out, "\n{}", bold("Do the windows add up?"));
+    let mut text = format!(
+        "They count {} of {} in the log, kept or left out, by their numbers.",
+        words::count(counted),
+        words::counted(decisions, "decision", "decisions"),
+    );
+    if counted < decisions {
+        text.push_str(" The others are in windows that are not over yet.");
+    }
+    prose(out, "  ", look.prose_columns(), &text);
+}
+
 /// Accounts in which something is worth a look come first; after some, the rest is summed up.
 fn table_of(
     out: &mut String,
@@ -281,6 +305,7 @@ fn table_of(
         Column::right("DRAWN"),
         Column::right("KEPT"),
         Column::right("SAMPLED OUT"),
+        Column::right("COUNTED"),
         Column::right("LOST"),
         Column::right("MISSING"),
         Column::right("NOT SEALED"),
@@ -305,6 +330,7 @@ fn table_of(
                 words::count(account.drawn),
                 words::count(account.kept),
                 cell(account.sampled_out),
+                cell(account.counted),
                 cell(account.lost.values().sum()),
                 cell(if open { 0 } else { unaccounted }),
                 cell(if open { unaccounted } else { 0 }),
@@ -481,6 +507,7 @@ pub fn report_json(verification: &Verification<'_>) -> Json {
             "drawn": account.drawn,
             "kept": account.kept,
             "sampled_out": account.sampled_out,
+            "counted": account.counted,
             "lost": lost,
             "gaps": account.gaps.iter().map(|(from, to)| json!([from, to])).collect::<Vec<_>>(),
             "state": state(account.state),
@@ -509,6 +536,7 @@ pub fn report_json(verification: &Verification<'_>) -> Json {
         "bytes": report.bytes,
         "accounts": accounts.collect::<Vec<_>>(),
         "sampling": report.sampling.as_ref().map(sampling_json),
+        "windows": report.windows.map(|found| json!({ "decisions": found.decisions, "counted": found.counted })),
         "findings": findings.collect::<Vec<_>>(),
     })
 }

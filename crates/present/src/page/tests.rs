@@ -4,12 +4,19 @@ use std::path::PathBuf;
 use minutebook_verify::coverage::{Account, EpochState};
 use minutebook_verify::descriptor::State;
 use minutebook_verify::sampling::{Keep, PolicyReport, RuleReport, SamplingReport};
+use minutebook_verify::windows::WindowsReport;
 use minutebook_verify::{Finding, Report, Severity};
+
+use minutebook_record::Path;
+use minutebook_record::fields::ModelRef;
+use minutebook_sketch::{Feature, Judged, Key, Length, Numbers, Texts, Window};
+use serde_json::json;
 
 use super::*;
 use crate::explained::Explained;
 use crate::json::{DraftReader, ReadAt};
 use crate::opened::{Content, Opened, Seal, of_draft};
+use crate::stats::{Asked, Series, series};
 use crate::summary::Summary;
 
 const AT: ReadAt = ReadAt { time_ns: 1_795_253_400_000_000_000, clock_error_ns: Some(250_000) };
@@ -237,6 +244,7 @@ fn account(epoch: u64, class: &str, drawn: u64, state: EpochState) -> Account {
         drawn,
         kept: drawn,
         sampled_out: 0,
+        counted: 0,
         lost: BTreeMap::new(),
         gaps: Vec::new(),
         state,
@@ -298,6 +306,7 @@ fn a_trail_with_problems() {
     let mut lossy = account(3, "standard", 500, EpochState::Abandoned);
     lossy.kept = 480;
     lossy.sampled_out = 5;
+    lossy.counted = 3;
     lossy.lost = [(State::SpoolFull, 10), (State::Died, 2)].into();
     lossy.gaps = vec![(7, 9)];
     let mut other = account(1, "short", 20, EpochState::Open);
@@ -345,6 +354,7 @@ fn a_trail_with_problems() {
         ..PolicyReport::default()
     };
     let one = policy(3, true, vec![rule("refused", 1.0, false), rule("others", 0.05, true)]);
+    found.windows = Some(WindowsReport { decisions: 11_998, counted: 11_500 });
     found.sampling =
         Some(SamplingReport { policies: vec![one, policy(7, false, vec![rule("half", 0.5, true)])] });
     check("verify-problems.txt", &render(&look(100), &found, 2, None));
@@ -352,6 +362,68 @@ fn a_trail_with_problems() {
         Verification { report: &found, level: 2, earlier: None, witnesses: false, all_accounts: false };
     let printed = serde_json::to_string_pretty(&report_json(&verification)).unwrap();
     check("verify-problems.json", &(printed + "\n"));
+}
+
+fn statistics() -> Vec<Series> {
+    let path =
+        |name: &str| Path::new([name.split_once('/').unwrap().0, name.split_once('/').unwrap().1]).unwrap();
+    let mut model = Vec::new();
+    ModelRef { name: "credit".into(), version: "1.4".into(), artifact: None }.write(&mut model);
+    let windows = (0..3u32).map(|hour| {
+        // So few that nothing is estimated.
+        let count = 45 * u64::from(hour) + 15;
+        let mut window = Window { decisions: count, ..Window::default() };
+        window.status = [("ok".into(), count - 3), ("ValueError".into(), 3)].into();
+        window.rules = [("others".into(), Judged { judged: count, kept: count / 20 })].into();
+        let mut add = |name: &str, present: u64, numbers: Option<Numbers>, texts: Option<Texts>| {
+            window.features.insert(path(name), Feature { present, numbers, texts });
+        };
+        let mut amounts = Numbers::default();
+        amounts.extend((0..count).map(|n| (n * 7_919 % 100) as f64 * f64::from(hour + 1)));
+        add("inputs/amount", count, Some(amounts), None);
+        let mut purposes = Texts::default();
+        purposes.add_many("car", count / 2);
+        purposes.add_many("boat\u{1b}[31m", count / 4);
+        (0..4).for_each(|n| purposes.add_many(&format!("purpose {n}"), 1));
+        add("inputs/purpose", count / 2 + count / 4 + 4, None, Some(purposes));
+        let mut names = Texts::default();
+        (0..count).for_each(|n| names.add(&format!("Person {hour} {n}")));
+        add("inputs/name", count, None, Some(names));
+        let mut few = Numbers::default();
+        few.extend([1.5; 2]);
+        add("inputs/seldom", 2, Some(few), None);
+        let mut times = Numbers::default();
+        times.extend((0..count).map(|n| (n % 100) as f64 * 20_000.0));
+        add("event/duration", count, Some(times), None);
+        let start = 1_795_253_400 + i64::from(hour) * 3_600;
+        (Key { length: Length::Hour, start, model: model.as_slice().into() }, window)
+    });
+    series(windows.collect())
+}
+
+#[test]
+fn statistics_of_a_model() {
+    let all = statistics();
+    check("stats.txt", &stats(&look(100), &all, &Asked::default()));
+    let features =
+        ["inputs/amount", "inputs/purpose", "inputs/none"].map(|path| crate::typed::path(path).unwrap());
+    let asked = Asked { features: features.into(), ..Asked::default() };
+    check("stats-features-ascii.txt", &stats(&ascii(80), &all, &asked));
+}
+
+#[test]
+fn statistics_for_programs() {
+    let told = crate::stats::json(&statistics(), &Asked { bins: 4, values: 2, ..Asked::default() });
+    let whole = &told["models"][0]["whole"];
+    assert_eq!(whole["decisions"], 180);
+    let amount = &whole["features"][1];
+    assert_eq!((&amount["path"][1], &amount["numbers"]["max"]), (&json!("amount"), &json!(297.0)));
+    let bars = amount["numbers"]["histogram"]["counts"].as_array().unwrap();
+    assert!(
+        bars.len() == 4 && (bars.iter().map(|bar| bar.as_f64().unwrap()).sum::<f64>() - 180.0).abs() < 1e-6
+    );
+    let purpose = &whole["features"][3];
+    assert_eq!((&purpose["missing"], &purpose["texts"]["top"][0]), (&json!(35), &json!(["car", 89])));
 }
 
 #[test]

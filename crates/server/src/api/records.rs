@@ -161,7 +161,7 @@ fn parse_id(text: &str) -> Result<RecordId, Problem> {
         .map_err(|_| Problem::request("not the id of a record, such as 0193a1b2-0000-7000-8000-000000000000"))
 }
 
-fn given<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+pub(super) fn given<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
     query.map(|Query(given)| given).map_err(|rejection| Problem::request(rejection.body_text()))
 }
 

@@ -3,6 +3,7 @@
 use super::coverage::{CoverageRow, Drawn, encode_drawn, encode_ranges};
 use super::keys::SubjectRow;
 use super::segments::{IDS, SegmentRow, id_span, timeline_rows};
+use super::windows::{self, WindowRow};
 use super::{ActRow, Catalog, ROWS_PER_STATEMENT, TRAIL_DIGEST, add_act, set_meta};
 use crate::error::Result;
 use crate::wrap::WRAPPED_BYTES;
@@ -29,6 +30,10 @@ pub struct Placement {
     pub ended: Vec<(Id, u64)>,
     /// What the latest mark of an epoch says was drawn.
     pub drawn: BTreeMap<(Id, u64), Drawn>,
+    /// Whole new content of windows that have no record yet.
+    pub windows: Vec<WindowRow>,
+    /// Windows that have their record now, or were handed on.
+    pub windows_gone: Vec<Id>,
     /// Acts that have their record now.
     pub acts: Vec<Id>,
     /// Acts that are done with this and need a record.
@@ -156,6 +161,12 @@ impl Catalog {
                 .bind(*epoch as i64)
                 .execute(&mut *connection)
                 .await?;
+        }
+        for row in &placement.windows {
+            windows::put(connection, row).await?;
+        }
+        for id in &placement.windows_gone {
+            windows::remove(connection, id).await?;
         }
         for act in &placement.acts {
             sqlx::query("DELETE FROM act WHERE id = $1").bind(act.to_vec()).execute(&mut *connection).await?;

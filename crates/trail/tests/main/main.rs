@@ -17,3 +17,4 @@ mod sampling;
 mod scale;
 mod slots;
 mod tamper;
+mod windows;

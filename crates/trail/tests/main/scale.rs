@@ -159,7 +159,10 @@ async fn segments_that_overlap_are_listed_in_order() {
                 for bytes in [1 << 20, 20_000, 1] {
                     let mut listed = Vec::new();
                     let mut each = |record: StoredRecord| {
-                        listed.push(amount(&record));
+                        // Events of long ago are in windows that are over.
+                        if record.header.kind != Kind::Window {
+                            listed.push(amount(&record));
+                        }
                         ControlFlow::Continue(())
                     };
                     reader.list_within(bytes, &filter, &mut each).await.unwrap();

@@ -1,0 +1,91 @@
+//! `/v1/stats`: how a model's inputs and outputs are distributed over time.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use jiff::tz::TimeZone;
+use minutebook_present::selection::is_model;
+use minutebook_present::stats::{Asked, json, series};
+use minutebook_present::typed;
+use minutebook_sketch::Length;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::App;
+use super::records::given;
+use crate::limits::{STATS_BINS_MAX, STATS_QUANTILES_MAX, STATS_VALUES_MAX, STATS_WINDOWS_MAX};
+use crate::problem::Problem;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    model: String,
+    since: Option<String>,
+    until: Option<String>,
+    by: Option<String>,
+    quantiles: Option<String>,
+    bins: Option<usize>,
+    values: Option<usize>,
+    feature: Option<String>,
+}
+
+pub(super) async fn stats(
+    State(app): State<App>,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let wanted = given(query)?;
+    let wrong = |member: &str, what: String| Problem::request(format!("`{member}`: {what}"));
+    let seconds = |member: &str, text: &Option<String>, or: i64| match text {
+        None => Ok(or),
+        Some(text) => typed::time(text, app.clock.wall_ns(), &TimeZone::UTC)
+            .map(|ns| ns.div_euclid(1_000_000_000))
+            .map_err(|what| wrong(member, what)),
+    };
+    let length = match wanted.by.as_deref().unwrap_or("hour") {
+        "minute" => Length::Minute,
+        "hour" => Length::Hour,
+        "day" => Length::Day,
+        _ => return Err(wrong("by", "`minute`, `hour` or `day`".into())),
+    };
+    let asked = asked(&wanted)?;
+    let now = app.clock.wall_ns().div_euclid(1_000_000_000);
+    let since = length.start_of(seconds("since", &wanted.since, now - 86_400)?);
+    let until = seconds("until", &wanted.until, i64::MAX)?;
+    if since > until {
+        return Err(wrong("since", "it is later than `until`".into()));
+    }
+    let found =
+        series(app.reader.windows(length, since..until, &|model| is_model(&wanted.model, model)).await?);
+    let windows: usize = found.iter().map(|series| series.windows.len()).sum();
+    if windows > STATS_WINDOWS_MAX {
+        return Err(Problem::request(format!(
+            "the answer would have {windows} windows, and at most {STATS_WINDOWS_MAX} are given: ask for a shorter time, or `by` a longer one"
+        )));
+    }
+    Ok(Json(json(&found, &asked)))
+}
+
+fn asked(wanted: &Wanted) -> Result<Asked, Problem> {
+    let mut asked = Asked::default();
+    if let Some(quantiles) = &wanted.quantiles {
+        let part = |text: &str| text.parse::<f64>().ok().filter(|part| (0.0..=1.0).contains(part));
+        let parts: Option<Vec<f64>> = quantiles.split(',').map(part).collect();
+        let parts = parts.filter(|parts| parts.len() <= STATS_QUANTILES_MAX);
+        asked.quantiles = parts.ok_or_else(|| {
+            Problem::request(format!(
+                "`quantiles`: numbers from 0 to 1 with commas, {STATS_QUANTILES_MAX} at most"
+            ))
+        })?;
+    }
+    let up_to = |member: &str, given: Option<usize>, or: usize, most: usize| match given {
+        None => Ok(or),
+        Some(count) if (1..=most).contains(&count) => Ok(count),
+        Some(_) => Err(Problem::request(format!("`{member}` is from 1 to {most}"))),
+    };
+    asked.bins = up_to("bins", wanted.bins, asked.bins, STATS_BINS_MAX)?;
+    asked.values = up_to("values", wanted.values, asked.values, STATS_VALUES_MAX)?;
+    let paths = wanted.feature.iter().flat_map(|paths| paths.split(',')).map(typed::path);
+    asked.features =
+        paths.collect::<Result<_, _>>().map_err(|what| Problem::request(format!("`feature`: {what}")))?;
+    Ok(asked)
+}
