@@ -2,11 +2,14 @@
 
 Four worker processes of one service, two threads each, decide as fast as the engine seals (`full="block"`). Every few seconds a worker
 or the engine gets a SIGKILL; a worker is started again, the engine is started again by those who need it. At the end `verify` has to
-account for every number of every epoch: kept, or lost while a worker died with it in flight. What a worker saw handed over has to be
-there. The seed is printed, and decides who is killed. When something is wrong, and when this process is killed, the workers end with it.
+account for every number of every epoch: kept, left out by a policy of three rules, or lost while a worker died with it in flight. What a
+worker saw handed over has to be there; each rule has to keep its rate, by the draws that `verify` makes again; and the windows have to
+add up to the numbers that were drawn. The seed is printed, and decides who is killed. When something is wrong, and when this process is
+killed, the workers end with it.
 """
 
 import argparse
+import math
 import mmap
 import os
 import random
@@ -20,6 +23,28 @@ from pathlib import Path
 from typing import Any
 
 import minutebook
+
+POLICY = """
+format = "minutebook/policy/1"
+
+[[model]]
+name = "soak"
+
+[[model.rule]]
+name = "high"
+when = "outputs.y > 0.99"
+keep = "all"
+
+[[model.rule]]
+name = "low"
+when = "inputs.a < 0.25"
+rate = 0.2
+
+[[model.rule]]
+name = "others"
+rate = 0.05
+"""
+RATES = {"high": 1.0, "low": 0.2, "others": 0.05}
 
 WORKERS = 4
 THREADS = 2
@@ -80,6 +105,7 @@ def read_counts(path: Path) -> tuple[int, str, int]:
 def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any]:
     """Runs, and gives what was found. Raises AssertionError when a number is not accounted for."""
     with minutebook.open(folder / "trail", keys=folder / "keys", service="soak", on_error="raise") as trail:
+        trail.set_policy(POLICY)
         workers: list[tuple[subprocess.Popen[bytes], Path]] = []
         try:
             found, all_counts = kill_now_and_then(folder, trail, workers, seconds, every, seed)
@@ -91,9 +117,44 @@ def soak(folder: Path, seconds: float, every: float, seed: int) -> dict[str, Any
         sealed = time.monotonic()
         trail.flush("sealed")
         found["sealed_in_s"] = round(time.monotonic() - sealed, 1)
+        stop_engine(trail)
+    # An engine that ends in order seals every window.
+    with minutebook.open(folder / "trail", keys=folder / "keys", service="soak", on_error="raise") as trail:
         report = trail.verify()
+        (stats,) = trail.stats("soak", by="day")
     account_for(report, all_counts, found)
+    check_windows(report, stats, found)
     return found
+
+
+def stop_engine(trail: minutebook.Trail) -> None:
+    """Has the engine end in order, and waits for that."""
+    pid = trail.status()["engine"]["pid"]
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + 120
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < end, "the engine does not end"
+        time.sleep(0.05)
+
+
+def check_windows(report: minutebook.Verification, stats: minutebook.ModelStats, found: dict[str, Any]) -> None:
+    """The windows count each number that was kept or left out, once, and each rule kept its rate. Adds what each rule kept to what was `found`."""
+    windows, policies = report["windows"], report["sampling"]
+    assert windows["counted"] == windows["decisions"] == stats.whole.decisions, (windows, stats.whole.decisions)
+    # Beside decisions each worker has recorded its model, unless it was killed first.
+    others = found["kept"] + found["left_out"] - windows["decisions"]
+    assert 0 <= others <= found["workers"], (others, found)
+    found["decisions"] = windows["decisions"]
+    assert [policy["checked"] for policy in policies] == [True], policies
+    judged = sum(count for count, _ in stats.whole.rules.values())
+    kept = sum(count for _, count in stats.whole.rules.values())
+    assert (judged, judged - kept) == (found["decisions"], found["left_out"]), (stats.whole.rules, found)
+    found["rules"] = {name: stats.whole.rules.get(name, (0, 0)) for name in RATES}
+    for name, rate in RATES.items():
+        judged, kept = found["rules"][name]
+        # Six standard deviations: once in 500 million soaks.
+        bound = 6 * math.sqrt(rate * (1 - rate) * judged)
+        assert abs(kept - rate * judged) <= bound, (name, judged, kept, rate)
 
 
 def kill_now_and_then(
@@ -130,7 +191,7 @@ def kill_now_and_then(
         # By the signal: it was started just now, and could not take it yet.
         if worker.wait(180) not in (0, -signal.SIGTERM):
             raise AssertionError(f"a worker ended with {worker.returncode} ({counts.name})")
-    return {"killed": killed, "workers": len(all_counts), "kept": 0, "lost": 0}, all_counts
+    return {"killed": killed, "workers": len(all_counts), "kept": 0, "left_out": 0, "lost": 0}, all_counts
 
 
 def account_for(report: minutebook.Verification, all_counts: list[Path], found: dict[str, Any]) -> None:
@@ -139,9 +200,10 @@ def account_for(report: minutebook.Verification, all_counts: list[Path], found: 
     accounts = [account for account in report["accounts"] if account["class"] == "standard"]
     for account in accounts:
         lost = sum(account["lost"].values())
-        assert account["drawn"] == account["kept"] + lost, account
+        assert account["drawn"] == account["kept"] + account["sampled_out"] + lost, account
         assert not account["gaps"], account
         found["kept"] += account["kept"]
+        found["left_out"] += account["sampled_out"]
         found["lost"] += lost
     for path in all_counts:
         epoch, producer, handed_over = read_counts(path)
@@ -150,8 +212,8 @@ def account_for(report: minutebook.Verification, all_counts: list[Path], found: 
         account = next(a for a in accounts if a["epoch"] == epoch and a["producer"].startswith(producer))
         lost = sum(account["lost"].values())
         # A thread may be killed between handing over and counting. The record of the model is one of the numbers.
-        kept = account["kept"] - 1
-        assert handed_over <= kept <= handed_over + THREADS, (path.name, handed_over, account)
+        told = account["kept"] + account["sampled_out"] - 1
+        assert handed_over <= told <= handed_over + THREADS, (path.name, handed_over, account)
         assert lost <= THREADS, (path.name, account)
 
 
@@ -168,11 +230,12 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}", flush=True)
     found = soak(given.folder, given.seconds, given.every, given.seed)
-    rate = found["kept"] / given.seconds
+    rate = found["decisions"] / given.seconds
+    rules = ", ".join(f"{name} {kept:,} of {judged:,} ({kept / max(judged, 1):.4f})" for name, (judged, kept) in found["rules"].items())
     print(
-        f"{found['kept']:,} decisions kept ({rate:,.0f}/s while it ran), {found['lost']} lost in flight and told; killed: "
-        f"{found['killed']['worker']} workers, {found['killed']['engine']} engines; the rest sealed in {found['sealed_in_s']} s. Every "
-        "number is accounted for."
+        f"{found['decisions']:,} decisions ({rate:,.0f}/s while it ran): {found['kept']:,} records kept, {found['left_out']:,} left out, "
+        f"{found['lost']} lost in flight and told; killed: {found['killed']['worker']} workers, {found['killed']['engine']} engines; "
+        f"the rest sealed in {found['sealed_in_s']} s. Kept by rule: {rules}. Every number is accounted for, and the windows add up to them."
     )
 
 

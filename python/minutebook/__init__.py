@@ -18,6 +18,7 @@ from ._model import Model
 from ._reasons import Reasons
 from ._record import Record
 from ._redact import KeyedHash, Redaction, bucket, drop, keyed_hash, truncate
+from ._stats import FeatureStats, Histogram, ModelStats, WindowStats
 from ._trail import Status, Trail, Verification, open
 from ._types import Explanation
 from ._wrap import unwrap
@@ -27,9 +28,12 @@ __all__ = [
     "EngineError",
     "Explanation",
     "FieldError",
+    "FeatureStats",
+    "Histogram",
     "Ids",
     "KeyedHash",
     "Model",
+    "ModelStats",
     "Reasons",
     "Record",
     "Redaction",
@@ -39,6 +43,7 @@ __all__ = [
     "TrailError",
     "TrailWarning",
     "Verification",
+    "WindowStats",
     "__version__",
     "bucket",
     "context",

@@ -1,12 +1,13 @@
 """The extension module: numbers, encodes, encrypts and hands records over. Everything else of the package is Python."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, final
 
 from ._types import Explanation, Full, ProducerStatus
 
 __all__ = [
+    "Counter",
     "FieldError",
     "Ids",
     "Model",
@@ -124,6 +125,26 @@ class Producer:
         """What was done so far."""
 
 @final
+class Counter:
+    """Counts decisions of a model into a window of the present minute. For all threads."""
+
+    def count(
+        self,
+        inputs: Iterable[tuple[str, Any]],
+        outputs: Iterable[tuple[str, Any]] | None = None,
+        *,
+        status: str = "ok",
+        duration_ns: int | None = None,
+    ) -> None:
+        """Counts a decision for each row. Native columns are read without the GIL.
+
+        Makes a record of the minute before when that is over. Raises TypeError for a column that has no place in a record, TrailError.
+        """
+
+    def flush(self) -> None:
+        """Makes a record of what was counted since the last one. Raises SpoolFull, TrailError."""
+
+@final
 class Model:
     """A model of a producer. For all threads."""
 
@@ -174,6 +195,9 @@ class Model:
 
     def begin(self) -> Pending:
         """Draws the number and the id of a decision that is about to be made, notes the time, marks it in flight."""
+
+    def counter(self) -> Counter:
+        """Counts decisions of the model without a record of each."""
 
     def record_batch(
         self,

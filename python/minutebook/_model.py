@@ -65,6 +65,7 @@ class Model:
             name, version, artifact, params=params, environment=environment, tags=tags, retention=retention, around=around,
             redact=(_redact.told(redact), self._faults.redaction) if redact else None,
         )  # fmt: skip
+        self._counter: _core.Counter | None = None
         self._reasons = reasons
         self._explainer: Explainer | None = None
         self._is_inline = self._is_kept = False
@@ -172,6 +173,26 @@ class Model:
         except Exception as error:
             self._faults.take(error)
             return None
+
+    def count_batch(
+        self, inputs: Any, outputs: Any = None, *, status: str = "ok", duration_ns: int | None = None
+    ) -> None:
+        """Counts a decision for each row of a table, without a record of each: for models that decide so often that nobody keeps all.
+
+        Tables as `record_batch` takes them; `duration_ns` is of each decision. What was counted becomes one `window` record a minute, of the
+        model, with the numbers of the decisions (`Trail.stats` shows it, `verify` holds it against what was drawn); `Trail.flush` and
+        `Trail.close` make one of what there is. Until then it is in this process's memory: when that dies, the numbers of up to a minute are
+        told as lost. Whom decisions are about, tags and
+        parameters are not counted; what the model redacts is redacted first.
+        """
+        try:
+            if self._counter is None:
+                self._counter = self._core.counter()
+                self.trail._counters.add(self)
+            columns = [] if outputs is None else _columns.columns(outputs, single="prediction")
+            self._counter.count(_columns.columns(inputs), columns, status=status, duration_ns=duration_ns)
+        except Exception as error:
+            self._faults.take(error)
 
     def decision(
         self,

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
@@ -33,6 +33,7 @@ from ._limits import (
 from ._model import Level, Model
 from ._reasons import Reasons, Word
 from ._record import Record
+from ._stats import ModelStats, models
 from ._types import Full, ProducerStatus
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Trail:
         self._faults = Faults(on_error)
         self._engine = Engine(folder, mode=engine, keys=keys)
         self._explainers: dict[tuple[str, str], Model] = {}
+        self._counters: set[Model] = set()
         self._models: set[tuple[str, str, bytes | None, tuple[str, ...]]] = set()
         runs = self._start() if engine == "auto" else self._engine.find() is not None
         if spill_bytes is None:
@@ -312,6 +314,37 @@ class Trail:
         told = self._engine.ask_json("GET", f"/v1/records?{query}")
         return [Record(self, one) for one in told["records"]]
 
+    def stats(
+        self,
+        model: str,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        by: Literal["minute", "hour", "day"] = "hour",
+        quantiles: Iterable[float] = (0.01, 0.25, 0.5, 0.75, 0.99),
+        bins: int = 20,
+        top: int = 10,
+        features: Iterable[str] = (),
+    ) -> tuple[ModelStats, ...]:
+        """How the inputs and outputs of a model (`NAME` or `NAME@VERSION`) are distributed over time: over all its decisions, kept or not.
+
+        One entry a version; of the last day when `since` is None; times as `records` takes them. `quantiles` are parts of all from 0 to 1,
+        `features` paths such as `inputs/amount` (all when empty). What waits in the spool is not counted yet: `flush` first. A window of
+        fewer than ten decisions is told by a longer one only. Blocks for the engine. Raises EngineError when something of that is wrong.
+        """
+        asked = {
+            "model": model,
+            "since": since,
+            "until": until,
+            "by": by,
+            "quantiles": ",".join(map(repr, map(float, quantiles))) or None,
+            "bins": bins,
+            "values": top,
+            "feature": ",".join(features) or None,
+        }
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        return models(self._engine.ask_json("GET", f"/v1/stats?{query}"))
+
     def show(self, id: str, *, width: int = 100) -> str:
         """A record as a page of text. Blocks for the engine."""
         return self._text(f"/v1/records/{quote(id, safe='')}/page?width={width}")
@@ -334,8 +367,14 @@ class Trail:
         """Returns when what was handed over so far survives what `level` says.
 
         `process`: the death of this process (at once: it does already). `disk`: a power cut. `sealed`: it is in a published checkpoint.
-        `witnessed`: others cosigned that. Raises TrailError when that cannot be had.
+        `witnessed`: others cosigned that. Raises TrailError when that cannot be had. What models counted only is made a record first.
         """
+        for model in tuple(self._counters):
+            if model._counter is not None:
+                model._counter.flush()
+        self._flush(level)
+
+    def _flush(self, level: Level) -> None:
         level = _checked(level)
         if level == "disk":
             self._producer.flush()
@@ -345,7 +384,7 @@ class Trail:
     def _reach(self, level: Level) -> None:
         """As `flush`, behind a decision that is recorded already: what fails is counted, and the decision keeps its id."""
         try:
-            self.flush(level)
+            self._flush(level)
         except Exception as error:
             if self._faults.raises:
                 raise
@@ -412,6 +451,9 @@ class Trail:
         _watch.remove(self._engine)
         _open.discard(self)
         try:
+            for model in tuple(self._counters):
+                if model._counter is not None:
+                    model._counter.flush()
             self._producer.close()
         except TrailError as error:
             if self._faults.raises:

@@ -29,7 +29,7 @@ def test_every_number_is_accounted_for(folder):
         if soak.poll() is None:
             os.killpg(soak.pid, signal.SIGKILL)
     assert soak.returncode == 0, said
-    assert "Every number is accounted for." in said
+    assert "Every number is accounted for, and the windows add up to them." in said
     assert not workers(folder)
 
 

@@ -47,18 +47,33 @@ const BENCHMARKS: [Benchmark; 4] = [
 struct Script {
     name: &'static str,
     measures: &'static str,
+    requirements: &'static str,
 }
 
-const SCRIPTS: [Script; 3] = [
+const SCRIPTS: [Script; 4] = [
     Script {
         name: "capture",
         measures: "what recording a decision from Python costs the caller, beside how others do it",
+        requirements: REQUIREMENTS,
     },
-    Script { name: "wrap", measures: "what wrapping a model adds to a call with one row" },
-    Script { name: "redact", measures: "what redaction adds to recording a decision from Python" },
+    Script {
+        name: "wrap",
+        measures: "what wrapping a model adds to a call with one row",
+        requirements: REQUIREMENTS,
+    },
+    Script {
+        name: "redact",
+        measures: "what redaction adds to recording a decision from Python",
+        requirements: REQUIREMENTS,
+    },
+    Script {
+        name: "count",
+        measures: "decisions counted a second without a record of each, beside whylogs",
+        requirements: "python/bench/count-requirements.txt",
+    },
 ];
 
-const SCRIPT_REQUIREMENTS: &str = "python/bench/requirements.txt";
+const REQUIREMENTS: &str = "python/bench/requirements.txt";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let Some((name, rest)) = arguments.split_first() else {
@@ -71,7 +86,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         return Ok(());
     };
     if let Some(script) = SCRIPTS.iter().find(|script| script.name == name) {
-        let python = python::environment(workspace, "bench-venv", SCRIPT_REQUIREMENTS)?;
+        let folder = if script.requirements == REQUIREMENTS {
+            "bench-venv".to_owned()
+        } else {
+            format!("bench-{}-venv", script.name)
+        };
+        let python = python::environment(workspace, &folder, script.requirements)?;
         wheels::install(workspace, &python, Profile::Release)?;
         let path = format!("python/bench/{}.py", script.name);
         return program::run(Command::new(python).current_dir(&workspace.root).arg(path).args(rest));

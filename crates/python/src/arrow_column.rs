@@ -12,9 +12,11 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayReader as _, ArrayRef, make_array};
 use arrow_schema::{DataType, TimeUnit};
 use minutebook_record::{FieldType, IntegerType, Seconds, Value, Zone, cbor};
+use minutebook_sketch::{Feature, Sort};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
+use crate::counter::{count_labels, count_texts, counted_in_runs};
 use crate::errors::unfit;
 
 /// Chunks of a column.
@@ -55,6 +57,13 @@ impl ArrowColumn {
 
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Counts all rows.
+    pub fn count(&self, sort: Sort, feature: &mut Feature) {
+        for (_, array) in &self.chunks {
+            count(array, sort, feature);
+        }
     }
 
     #[inline]
@@ -170,6 +179,56 @@ fn text_at(array: &ArrayRef, row: usize) -> Option<&str> {
 #[inline]
 fn of<T: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> T::Native {
     array.as_primitive::<T>().value(row)
+}
+
+fn count(array: &ArrayRef, sort: Sort, feature: &mut Feature) {
+    match array.data_type() {
+        DataType::Float64 if array.null_count() == 0 => {
+            feature.add_numbers(array.as_primitive::<Float64Type>().values());
+        }
+        DataType::Float64 => counted_in_runs(array.as_primitive::<Float64Type>().iter().flatten(), feature),
+        DataType::Float32 => {
+            counted_in_runs(array.as_primitive::<Float32Type>().iter().flatten().map(f64::from), feature);
+        }
+        DataType::Int64 => integers::<Int64Type>(array, sort, feature),
+        DataType::Int32 => integers::<Int32Type>(array, sort, feature),
+        DataType::Int16 => integers::<Int16Type>(array, sort, feature),
+        DataType::Int8 => integers::<Int8Type>(array, sort, feature),
+        DataType::UInt64 => integers::<UInt64Type>(array, sort, feature),
+        DataType::UInt32 => integers::<UInt32Type>(array, sort, feature),
+        DataType::UInt16 => integers::<UInt16Type>(array, sort, feature),
+        DataType::UInt8 => integers::<UInt8Type>(array, sort, feature),
+        DataType::Boolean => {
+            let values = array.as_boolean();
+            let count = values.true_count() as u64;
+            feature.add_text("true", count);
+            feature.add_text("false", (values.len() - values.null_count()) as u64 - count);
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            let texts =
+                (0..array.len()).filter(|row| !array.is_null(*row)).filter_map(|row| text_at(array, row));
+            count_texts(texts, feature);
+        }
+        _ => {
+            let mut encoded = Vec::new();
+            for row in 0..array.len() {
+                encoded.clear();
+                put(array, row, &mut encoded);
+                feature.add_encoded(sort, &encoded);
+            }
+        }
+    }
+}
+
+fn integers<T: ArrowPrimitiveType>(array: &ArrayRef, sort: Sort, feature: &mut Feature)
+where
+    T::Native: Into<i128>,
+{
+    let values = array.as_primitive::<T>().iter().flatten().map(Into::into);
+    match sort {
+        Sort::Label => count_labels(values, feature),
+        _ => counted_in_runs(values.map(|value: i128| value as f64), feature),
+    }
 }
 
 #[inline]

@@ -146,7 +146,7 @@ fn read(shared: &Shared, given: &Columns<'_, '_>) -> PyResult<(Rows, Arc<Layout>
 
 type Named<'py> = (Vec<(Box<str>, Column)>, Vec<Bound<'py, PyString>>);
 
-fn columns<'py>(
+pub fn columns<'py>(
     given: &Bound<'py, PyAny>,
     section: &'static str,
     redactions: Option<&Redactions>,

@@ -3,8 +3,11 @@
 use std::mem::MaybeUninit;
 
 use minutebook_record::{Element, cbor};
+use minutebook_sketch::{Feature, Sort};
 use pyo3::ffi;
 use pyo3::prelude::*;
+
+use crate::counter::{count_labels, counted_in_runs};
 
 /// A view of one dimension in native byte order.
 pub struct Buffer {
@@ -73,6 +76,39 @@ impl Buffer {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         // SAFETY: within the rows; the element is of this size, and may lie anywhere.
         unsafe { self.view.buf.cast::<u8>().offset(row as isize * self.stride).cast::<T>().read_unaligned() }
+    }
+
+    /// Counts all rows.
+    pub fn count(&self, sort: Sort, feature: &mut Feature) {
+        match self.element {
+            Element::Bool => {
+                let count = (0..self.rows).filter(|row| self.read::<u8>(*row) != 0).count() as u64;
+                feature.add_text("true", count);
+                feature.add_text("false", self.rows as u64 - count);
+            }
+            Element::F64 => self.count_as(feature, |value: f64| value),
+            Element::F32 => self.count_as(feature, |value: f32| f64::from(value)),
+            Element::F16 => self.count_as(feature, half),
+            Element::I64 => self.count_integers(sort, feature, |value: i64| value.into()),
+            Element::I32 => self.count_integers(sort, feature, |value: i32| value.into()),
+            Element::I16 => self.count_integers(sort, feature, |value: i16| value.into()),
+            Element::I8 => self.count_integers(sort, feature, |value: i8| value.into()),
+            Element::U64 => self.count_integers(sort, feature, |value: u64| value.into()),
+            Element::U32 => self.count_integers(sort, feature, |value: u32| value.into()),
+            Element::U16 => self.count_integers(sort, feature, |value: u16| value.into()),
+            Element::U8 => self.count_integers(sort, feature, |value: u8| value.into()),
+        }
+    }
+
+    fn count_as<T: Copy>(&self, feature: &mut Feature, number: impl Fn(T) -> f64) {
+        counted_in_runs((0..self.rows).map(|row| number(self.read(row))), feature);
+    }
+
+    fn count_integers<T: Copy>(&self, sort: Sort, feature: &mut Feature, integer: impl Fn(T) -> i128) {
+        match sort {
+            Sort::Label => count_labels((0..self.rows).map(|row| integer(self.read(row))), feature),
+            _ => self.count_as(feature, |value| integer(value) as f64),
+        }
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! A column of a batch: a numpy array, an Arrow array or a list, read row by row without Python where it can be.
 
 use minutebook_record::{FieldType, cbor};
+use minutebook_sketch::{Feature, Sort};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
@@ -127,6 +128,30 @@ impl Column {
                 let value = objects[row].bind(py).as_borrowed();
                 if !encode::put(value, *tag, out, || (path, &self.field_type))? {
                     return Err(unfit(&path, "was changed by another thread while it was read"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts all rows. `py` is there unless the column is native.
+    pub fn count(
+        &self,
+        py: Option<Python<'_>>,
+        section: &str,
+        name: &str,
+        feature: &mut Feature,
+    ) -> PyResult<()> {
+        let sort = Sort::of(section, &self.field_type);
+        match &self.data {
+            Data::Buffer(buffer) => buffer.count(sort, feature),
+            Data::Arrow(arrow) => arrow.count(sort, feature),
+            Data::Encoded(..) | Data::Objects(..) => {
+                let mut encoded = Vec::new();
+                for row in 0..self.rows {
+                    encoded.clear();
+                    self.put(py, row, &mut encoded, [section, name])?;
+                    feature.add_encoded(sort, &encoded);
                 }
             }
         }

@@ -8,6 +8,7 @@ mod batch;
 mod buffer;
 mod column;
 mod convert;
+mod counter;
 mod encode;
 mod errors;
 mod ids;
@@ -37,6 +38,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("FieldError", py.get_type::<errors::FieldError>())?;
     module.add_class::<producer::Producer>()?;
     module.add_class::<model::Model>()?;
+    module.add_class::<counter::Counter>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<batch::PendingBatch>()?;
     module.add_class::<recorded::RecordedCall>()?;

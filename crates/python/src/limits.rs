@@ -25,3 +25,9 @@ pub const REMEMBER_AFTER: u32 = 8;
 
 /// Beyond that, one in so many: remembering costs what it saves ten times over.
 pub const REMEMBER_AGAIN_EVERY: u32 = 1024;
+
+/// Rows that are counted at once: their numbers are drawn in one step.
+pub const COUNTED_ROWS_MAX: usize = 1 << 27;
+
+/// Values that are taken from a column before they are counted together.
+pub const NUMBERS_AT_ONCE: usize = 4_096;

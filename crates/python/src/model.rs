@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::batch::{self, PendingBatch};
 use crate::convert::to_dict;
+use crate::counter::Counter;
 use crate::errors::of_capture;
 use crate::ids::{self, Ids};
 use crate::layout::Layout;
@@ -25,6 +26,8 @@ use crate::surroundings::Surroundings;
 pub struct Shared {
     pub producer: Arc<Producer>,
     pub class: ClassName,
+    /// The encoded field `model`.
+    pub model: Box<[u8]>,
     pub layouts: Layouts,
     pub room: Room,
     /// Whether the model has parameters that each of its records says.
@@ -260,6 +263,10 @@ impl Model {
         let given = batch::Columns { inputs, outputs, subject, actor, params, tags };
         let ended = Ended { status, time_ns, duration_ns, trace, span };
         batch::record(py, &self.0, &given, &ended, None)
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::new(Arc::clone(&self.0))
     }
 
     fn begin_batch(&self, rows: usize) -> PyResult<PendingBatch> {

@@ -128,6 +128,7 @@ impl Producer {
         let redactions = redact.map(|(rules, tell)| Redactions::new(rules, tell)).transpose()?;
         let mut encoded = Vec::new();
         ModelRef { name: name.into(), version: version.into(), artifact }.write(&mut encoded);
+        let model: Box<[u8]> = encoded.as_slice().into();
         let constant = |section, encoded, field_type| Constant { section, name: None, field_type, encoded };
         let mut constants = vec![constant("model", encoded, FieldType::Model)];
         for (name, given) in [("params", params), ("environment", environment), ("tags", tags)] {
@@ -164,6 +165,7 @@ impl Producer {
         Ok(Model(Arc::new(Shared {
             producer,
             class,
+            model,
             layouts,
             room: self.room,
             has_params,
