@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use minutebook_record::Path;
+use minutebook_record::cbor::Reader;
 use minutebook_record::fields::ModelRef;
-use minutebook_sketch::{Feature, Key, Length, Window, duration_path};
+use minutebook_record::{Kind, Path};
+use minutebook_sketch::{Feature, Key, Length, SealedWindow, Window, duration_path};
 use minutebook_verify::hex;
 use serde_json::{Map, Value as Json, json};
+
+use crate::opened::Opened;
 
 /// What is asked of windows.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +63,21 @@ pub fn series(found: BTreeMap<Key, Window>) -> Vec<Series> {
     let mut all: Vec<Series> = all.into_values().collect();
     all.sort_by(|a, b| (&a.model.name, &a.model.version).cmp(&(&b.model.name, &b.model.version)));
     all
+}
+
+/// What a `window` record tells; `None` when it is none, or is no window.
+pub fn window_of(record: &Opened) -> Option<Window> {
+    let field = |name: &str| record.value(&["window", name]);
+    let sealed = SealedWindow {
+        decisions: (record.header.kind == Kind::Window)
+            .then(|| Reader::new(field("decisions")?).unsigned().ok())
+            .flatten()?,
+        status: field("status")?.to_vec(),
+        rules: field("rules")?.to_vec(),
+        covers: field("covers")?.to_vec(),
+        features: field("features")?.to_vec(),
+    };
+    sealed.open()
 }
 
 /// A histogram of bars of one width between two numbers.

@@ -27,6 +27,9 @@ pub fn record(look: &Look, record: &Opened) -> String {
             if !matches!(kind, Kind::Decision) {
                 fields(&mut out, look, record, kind.name(), kind.name());
             }
+            if let Some(window) = crate::stats::window_of(record) {
+                super::stats::distributions(&mut out, look, &window);
+            }
             for name in ["params", "tags", "environment"] {
                 map(&mut out, look, record, name);
             }
@@ -129,7 +132,11 @@ fn below(look: &Look, record: &Opened, first: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for (place, field) in record.schema.fields().iter().enumerate() {
         let parts: Vec<&str> = field.path.parts().collect();
-        if parts.len() < 2 || parts[0] != first || is_system(&parts) || explained::has_section(record, &parts)
+        if parts.len() < 2
+            || parts[0] != first
+            || is_system(&parts)
+            || explained::has_section(record, &parts)
+            || (parts == ["window", "features"] && crate::stats::window_of(record).is_some())
         {
             continue;
         }

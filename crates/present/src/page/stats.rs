@@ -8,7 +8,7 @@ use minutebook_sketch::{Feature, Length, Window, duration_path};
 
 use super::table::{Column, whole};
 use super::{Look, bold, hanging, words};
-use crate::stats::{Asked, Series, durations, features, histogram};
+use crate::stats::{Asked, Series, durations, histogram};
 
 /// Bars of a small histogram.
 const BARS: usize = 16;
@@ -30,7 +30,7 @@ pub fn stats(look: &Look, all: &[Series], asked: &Asked) -> String {
                 feature_over_time(&mut out, look, series, path);
             }
         } else {
-            distributions(&mut out, look, series, asked);
+            distributions(&mut out, look, &series.whole);
         }
         rules(&mut out, look, &series.whole);
     }
@@ -216,13 +216,13 @@ const fn value_columns(first: Column) -> [Column; 3] {
     [first, Column::right("missing"), Column::left("values").cut_to(16)]
 }
 
-fn distributions(out: &mut String, look: &Look, series: &Series, asked: &Asked) {
+/// How each input and output of a window is distributed.
+pub(super) fn distributions(out: &mut String, look: &Look, window: &Window) {
     const NAME: Column = Column::left("feature").cut_to(12);
     let duration = duration_path();
-    let all: Vec<(&Path, &Feature)> =
-        features(&series.whole, asked).filter(|(path, _)| **path != duration).collect();
+    let all: Vec<(&Path, &Feature)> = window.features.iter().filter(|(path, _)| **path != duration).collect();
     let row = |(path, feature): &(&Path, &Feature)| {
-        let missing = percent(series.whole.missing(feature), series.whole.decisions);
+        let missing = percent(window.missing(feature), window.decisions);
         let rest = match has_values(feature) {
             true => vec![values(look, feature)],
             false => figures(look, feature, scale_of(feature)),

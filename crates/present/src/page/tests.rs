@@ -412,6 +412,19 @@ fn statistics_of_a_model() {
 }
 
 #[test]
+fn a_window_shows_distributions_instead_of_sketches() {
+    let mut record = opened(DECISION);
+    let mut window = statistics().remove(0).whole;
+    let part = window.seal().remove(0);
+    let key = Key { length: Length::Hour, start: 1_795_253_400, model: Box::from([0xf6]) };
+    let (fields, values): (Vec<_>, Vec<_>) = minutebook_sketch::fields(&key, &part, 9).into_iter().unzip();
+    record.header.kind = minutebook_record::Kind::Window;
+    record.schema = std::sync::Arc::new(minutebook_record::Schema::new(fields).unwrap());
+    record.content = Content::Readable(values.into_iter().map(Some).collect());
+    check("window.txt", &super::record(&look(100), &record));
+}
+
+#[test]
 fn statistics_for_programs() {
     let told = crate::stats::json(&statistics(), &Asked { bins: 4, values: 2, ..Asked::default() });
     let whole = &told["models"][0]["whole"];
