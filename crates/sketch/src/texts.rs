@@ -161,7 +161,9 @@ impl Texts {
 
     /// Takes what was counted exactly into the sketches.
     fn settle(&mut self) {
-        let exact = std::mem::take(&mut self.exact);
+        // In one order, so that the same texts give the same bytes.
+        let mut exact: Vec<(Box<str>, u64)> = std::mem::take(&mut self.exact).into_iter().collect();
+        exact.sort_unstable();
         let sketches = self.sketches();
         for (text, count) in exact {
             sketches.hll.update(from_slice(text.as_bytes()));
