@@ -203,7 +203,7 @@ impl Numbers {
         self.m2 = self.m2.min(f64::MAX);
         // INVARIANT: the constant is within the library's bounds.
         let kll = self.kll.get_or_insert_with(|| Box::new(Kll::new(KLL_K).expect("a k")));
-        bulk::add(kll, &mut waiting);
+        bulk::add(kll, &waiting);
         waiting.clear();
         self.waiting = waiting;
     }
@@ -219,21 +219,21 @@ mod bulk {
     /// The library's smallest capacity of a level.
     const M: u8 = 8;
 
-    pub(super) fn add(kll: &mut Kll, mut values: &mut [f64]) {
+    pub(super) fn add(kll: &mut Kll, mut values: &[f64]) {
+        let mut run: Vec<i64> = Vec::new();
         while values.len() >= 2 * ITEMS {
             let height = (values.len() / ITEMS).ilog2();
-            let (run, rest) = values.split_at_mut(ITEMS << height);
-            sort(run);
+            let (some, rest) = values.split_at(ITEMS << height);
+            run.clear();
+            run.extend(some.iter().map(|value| ordered(value.to_bits() as i64)));
+            run.sort_unstable();
             // The place within each step is drawn from what was seen, so that it is no one's choice.
-            let offset = (kll.n().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run[0].to_bits())
-                .rotate_left(29)
-                .wrapping_mul(0xbf58_476d_1ce4_e5b9) as usize
-                >> 7
-                & ((1 << height) - 1);
-            let image = image(run, height, offset);
+            let seen = kll.n().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ some[0].to_bits();
+            let offset = (seen.rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as usize;
+            let image = image(&run, height, offset & ((1 << height) - 1));
             // INVARIANT: the image is one that the library reads: sorted, of one level, within its capacity. A test has all heights.
-            let run = Kll::deserialize(&image).expect("a sound image");
-            kll.merge(&run).expect("sketches of one kind");
+            let sketch = Kll::deserialize(&image).expect("a sound image");
+            kll.merge(&sketch).expect("sketches of one kind");
             values = rest;
         }
         for value in values {
@@ -242,17 +242,14 @@ mod bulk {
         }
     }
 
-    /// Sorts finite numbers as integers of the same order.
-    fn sort(values: &mut [f64]) {
-        values.sort_unstable_by_key(|value| {
-            let bits = value.to_bits() as i64;
-            bits ^ (((bits >> 63) as u64) >> 1) as i64
-        });
+    /// The bits of a float as an integer of the same order, and back: its own inverse.
+    fn ordered(bits: i64) -> i64 {
+        bits ^ (((bits >> 63) as u64) >> 1) as i64
     }
 
     /// A `kll_doubles_sketch` of a sorted run, all of whose items are on the level `height`
     /// (<https://datasketches.apache.org/docs/KLL/KLLSketch.html>, compact form).
-    fn image(run: &[f64], height: u32, offset: usize) -> Vec<u8> {
+    fn image(run: &[i64], height: u32, offset: usize) -> Vec<u8> {
         let levels = height + 1;
         let mut out = Vec::with_capacity(20 + 4 * levels as usize + 8 * (ITEMS + 2));
         out.extend_from_slice(&[5, 1, 15, 0]);
@@ -263,10 +260,10 @@ mod bulk {
         out.extend_from_slice(&[levels as u8, 0]);
         let first = capacity(levels) - ITEMS as u32;
         (0..levels).for_each(|_| out.extend_from_slice(&first.to_le_bytes()));
-        out.extend_from_slice(&run[0].to_le_bytes());
-        out.extend_from_slice(&run[run.len() - 1].to_le_bytes());
-        for item in run[offset..].iter().step_by(1 << height) {
-            out.extend_from_slice(&item.to_le_bytes());
+        let ends = [run[0], run[run.len() - 1]];
+        for item in ends.iter().chain(run[offset..].iter().step_by(1 << height)) {
+            // Bits of a float, as they were.
+            out.extend_from_slice(&ordered(*item).to_le_bytes());
         }
         out
     }
