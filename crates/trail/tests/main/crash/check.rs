@@ -66,6 +66,7 @@ async fn reopen(place: &Place, promises: &Promises<'_>) -> Result<(), String> {
         producer.close().map_err(|error| error.to_string())?;
     }
     let report = engine.seal().await.map_err(text("seal"))?;
+    engine.seal_windows().await.map_err(text("seal windows"))?;
     engine.close().await;
     // A record that was being written when its process died is no damage to what was handed over.
     let damage: Vec<&String> =
@@ -92,6 +93,11 @@ async fn verify(place: &Place, promises: &Promises<'_>, wrong: &mut Vec<String>)
             "of {} records {} can be read and {} are erased",
             report.records, report.readable, report.erased
         ));
+    }
+    // Each decision that has its place was counted once, whatever was interrupted.
+    match report.windows {
+        Some(found) if found.counted == found.decisions => {}
+        other => wrong.push(format!("the windows do not add up: {other:?}")),
     }
     let Some((size, _)) = report.checkpoint else { return report };
     let log = Log { folder: &place.folder, size };
