@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use minutebook_record::cbor::Reader;
 use minutebook_record::fields::ModelRef;
 use minutebook_record::{Kind, Path};
 use minutebook_sketch::{Feature, Key, Length, SealedWindow, Window, duration_path};
@@ -68,16 +67,7 @@ pub fn series(found: BTreeMap<Key, Window>) -> Vec<Series> {
 /// What a `window` record tells; `None` when it is none, or is no window.
 pub fn window_of(record: &Opened) -> Option<Window> {
     let field = |name: &str| record.value(&["window", name]);
-    let sealed = SealedWindow {
-        decisions: (record.header.kind == Kind::Window)
-            .then(|| Reader::new(field("decisions")?).unsigned().ok())
-            .flatten()?,
-        status: field("status")?.to_vec(),
-        rules: field("rules")?.to_vec(),
-        covers: field("covers")?.to_vec(),
-        features: field("features")?.to_vec(),
-    };
-    sealed.open()
+    (record.header.kind == Kind::Window).then(|| SealedWindow::from_fields(field)?.open()).flatten()
 }
 
 /// A histogram of bars of one width between two numbers.

@@ -79,6 +79,22 @@ fn checked<'a>(field_type: &FieldType, bytes: &'a [u8]) -> Result<Option<Reader<
 }
 
 impl Event {
+    /// At this moment (ns since 1970), in order, and nothing else is known.
+    #[must_use]
+    pub fn at(time_ns: i64) -> Self {
+        Self {
+            time_ns,
+            clock_error_ns: None,
+            duration_ns: None,
+            status: "ok".into(),
+            trace: None,
+            span: None,
+            batch: None,
+            kept: None,
+            links: Vec::new(),
+        }
+    }
+
     /// Appends the encoding.
     pub fn write(&self, out: &mut Vec<u8>) {
         cbor::write_array(out, 9);

@@ -122,6 +122,17 @@ impl Window {
 }
 
 impl SealedWindow {
+    /// From the encoded fields below `window`, by name; `None` when one is missing.
+    pub fn from_fields<'a>(field: impl Fn(&str) -> Option<&'a [u8]>) -> Option<Self> {
+        Some(Self {
+            decisions: Reader::new(field("decisions")?).unsigned().ok()?,
+            status: field("status")?.to_vec(),
+            rules: field("rules")?.to_vec(),
+            covers: field("covers")?.to_vec(),
+            features: field("features")?.to_vec(),
+        })
+    }
+
     /// The window that these fields tell of; `None` when they tell of none.
     pub fn open(&self) -> Option<Window> {
         let status = read_status(&mut Reader::new(&self.status))?;

@@ -12,18 +12,7 @@ type Typed = (FieldType, Vec<u8>);
 /// The fields with their encoded values. `through`: all that was placed in the log's entries below is in it.
 pub fn fields(key: &Key, part: &SealedWindow, through: u64) -> Vec<(Field, Vec<u8>)> {
     let mut event = Vec::new();
-    Event {
-        time_ns: key.start.saturating_mul(1_000_000_000),
-        clock_error_ns: None,
-        duration_ns: None,
-        status: "ok".into(),
-        trace: None,
-        span: None,
-        batch: None,
-        kept: None,
-        links: Vec::new(),
-    }
-    .write(&mut event);
+    Event::at(key.start.saturating_mul(1_000_000_000)).write(&mut event);
     let number = |value: u64| {
         let mut out = Vec::new();
         cbor::write_unsigned(&mut out, value);

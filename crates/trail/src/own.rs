@@ -59,17 +59,7 @@ struct Fields {
 
 impl Fields {
     fn new(time_ns: i64) -> Self {
-        let event = Event {
-            time_ns,
-            clock_error_ns: None,
-            duration_ns: None,
-            status: "ok".into(),
-            trace: None,
-            span: None,
-            batch: None,
-            kept: None,
-            links: Vec::new(),
-        };
+        let event = Event::at(time_ns);
         let mut fields = Self { fields: Vec::new(), values: Vec::new() };
         fields.add(&["event"], FieldType::Event, |out| event.write(out));
         fields

@@ -55,9 +55,9 @@ pub struct Outcome {
     pub erasures: BTreeSet<u64>,
     /// Changes of policy that readable records of the class `system` tell of, in the order of place.
     pub policies: Vec<PolicyChange>,
-    /// Its decisions, when they were asked for: [`Scratch::for_sampling`].
+    /// Its decisions, when they were asked for: [`Scratch::for_verification`].
     pub decisions: Vec<KeptDecision>,
-    /// The numbers of its decisions.
+    /// The numbers of its decisions, when they were asked for: [`Scratch::for_verification`].
     pub decided: Vec<Ranges>,
     /// What readable `window` records say they counted.
     pub covers: Vec<Covered>,
@@ -74,12 +74,13 @@ pub struct Scratch {
     section: Vec<u8>,
     committer: Committer,
     wants_decisions: bool,
+    wants_numbers: bool,
 }
 
 impl Scratch {
-    /// The same, for a check that lists the decisions of segments too.
-    pub fn for_sampling() -> Self {
-        Self { wants_decisions: true, ..Self::default() }
+    /// The same, for a check that gives the numbers of decisions, and lists them one by one if `wants_decisions`.
+    pub fn for_verification(wants_decisions: bool) -> Self {
+        Self { wants_decisions, wants_numbers: true, ..Self::default() }
     }
 }
 
@@ -92,6 +93,7 @@ impl Default for Scratch {
             section: Vec::new(),
             committer: Committer::new(),
             wants_decisions: false,
+            wants_numbers: false,
         }
     }
 }
@@ -168,7 +170,9 @@ fn check_parts(
     let audit = open_audit(object, &layout, &audit_key, scratch)?;
     let leaves = audit.leaves();
     check_audit(&audit, &leaves, descriptor, outcome);
-    outcome.decided = ranges_of(&audit, |row| row.kind == Kind::Decision);
+    if scratch.wants_numbers {
+        outcome.decided = ranges_of(&audit, |row| row.kind == Kind::Decision);
+    }
     if scratch.wants_decisions {
         outcome.decisions = sampling::proof::decisions(&audit);
     }

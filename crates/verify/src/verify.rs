@@ -391,7 +391,7 @@ fn check_segments(
         let results: Mutex<Vec<(usize, Result<Checked, String>)>> = Mutex::new(Vec::new());
         let work = || {
             let wants_decisions = proof.is_some_and(Proof::wants_decisions);
-            let mut scratch = if wants_decisions { Scratch::for_sampling() } else { Scratch::default() };
+            let mut scratch = Scratch::for_verification(wants_decisions);
             let mut mine = Vec::new();
             while let Some(&at) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let (index, descriptor) = todo[at];

@@ -21,14 +21,7 @@ impl Intake {
         was_placed: bool,
     ) -> Option<(Key, Window)> {
         let named = |name: &str| schema.find_parts(&["window", name]).map(&field);
-        let number = |name: &str| Reader::new(named(name)?).unsigned().ok();
-        let sealed = SealedWindow {
-            decisions: number("decisions")?,
-            status: named("status")?.to_vec(),
-            rules: named("rules")?.to_vec(),
-            covers: named("covers")?.to_vec(),
-            features: named("features")?.to_vec(),
-        };
+        let sealed = SealedWindow::from_fields(named)?;
         let mut window = sealed.open()?;
         let covers = read_covers(&mut Reader::new(&sealed.covers))?;
         let is_theirs = |covered: &Covered| {
@@ -39,7 +32,7 @@ impl Intake {
         let counted: u64 = covers.iter().map(|covered| covered.count).sum();
         let is_sound = covers.iter().all(is_theirs)
             && counted == window.decisions
-            && number("length")? == Length::Minute.seconds();
+            && Reader::new(named("length")?).unsigned().ok()? == Length::Minute.seconds();
         let claimed = state.claimed.entry(class).or_default();
         let free: Vec<Vec<(u64, u64)>> = covers
             .iter()

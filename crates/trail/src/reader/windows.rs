@@ -78,18 +78,11 @@ impl Reader {
 /// What a `window` record tells; `None` when it is none, or cannot be read.
 fn window_of(record: &StoredRecord) -> Option<(Key, Window)> {
     let Content::Readable { values, .. } = &record.content else { return None };
-    let field = |name: &str| Some(&values[record.schema.find_parts(&["window", name])?]);
-    let number = |name: &str| Cbor::new(field(name)?).unsigned().ok();
+    let field = |name: &str| Some(values[record.schema.find_parts(&["window", name])?].as_slice());
     let model = record.schema.fields().iter().position(|field| field.field_type == FieldType::Model)?;
-    let sealed = SealedWindow {
-        decisions: number("decisions")?,
-        status: field("status")?.clone(),
-        rules: field("rules")?.clone(),
-        covers: field("covers")?.clone(),
-        features: field("features")?.clone(),
-    };
+    let sealed = SealedWindow::from_fields(field)?;
     let key = Key {
-        length: Length::from_seconds(number("length")?)?,
+        length: Length::from_seconds(Cbor::new(field("length")?).unsigned().ok()?)?,
         start: record.time_ns().div_euclid(1_000_000_000),
         model: values[model].as_slice().into(),
     };

@@ -23,13 +23,7 @@ fn told(record: &StoredRecord) -> Told {
     let Content::Readable { values, .. } = &record.content else { panic!("unreadable") };
     let field = |name: &str| &values[record.schema.find_parts(&["window", name]).unwrap()];
     let number = |name: &str| Cbor::new(field(name)).unsigned().unwrap();
-    let sealed = SealedWindow {
-        decisions: number("decisions"),
-        status: field("status").to_vec(),
-        rules: field("rules").to_vec(),
-        covers: field("covers").to_vec(),
-        features: field("features").to_vec(),
-    };
+    let sealed = SealedWindow::from_fields(|name| Some(field(name).as_slice())).unwrap();
     Told { length: number("length"), through: number("through"), window: sealed.open().unwrap() }
 }
 
