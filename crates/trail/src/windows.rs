@@ -33,23 +33,32 @@ pub(crate) struct Windows {
 #[derive(Debug)]
 struct Open {
     row: Id,
-    /// Rows that it was put together from, after a crash.
+    /// Rows that it was put together from: after a crash, or since a shorter one handed its own on.
     more_rows: Vec<Id>,
     window: Window,
 }
 
 impl Windows {
-    /// Adds what a batch counted, or what a shorter window hands on.
-    fn add(&mut self, key: Key, window: Window, fresh: &mut dyn FnMut() -> Result<Id>) -> Result<()> {
+    /// Adds what a batch counted, or what a shorter window hands on, whose `rows` go with the transaction that writes where it went.
+    fn add(
+        &mut self,
+        key: Key,
+        window: Window,
+        rows: Vec<Id>,
+        fresh: &mut dyn FnMut() -> Result<Id>,
+    ) -> Result<()> {
         let key = if self.open.len() < PENDING_WINDOWS || self.open.contains_key(&key) {
             key
         } else {
             Key { length: Length::Day, start: Length::Day.start_of(key.start), model: key.model }
         };
         match self.open.get_mut(&key) {
-            Some(open) => open.window.merge(window),
+            Some(open) => {
+                open.window.merge(window);
+                open.more_rows.extend(rows);
+            }
             None => {
-                let open = Open { row: fresh()?, more_rows: Vec::new(), window };
+                let open = Open { row: fresh()?, more_rows: rows, window };
                 self.open.insert(key.clone(), open);
             }
         }
@@ -90,9 +99,9 @@ impl Windows {
                 self.changed.remove(&key);
                 match key.longer() {
                     Some(longer) if open.window.decisions < COUNT_MIN => {
-                        self.gone.push(open.row);
-                        self.gone.extend(open.more_rows);
-                        self.add(longer, open.window, fresh)?;
+                        let mut rows = open.more_rows;
+                        rows.push(open.row);
+                        self.add(longer, open.window, rows, fresh)?;
                     }
                     _ => due.push((key, open)),
                 }
@@ -111,7 +120,7 @@ impl Windows {
         if let Some(longer) = key.longer() {
             // The record has said which numbers these are.
             window.covers.clear();
-            self.add(longer, window, fresh)?;
+            self.add(longer, window, Vec::new(), fresh)?;
         }
         Ok(())
     }
@@ -171,7 +180,7 @@ impl Engine {
             self.windows.leave(row, &mut fresh)?;
         }
         for (key, window) in counted {
-            self.windows.add(key, window, &mut fresh)?;
+            self.windows.add(key, window, Vec::new(), &mut fresh)?;
         }
         Ok(())
     }
