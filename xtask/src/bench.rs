@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: the benchmarks by name, so that nobody has to know which package holds which.
 
+use std::fs;
 use std::process::Command;
 
-use crate::failure::Failure;
+use crate::failure::{During, Failure};
 use crate::wheels::{self, Profile};
 use crate::workspace::Workspace;
 use crate::{program, python};
@@ -14,32 +15,45 @@ struct Benchmark {
     package: &'static str,
     bench: &'static str,
     measures: &'static str,
+    /// What is compared with in Python, on what the benchmark made: `python/bench/NAME.py` gets the lines that it printed.
+    beside: Option<&'static str>,
 }
 
-const BENCHMARKS: [Benchmark; 4] = [
+const BENCHMARKS: [Benchmark; 5] = [
+    Benchmark {
+        name: "search",
+        package: "minutebook-index",
+        bench: "search",
+        measures: "questions to ten million decisions, beside DuckDB over the same rows in clear",
+        beside: Some("python/bench/search-requirements.txt"),
+    },
     Benchmark {
         name: "seal",
         package: "minutebook-trail",
         bench: "seal",
         measures: "decisions sealed and verified a second, CPU time by stage, bytes per decision",
+        beside: None,
     },
     Benchmark {
         name: "handover",
         package: "minutebook-capture",
         bench: "handover",
         measures: "what the caller's thread pays for one decision",
+        beside: None,
     },
     Benchmark {
         name: "commit",
         package: "minutebook-record",
         bench: "commit",
         measures: "encoding and commitment of one record",
+        beside: None,
     },
     Benchmark {
         name: "hash",
         package: "minutebook-sha256",
         bench: "many",
         measures: "SHA-256 of many short messages at once",
+        beside: None,
     },
 ];
 
@@ -109,5 +123,21 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     if !rest.is_empty() {
         command.arg("--").args(rest);
     }
-    program::run(&mut command)
+    let Some(requirements) = benchmark.beside else { return program::run(&mut command) };
+    let folder = workspace.target.join(format!("bench-{}", benchmark.name));
+    fs::create_dir_all(&folder).during(|| format!("cannot make `{}`", folder.display()))?;
+    command.env("MINUTEBOOK_BENCH_FOLDER", &folder);
+    let mut printed = String::new();
+    let code = program::run_reading(&mut command, |line| {
+        printed.push_str(line);
+        printed.push('\n');
+    })?;
+    if code != Some(0) {
+        return Err(Failure::Failed(format!("the benchmark `{}` failed", benchmark.name)));
+    }
+    let lines = folder.join("printed.jsonl");
+    fs::write(&lines, printed).during(|| format!("cannot write `{}`", lines.display()))?;
+    let python = python::environment(workspace, &format!("bench-{}-venv", benchmark.name), requirements)?;
+    let script = format!("python/bench/{}.py", benchmark.name);
+    program::run(Command::new(python).current_dir(&workspace.root).arg(script).arg(lines))
 }

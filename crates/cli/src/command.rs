@@ -4,6 +4,7 @@ mod doctor;
 mod engine;
 mod erase;
 mod explain;
+mod export;
 mod import;
 mod init;
 mod key;
@@ -11,9 +12,12 @@ mod list;
 mod policy;
 mod receipt;
 mod record;
+mod reindex;
 mod seal;
+mod search;
 mod serve;
 mod show;
+mod sql;
 mod stats;
 mod tail;
 mod verify;
@@ -52,6 +56,9 @@ enum Command {
     Record(record::Record),
     Import(Box<import::Import>),
     List(list::List),
+    Search(Box<search::Search>),
+    Sql(sql::Sql),
+    Export(Box<export::Export>),
     Tail(tail::Tail),
     Show(show::Show),
     Explain(Box<explain::Explain>),
@@ -67,6 +74,7 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Policy),
     Doctor(doctor::Doctor),
+    Reindex(reindex::Reindex),
 }
 
 /// Runs the program.
@@ -107,6 +115,9 @@ fn run(line: CommandLine) -> Result {
         Command::Record(command) => command.run(options, &runtime),
         Command::Import(command) => command.run(options, &runtime),
         Command::List(command) => command.run(options, &runtime),
+        Command::Search(command) => command.run(options, &runtime),
+        Command::Sql(command) => command.run(options, &runtime),
+        Command::Export(command) => command.run(options, &runtime),
         Command::Tail(command) => command.run(options, &runtime),
         Command::Show(command) => command.run(options, &runtime),
         Command::Explain(command) => command.run(options, &runtime),
@@ -120,6 +131,7 @@ fn run(line: CommandLine) -> Result {
         Command::Key(command) => command.run(options, &runtime),
         Command::Policy(command) => command.run(options, &runtime),
         Command::Doctor(command) => command.run(options, &runtime),
+        Command::Reindex(command) => command.run(options, &runtime),
     };
     // A thread that waits for standard input must not keep the program.
     runtime.shutdown_background();

@@ -202,6 +202,25 @@ fn explain(error: &TrailError) -> (String, Option<String>) {
     }
 }
 
+impl From<minutebook_index::Error> for Failure {
+    fn from(error: minutebook_index::Error) -> Self {
+        use minutebook_index::Error as E;
+        let what = error.to_string();
+        let (exit, to_do) = match error {
+            E::Trail(error) => return Self::from(error),
+            E::Question(_) => (Exit::Input, None),
+            E::NoTable { .. } => (Exit::Input, Some("`minutebook sql --tables` shows which there are")),
+            E::Time { .. } | E::Memory | E::Answer { .. } => (Exit::Input, None),
+            E::Locked { .. } => (Exit::Trail, Some("wait until it is done")),
+            E::Damaged { .. } | E::Tampered { .. } => {
+                (Exit::Trail, Some("make it anew: `minutebook reindex`"))
+            }
+            _ => (Exit::Io, None),
+        };
+        Self::Told { exit, what, to_do: to_do.map(str::to_owned) }
+    }
+}
+
 /// Of the engine process.
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {

@@ -2,6 +2,7 @@
 //! Edge: what people and scripts type and see; what a trail is and does is in the crates below.
 
 mod access;
+mod asking;
 mod auditkeys;
 mod command;
 mod detached;
@@ -14,6 +15,7 @@ mod lines;
 mod moment;
 mod options;
 mod recording;
+mod rows;
 mod samplingkeys;
 mod seen;
 mod serving;

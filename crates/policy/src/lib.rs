@@ -10,7 +10,7 @@ mod evaluate;
 mod expression;
 mod lex;
 pub mod limits;
-mod nearest;
+pub mod nearest;
 mod parse;
 mod policy;
 mod quota;

@@ -3,10 +3,15 @@
 use crate::limits::PROPOSALS_MAX;
 
 /// The known names nearest to `wanted`, as a half sentence with `root` before each; empty when none is near.
-pub(crate) fn proposal<'a>(root: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub fn proposal<'a>(root: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = wanted.chars().count().div_ceil(3).max(1);
     let mut found: Vec<(usize, &str)> = known
-        .map(|name| (distance(&wanted.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| {
+            let (name_lower, wanted) = (name.to_lowercase(), wanted.to_lowercase());
+            // Who remembers how it begins is near.
+            let near = if name_lower.starts_with(&wanted) { near } else { usize::MAX };
+            (distance(&wanted, &name_lower).min(near), name)
+        })
         .filter(|(distance, _)| *distance <= near)
         .collect();
     found.sort_unstable();

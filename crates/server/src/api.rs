@@ -1,9 +1,11 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
 mod engine;
+mod index;
 mod policy;
 mod records;
 mod seal;
+mod search;
 mod stats;
 mod verify;
 
@@ -20,6 +22,7 @@ use minutebook_trail::Reader;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::indexing::Indexing;
 use crate::problem::Problem;
 use crate::sealer::Asker;
 
@@ -48,7 +51,8 @@ pub(crate) struct App(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
-    pub(crate) reader: Reader,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) indexing: Indexing,
     pub(crate) sealer: Asker,
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
@@ -64,8 +68,14 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(identity: Identity, reader: Reader, sealer: Asker, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared { identity, reader, sealer, clock, stop: Notify::new() }))
+    pub(crate) fn new(
+        identity: Identity,
+        reader: Arc<Reader>,
+        indexing: Indexing,
+        sealer: Asker,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self(Arc::new(Shared { identity, reader, indexing, sealer, clock, stop: Notify::new() }))
     }
 
     pub(crate) fn router(self) -> Router {
@@ -82,6 +92,12 @@ impl App {
             .route("/v1/records/{id}/page", get(records::page))
             .route("/v1/records/{id}/receipt", get(records::receipt))
             .route("/v1/records/{id}/verify", post(records::verify))
+            .route("/v1/search", post(search::search))
+            .route("/v1/facets", post(search::facets))
+            .route("/v1/sql", post(search::sql))
+            .route("/v1/tables", get(index::tables))
+            .route("/v1/index", get(index::position))
+            .route("/v1/index/rebuild", post(index::rebuild))
             .route("/v1/stats", get(stats::stats))
             .route("/v1/verify", post(verify::verify))
             .fallback(no_such_path)

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::api::Identity;
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT, ROWS_BYTES_MAX};
 use crate::problem::Problem;
 use crate::socket;
 
@@ -107,6 +107,50 @@ impl EngineClient {
         self.told(Method::POST, "/v1/keys/sampling/rotate", Bytes::new()).await
     }
 
+    /// Rows as an Arrow stream, and where the next page begins.
+    ///
+    /// # Errors
+    /// When the question is wrong, or it could not be answered.
+    pub async fn rows(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<(Bytes, Option<String>), Refused> {
+        let body = Bytes::from(body.to_string());
+        let (headers, rows) = exchange(&self.folder, Method::POST, path, body, ROWS_BYTES_MAX).await?;
+        let cursor = headers.get("minutebook-cursor").and_then(|cursor| cursor.to_str().ok());
+        Ok((rows, cursor.map(str::to_owned)))
+    }
+
+    /// An answer in JSON.
+    ///
+    /// # Errors
+    /// As [`EngineClient::rows`].
+    pub async fn json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, Refused> {
+        let body = Bytes::from(body.to_string());
+        let (_, answer) = exchange(&self.folder, Method::POST, path, body, ROWS_BYTES_MAX).await?;
+        serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
+    }
+
+    /// The tables that can be asked.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn tables(&self) -> Result<Vec<minutebook_index::TableInfo>, Refused> {
+        #[derive(Deserialize)]
+        struct Tables {
+            tables: Vec<minutebook_index::TableInfo>,
+        }
+        let (_, answer) =
+            exchange(&self.folder, Method::GET, "/v1/tables", Bytes::new(), ROWS_BYTES_MAX).await?;
+        let read: Tables = serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))?;
+        Ok(read.tables)
+    }
+
     async fn told<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Refused> {
         let answer = ask(&self.folder, method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
@@ -124,6 +168,16 @@ impl EngineClient {
 }
 
 async fn ask(folder: &Path, method: Method, path: &str, body: Bytes) -> Result<Bytes, Refused> {
+    exchange(folder, method, path, body, ANSWER_BYTES_MAX).await.map(|(_, answer)| answer)
+}
+
+async fn exchange(
+    folder: &Path,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    bytes_max: usize,
+) -> Result<(HeaderMap, Bytes), Refused> {
     let lost = |error: Box<dyn std::error::Error + Send + Sync>| Refused::Lost(error);
     let stream =
         socket::connect(folder).and_then(UnixStream::from_std).map_err(|error| lost(error.into()))?;
@@ -133,21 +187,23 @@ async fn ask(folder: &Path, method: Method, path: &str, body: Bytes) -> Result<B
         .method(method)
         .uri(path)
         .header(header::HOST, "engine")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, minutebook_index::rows::ARROW_STREAM)
         .body(Full::new(body))
         .map_err(|error| lost(error.into()))?;
     let exchange = async {
         let answer = requests.send_request(request).await.map_err(|error| lost(error.into()))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(lost)?;
-        Ok::<_, Refused>((status, body.to_bytes()))
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = Limited::new(answer.into_body(), bytes_max).collect().await.map_err(lost)?;
+        Ok::<_, Refused>((status, headers, body.to_bytes()))
     };
     tokio::pin!(exchange);
     // The connection moves the bytes; it ends before the exchange only when it breaks, which the exchange then tells.
-    let (status, body) = tokio::select! {
+    let (status, headers, body) = tokio::select! {
         exchanged = &mut exchange => exchanged?,
         _ = connection => exchange.await?,
     };
-    if status.is_success() { Ok(body) } else { Err(told(status, &body)) }
+    if status.is_success() { Ok((headers, body)) } else { Err(told(status, &body)) }
 }
 
 fn told(status: StatusCode, body: &[u8]) -> Refused {

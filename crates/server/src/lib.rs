@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod indexing;
 mod limits;
 mod peers;
 mod problem;

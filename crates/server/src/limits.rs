@@ -64,3 +64,15 @@ pub(crate) const STATS_BINS_MAX: usize = 1_000;
 
 /// Frequent values of each feature in an answer: as many as a window keeps.
 pub(crate) const STATS_VALUES_MAX: usize = 64;
+
+/// Between two looks of the index for what was sealed, when no round of sealing says so.
+pub(crate) const INDEX_PERIOD: Duration = Duration::from_secs(1);
+
+/// Rows of a search that does not say how many.
+pub(crate) const SEARCH_ROWS: usize = 100;
+
+/// Rows of an answer in JSON, which is held in memory; an Arrow stream is not.
+pub(crate) const JSON_ROWS_MAX: usize = 100_000;
+
+/// Bytes of rows that a client takes: what an engine holds in memory for one answer, in Arrow's form.
+pub(crate) const ROWS_BYTES_MAX: usize = 1 << 30;

@@ -62,6 +62,34 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<&minutebook_index::Error> for Problem {
+    fn from(error: &minutebook_index::Error) -> Self {
+        use minutebook_index::Error as E;
+        let (status, code, title) = match error {
+            E::Trail(error) => return Self::from(error),
+            E::Question(_) => (StatusCode::BAD_REQUEST, "wrong-question", "The question is wrong"),
+            E::NoTable { .. } => (StatusCode::NOT_FOUND, "no-such-table", "No such model or table"),
+            E::Time { .. } | E::Memory | E::Answer { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "query-limit", "The query is too large")
+            }
+            E::Tampered { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "contradiction", "Stored data contradicts itself")
+            }
+            E::Locked { .. } | E::Damaged { .. } | E::Io { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "index-failed", "The index cannot be used")
+            }
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "query-failed", "The query failed"),
+        };
+        Self::new(status, code, title, error.to_string())
+    }
+}
+
+impl From<minutebook_index::Error> for Problem {
+    fn from(error: minutebook_index::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // INVARIANT: made from a status above.

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::api::{App, Identity};
+use crate::indexing::Indexing;
 use crate::limits::{LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD};
 use crate::peers::{Count, Peers};
 use crate::sealer::{Asker, Sealer};
@@ -54,7 +55,7 @@ impl Server {
         let Held { place, environment, engine } = held;
         let lock = engine.lock();
         let clock = Arc::clone(&environment.clock);
-        let reader = Reader::open(&place).await?;
+        let reader = Arc::new(Reader::open(&place).await?);
         let file = engine.trail();
         let identity = Identity {
             version: serving.version,
@@ -70,7 +71,9 @@ impl Server {
         let (listener, owner) = socket::listen(&place.folder).map_err(failed)?;
         let peers = Peers::new(UnixListener::from_std(listener).map_err(failed)?, owner);
         let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
-        let app = App::new(identity, reader, sealer.asker(), clock);
+        let indexing = Indexing::start(&place, Arc::clone(&reader), sealer.asker().state)
+            .map_err(|error| Error::Stopped(format!("the index cannot be opened: {error}")))?;
+        let app = App::new(identity, reader, indexing, sealer.asker(), clock);
         let (last_call, called) = oneshot::channel();
         let count = peers.count();
         let answering = axum::serve(peers, app.clone().router());
@@ -130,8 +133,9 @@ impl Server {
             self.sealer.abandon();
             return Ok(SealReport::default());
         }
-        self.app.reader.close().await;
         let sealed = self.sealer.stop().await;
+        self.app.indexing.close().await;
+        self.app.reader.close().await;
         if let Err(error) = socket::leave(&self.place.folder) {
             tracing::warn!("the socket cannot be removed: {error}");
         }

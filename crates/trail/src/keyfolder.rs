@@ -2,8 +2,10 @@
 //! Edge: what they wrap lies in the catalog.
 
 mod buckets;
+mod index;
 
 pub use buckets::{BUCKETS, Buckets};
+pub use index::IndexKeys;
 
 use crate::durable;
 use crate::environment::draw;
@@ -26,6 +28,7 @@ use zeroize::Zeroizing;
 const FORMAT: &str = "minutebook/keys/1";
 const KEYS_FILE: &str = "keys.toml";
 const BUCKETS_FILE: &str = "buckets";
+const INDEX_FILE: &str = "index";
 /// What is added to a file's name while it is written.
 const TEMPORARY: &str = ".new";
 
@@ -262,6 +265,11 @@ impl KeyFolder {
             .iter()
             .rev()
             .find_map(|named| wrap::unwrap(&Cipher::new(&named.key), &self.trail, purpose, wrapped))
+    }
+
+    /// The keys of the index.
+    pub fn index_keys(&self) -> IndexKeys {
+        IndexKeys::of(self)
     }
 
     /// Opens the bucket keys.

@@ -42,7 +42,7 @@ pub use environment::Environment;
 pub use erase::{Certificate, Whom};
 pub use error::{Error, Remedy, Result};
 pub use folder_source::FolderSource;
-pub use keyfolder::KeyFolder;
+pub use keyfolder::{IndexKeys, KeyFolder};
 pub use lock::TrailLock;
 pub use place::{ENGINE_SOCKET, InitOptions, Place, init};
 pub use reader::{

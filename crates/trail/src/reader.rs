@@ -256,6 +256,36 @@ impl Reader {
         }
     }
 
+    /// All records of the segments from a place in the log on, of at most so many segments, and the place to go on from. In the order of the
+    /// log, within a segment by time. Nothing when `log_index` is the end of what is placed.
+    ///
+    /// # Errors
+    /// As [`Reader::list`].
+    pub async fn following(&self, log_index: u64, segments_max: u64) -> Result<(Vec<StoredRecord>, u64)> {
+        let log_size = self.catalog.log_size().await?;
+        let (mut found, mut next) = (Vec::new(), log_index);
+        let rows = self.catalog.segments_from(log_index, segments_max).await?;
+        let is_all = (rows.len() as u64) < segments_max;
+        for row in rows {
+            next = row.log_index + 1;
+            if row.records > 0 {
+                let mut records = self.records_of(&row, log_size, &Filter::default()).await?;
+                records.sort_by_key(|record| (record.time_ns, record.header.id));
+                found.append(&mut records);
+            }
+        }
+        // Entries that are no segments have no rows.
+        Ok((found, if is_all { next.max(log_size) } else { next }))
+    }
+
+    /// Entries of the log that are placed.
+    ///
+    /// # Errors
+    /// When the catalog fails.
+    pub async fn log_size(&self) -> Result<u64> {
+        self.catalog.log_size().await
+    }
+
     async fn records_of(
         &self,
         row: &SegmentRow,

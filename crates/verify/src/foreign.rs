@@ -7,8 +7,9 @@ use crate::verify::{CHECKPOINT, Options};
 use std::collections::BTreeSet;
 
 /// Names below these are not evidence: they have their own checks, or none.
-const NOT_EVIDENCE: [&str; 8] = [
+const NOT_EVIDENCE: [&str; 9] = [
     "spool/",
+    "index/",
     "tmp/",
     "catalog.db",
     "catalog.db-wal",

@@ -16,8 +16,8 @@ const LAYERS: [&[&str]; 9] = [
     &["minutebook-verify", "minutebook-capture"],
     &["minutebook-policy", "minutebook-sketch"],
     &["minutebook-trail", "minutebook-python"],
-    &["minutebook-index", "minutebook-monitor"],
-    &["minutebook-present"],
+    &["minutebook-monitor", "minutebook-present"],
+    &["minutebook-index"],
     &["minutebook-server"],
     &["minutebook"],
 ];

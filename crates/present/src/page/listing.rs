@@ -13,7 +13,7 @@ use crate::opened::{Content, Opened};
 #[derive(Debug)]
 pub struct Listing {
     look: Look,
-    columns: Vec<Column>,
+    columns: Vec<Column<'static>>,
     widths: Vec<usize>,
     shows: Vec<Shows>,
 }

@@ -352,7 +352,7 @@ fn table_of(
         row.iter().zip(&used).filter(|(_, used)| **used).map(|(cell, _)| cell.clone()).collect()
     };
     let picked: Vec<Vec<String>> = rows.iter().map(pick).collect();
-    let columns: Vec<Column> =
+    let columns: Vec<Column<'_>> =
         columns.into_iter().zip(&used).filter(|(_, used)| **used).map(|(column, _)| column).collect();
     out.push('\n');
     table::whole(out, look, "  ", &columns, &picked);

@@ -86,7 +86,7 @@ fn seconds(look: &Look, value: f64) -> String {
 }
 
 fn over_time(out: &mut String, look: &Look, series: &Series) {
-    const COLUMNS: [Column; 6] = [
+    const COLUMNS: [Column<'static>; 6] = [
         Column::left("from"),
         Column::right("decisions"),
         Column::left(""),
@@ -199,7 +199,7 @@ fn has_values(feature: &Feature) -> bool {
 }
 
 /// The columns of figures, behind a first one.
-const fn figure_columns(first: Column) -> [Column; 7] {
+const fn figure_columns(first: Column<'static>) -> [Column<'static>; 7] {
     [
         first,
         Column::right("missing"),
@@ -212,13 +212,13 @@ const fn figure_columns(first: Column) -> [Column; 7] {
 }
 
 /// The columns of values, behind a first one.
-const fn value_columns(first: Column) -> [Column; 3] {
+const fn value_columns(first: Column<'static>) -> [Column<'static>; 3] {
     [first, Column::right("missing"), Column::left("values").cut_to(16)]
 }
 
 /// How each input and output of a window is distributed.
 pub(super) fn distributions(out: &mut String, look: &Look, window: &Window) {
-    const NAME: Column = Column::left("feature").cut_to(12);
+    const NAME: Column<'static> = Column::left("feature").cut_to(12);
     let duration = duration_path();
     let all: Vec<(&Path, &Feature)> = window.features.iter().filter(|(path, _)| **path != duration).collect();
     let row = |(path, feature): &(&Path, &Feature)| {
@@ -239,7 +239,7 @@ pub(super) fn distributions(out: &mut String, look: &Look, window: &Window) {
 }
 
 fn feature_over_time(out: &mut String, look: &Look, series: &Series, path: &Path) {
-    const FROM: Column = Column::left("from");
+    const FROM: Column<'static> = Column::left("from");
     let _ = writeln!(out, "\n{}", bold(&name_of(look, path)));
     let Some(all) = series.whole.features.get(path) else {
         let _ = writeln!(out, "  this model has no such input or output");
@@ -273,7 +273,7 @@ fn rules(out: &mut String, look: &Look, window: &Window) {
     if window.rules.is_empty() {
         return;
     }
-    const COLUMNS: [Column; 3] =
+    const COLUMNS: [Column<'static>; 3] =
         [Column::left("rule").cut_to(12), Column::right("decided"), Column::right("kept")];
     out.push('\n');
     let rules = window.rules.iter();

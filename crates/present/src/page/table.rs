@@ -5,19 +5,19 @@ use super::{Look, dim, words};
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    pub(super) title: &'static str,
+pub(super) struct Column<'a> {
+    pub(super) title: &'a str,
     pub(super) right: bool,
     /// Columns that it keeps at least when others need room; as wide as it is when `None`.
     pub(super) least: Option<usize>,
 }
 
-impl Column {
-    pub(super) const fn left(title: &'static str) -> Self {
+impl<'a> Column<'a> {
+    pub(super) const fn left(title: &'a str) -> Self {
         Self { title, right: false, least: None }
     }
 
-    pub(super) const fn right(title: &'static str) -> Self {
+    pub(super) const fn right(title: &'a str) -> Self {
         Self { title, right: true, least: None }
     }
 
@@ -32,7 +32,7 @@ pub(super) type Cell = (String, fn(&str) -> String);
 const GAP: &str = "  ";
 
 /// Widths of the columns for these cells: what they need, less what the terminal lacks.
-pub(super) fn widths(look: &Look, columns: &[Column], rows: &[Vec<String>], indent: usize) -> Vec<usize> {
+pub(super) fn widths(look: &Look, columns: &[Column<'_>], rows: &[Vec<String>], indent: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = columns.iter().map(|column| words::width(column.title)).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -54,7 +54,7 @@ pub(super) fn widths(look: &Look, columns: &[Column], rows: &[Vec<String>], inde
 }
 
 /// Appends one line of cells, each with how it is painted.
-pub(super) fn line(out: &mut String, look: &Look, columns: &[Column], widths: &[usize], cells: &[Cell]) {
+pub(super) fn line(out: &mut String, look: &Look, columns: &[Column<'_>], widths: &[usize], cells: &[Cell]) {
     let last = cells.len().saturating_sub(1);
     for (place, ((cell, paint), (column, width))) in cells.iter().zip(columns.iter().zip(widths)).enumerate()
     {
@@ -78,14 +78,20 @@ pub(super) fn line(out: &mut String, look: &Look, columns: &[Column], widths: &[
 }
 
 /// Appends the titles.
-pub(super) fn titles(out: &mut String, look: &Look, columns: &[Column], widths: &[usize]) {
+pub(super) fn titles(out: &mut String, look: &Look, columns: &[Column<'_>], widths: &[usize]) {
     let paint: fn(&str) -> String = dim;
     let cells: Vec<_> = columns.iter().map(|column| (column.title.to_owned(), paint)).collect();
     line(out, look, columns, widths, &cells);
 }
 
 /// Appends a whole table behind an indent.
-pub(super) fn whole(out: &mut String, look: &Look, indent: &str, columns: &[Column], rows: &[Vec<String>]) {
+pub(super) fn whole(
+    out: &mut String,
+    look: &Look,
+    indent: &str,
+    columns: &[Column<'_>],
+    rows: &[Vec<String>],
+) {
     let widths = widths(look, columns, rows, indent.len());
     out.push_str(indent);
     titles(out, look, columns, &widths);

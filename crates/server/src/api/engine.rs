@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use minutebook_trail::WaitingEpoch;
 use serde_json::{Map, Value, json};
 
-use super::{App, Identity, base64};
+use super::{App, Identity, base64, index};
 use crate::problem::Problem;
 
 pub(super) async fn engine(State(app): State<App>) -> Json<Identity> {
@@ -32,6 +32,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Value>, Proble
             "producers": spool.epochs.iter().map(producer).collect::<Vec<_>>(),
         },
         "error": state.error,
+        "index": index::position_json(&app).await?,
         "witnessed": null,
     });
     let mut all = members(json!(app.identity));

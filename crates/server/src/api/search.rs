@@ -1,0 +1,194 @@
+//! `/v1/search`, `/v1/facets`, `/v1/sql`: questions to the index. Answers are JSON, or an Arrow stream for who accepts that.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use jiff::tz::TimeZone;
+use minutebook_index::rows::{self, ARROW_STREAM, ArrowStream};
+use minutebook_index::{Answer, FacetsOf, Order, Search};
+use minutebook_present::typed;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::limits::{JSON_ROWS_MAX, SEARCH_ROWS};
+use crate::problem::Problem;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Asked {
+    r#where: Option<String>,
+    model: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    as_of: Option<String>,
+    order: Option<Order>,
+    limit: Option<usize>,
+    columns: Vec<String>,
+    cursor: Option<String>,
+    /// Seals and indexes what was handed over before it answers.
+    fresh: bool,
+    /// Holds each row against sealed evidence.
+    proven: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    #[serde(default)]
+    search: Asked,
+    #[serde(default)]
+    bars: usize,
+    #[serde(default)]
+    columns: Vec<String>,
+    values: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Statement {
+    query: String,
+    #[serde(default)]
+    fresh: bool,
+}
+
+impl Asked {
+    fn search(&self, app: &App) -> Result<Search, Problem> {
+        let time = |member: &str, text: &Option<String>| {
+            let time = |text: &String| typed::time(text, app.clock.wall_ns(), &TimeZone::UTC);
+            text.as_ref()
+                .map(time)
+                .transpose()
+                .map_err(|what| Problem::request(format!("`{member}`: {what}")))
+        };
+        Ok(Search {
+            condition: self.r#where.clone(),
+            model: self.model.clone(),
+            since_ns: time("since", &self.since)?,
+            until_ns: time("until", &self.until)?,
+            as_of_ns: time("as_of", &self.as_of)?,
+            order: self.order.clone(),
+            limit: self.limit.unwrap_or(SEARCH_ROWS),
+            columns: self.columns.clone(),
+            cursor: self.cursor.clone(),
+        })
+    }
+}
+
+fn given<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    body.map(|Json(body)| body).map_err(|rejection| Problem::request(rejection.body_text()))
+}
+
+/// Everything that was handed over before the request can be found.
+async fn freshen(app: &App, fresh: bool) -> Result<(), Problem> {
+    if fresh {
+        app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
+        app.indexing.catch_up().await.map_err(|error| Problem::from(&*error))?;
+    }
+    Ok(())
+}
+
+fn wants_arrow(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepted.is_some_and(|accept| accept.contains(ARROW_STREAM))
+}
+
+pub(super) async fn search(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Json<Asked>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let asked = given(body)?;
+    freshen(&app, asked.fresh).await?;
+    let found = app.indexing.index.search(&asked.search(&app)?).await?;
+    if asked.proven {
+        app.indexing.index.prove(&found.rows).await?;
+    }
+    if wants_arrow(&headers) {
+        let mut arrow = ArrowStream::new(&found.schema)?;
+        let mut bytes = arrow.write(&found.rows)?;
+        bytes.extend(arrow.finish()?);
+        let mut answer = ([(header::CONTENT_TYPE, ARROW_STREAM)], bytes).into_response();
+        let told = answer.headers_mut();
+        told.insert("minutebook-position", found.position.into());
+        if let Some(cursor) = found.cursor.and_then(|cursor| cursor.parse().ok()) {
+            told.insert("minutebook-cursor", cursor);
+        }
+        return Ok(answer);
+    }
+    let columns: Vec<&str> = found.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let rows = rows::json(&found.rows)?;
+    Ok(Json(json!({
+        "columns": columns,
+        "rows": rows,
+        "cursor": found.cursor,
+        "position": found.position,
+    }))
+    .into_response())
+}
+
+pub(super) async fn facets(
+    State(app): State<App>,
+    body: Result<Json<Counted>, JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    let asked = given(body)?;
+    freshen(&app, asked.search.fresh).await?;
+    let of = FacetsOf {
+        search: asked.search.search(&app)?,
+        bars: asked.bars,
+        columns: asked.columns,
+        values: asked.values.unwrap_or(10),
+    };
+    Ok(Json(json!(app.indexing.index.facets(&of).await?)))
+}
+
+pub(super) async fn sql(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Json<Statement>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let asked = given(body)?;
+    freshen(&app, asked.fresh).await?;
+    let mut answer = app.indexing.index.sql(&asked.query).await?;
+    if wants_arrow(&headers) {
+        return arrow(answer).await;
+    }
+    let columns: Vec<String> = answer.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut all = Vec::new();
+    while let Some(batch) = answer.next().await {
+        all.extend(rows::json(&batch?)?);
+        if all.len() > JSON_ROWS_MAX {
+            return Err(Problem::request(format!(
+                "the answer has more than {JSON_ROWS_MAX} rows: ask for fewer, or for an Arrow stream (`accept: {ARROW_STREAM}`)"
+            )));
+        }
+    }
+    Ok(Json(json!({ "columns": columns, "rows": all })).into_response())
+}
+
+/// Rows as they are found. What fails before the first rows is told as a problem; afterwards the stream breaks off.
+async fn arrow(mut answer: Answer) -> Result<Response, Problem> {
+    let mut writer = ArrowStream::new(&answer.schema)?;
+    let first = match answer.next().await {
+        Some(batch) => writer.write(&batch?)?,
+        None => writer.begin()?,
+    };
+    let rest = stream::unfold(Some((answer, writer)), |state| async {
+        let (mut answer, mut writer) = state?;
+        Some(match answer.next().await {
+            Some(Ok(batch)) => match writer.write(&batch) {
+                Ok(bytes) => (Ok(Bytes::from(bytes)), Some((answer, writer))),
+                Err(error) => (Err(error), None),
+            },
+            Some(Err(error)) => (Err(error), None),
+            None => (writer.finish().map(Bytes::from), None),
+        })
+    });
+    let first = stream::iter([Ok(Bytes::from(first))]);
+    let body = Body::from_stream(futures::StreamExt::chain(first, rest));
+    Ok(([(header::CONTENT_TYPE, ARROW_STREAM)], body).into_response())
+}
