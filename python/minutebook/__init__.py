@@ -18,6 +18,7 @@ from ._model import Model
 from ._reasons import Reasons
 from ._record import Record
 from ._redact import KeyedHash, Redaction, bucket, drop, keyed_hash, truncate
+from ._search import Facet, Facets, QuestionError, Rows, TableInfo, TimeBar, ValueRange
 from ._stats import FeatureStats, Histogram, ModelStats, WindowStats
 from ._trail import Status, Trail, Verification, open
 from ._types import Explanation
@@ -27,6 +28,8 @@ __all__ = [
     "Decision",
     "EngineError",
     "Explanation",
+    "Facet",
+    "Facets",
     "FieldError",
     "FeatureStats",
     "Histogram",
@@ -34,14 +37,19 @@ __all__ = [
     "KeyedHash",
     "Model",
     "ModelStats",
+    "QuestionError",
     "Reasons",
     "Record",
     "Redaction",
+    "Rows",
     "SpoolFull",
     "Status",
+    "TableInfo",
+    "TimeBar",
     "Trail",
     "TrailError",
     "TrailWarning",
+    "ValueRange",
     "Verification",
     "WindowStats",
     "__version__",

@@ -6,7 +6,7 @@ import http.client
 import json
 import os
 import socket
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._faults import EngineError
 from ._limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, SOCKET_PATH_BYTES_MAX
@@ -21,8 +21,20 @@ class NoEngine(EngineError):
         super().__init__(message, code="no-engine")
 
 
+class BrokenOff(NoEngine):
+    """An answer began and did not end: the engine went away, or found only then that it cannot give the rest."""
+
+
 class Problem(EngineError):
     """The engine's answer was no (RFC 9457)."""
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    headers: http.client.HTTPMessage
+    """By name, whatever its case."""
+    body: bytes
 
 
 def connect(folder: str, timeout_s: float | None) -> socket.socket:
@@ -72,8 +84,20 @@ def request(
 
     Raises NoEngine when nobody answers, Problem when the answer is no, EngineError when it does not come in time.
     """
+    return exchange(folder, method, path, body, timeout_s=timeout_s).body
+
+
+def exchange(
+    folder: str, method: str, path: str, body: Any = None, *, accept: str | None = None, timeout_s: float | None = REQUEST_TIMEOUT_S
+) -> Answer:
+    """As `request`, with the headers of the answer. `accept` is the media type that it may have.
+
+    Raises as `request`, and BrokenOff when only the beginning of the answer came.
+    """
     connection = _Connection(folder, timeout_s)
     headers = {"connection": "close"}
+    if accept is not None:
+        headers["accept"] = accept
     content = None
     if isinstance(body, str):
         content = body.encode()
@@ -87,13 +111,15 @@ def request(
         answer = response.read()
     except TimeoutError:
         raise EngineError(f"the engine of `{folder}` did not answer within {timeout_s:g} s", code="timeout") from None
+    except http.client.IncompleteRead as error:
+        raise BrokenOff(f"the engine of `{folder}` broke off its answer after {len(error.partial)} bytes") from None
     except (OSError, http.client.HTTPException) as error:
         raise NoEngine(f"no engine answers for the trail in `{folder}`: {error}") from None
     finally:
         connection.close()
     if response.status >= 400:
         raise _problem(response.status, answer)
-    return answer
+    return Answer(response.headers, answer)
 
 
 def _problem(status: int, answer: bytes) -> Problem:

@@ -8,11 +8,11 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _model, _policy, _reasons, _redact, _service, _watch
+from . import _artifact, _core, _git, _model, _policy, _reasons, _redact, _search, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
@@ -33,6 +33,7 @@ from ._limits import (
 from ._model import Level, Model
 from ._reasons import Reasons, Word
 from ._record import Record
+from ._search import Facets, Rows, TableInfo, When
 from ._stats import ModelStats, models
 from ._types import Full, ProducerStatus
 
@@ -344,6 +345,92 @@ class Trail:
         }
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         return models(self._engine.ask_json("GET", f"/v1/stats?{query}"))
+
+    def search(
+        self,
+        where: str | None = None,
+        *,
+        model: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        as_of: When | None = None,
+        order: str | None = None,
+        limit: int = 100,
+        columns: Iterable[str] | None = None,
+        fresh: bool = True,
+        cursor: str | None = None,
+    ) -> Rows:
+        """The decisions that a condition holds for: `inputs.age > 60 AND outputs.approve = false`, an expression of SQL (docs/python/search.md).
+
+        `model` is `NAME` or `NAME@VERSION`; without it all models that have the columns are looked through. `since`, `until`: a `datetime`
+        with its time zone, a `timedelta` (so long ago), or a text as `records` takes it. `as_of`: what was known then. `order` is a column,
+        with `-` before it the largest first; the latest decisions come first without. `limit`: rows, 0 for as many as one answer may have
+        (100,000). `columns`: only these, `*` for all. `cursor` goes on where an answer before ended. `fresh`: what was handed over before
+        the call is sealed and found.
+
+        Blocks for the engine. Raises QuestionError, a ValueError, when the question is wrong; ValueError, TypeError for a moment that is
+        none; EngineError when the engine cannot, or when that takes too much time or memory (`query-limit`).
+        """
+        asked = _search.question(
+            where=where, model=model, since=since, until=until, as_of=as_of, fresh=fresh, order=order, limit=limit, columns=columns,
+            cursor=cursor,
+        )  # fmt: skip
+        return _search.rows(self._engine, "/v1/search", asked)
+
+    def search_pages(
+        self,
+        where: str | None = None,
+        *,
+        model: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        as_of: When | None = None,
+        order: str | None = None,
+        limit: int = 10_000,
+        columns: Iterable[str] | None = None,
+        fresh: bool = True,
+    ) -> Iterator[Rows]:
+        """All that `search` finds, in pages of `limit` rows: one at least, which may have none.
+
+        Decisions that are recorded meanwhile are not found and move nothing. `fresh` is for the first page. Blocks for each page, and
+        raises as `search` when a page is asked for.
+        """
+        asked = _search.question(
+            where=where, model=model, since=since, until=until, as_of=as_of, fresh=fresh, order=order, limit=limit, columns=columns
+        )
+        return _search.pages(self._engine, asked)
+
+    def sql(self, query: str, *, fresh: bool = True) -> Rows:
+        """The answer to one SELECT over the tables of the trail: one for each model, `records` and `links` (docs/python/search.md).
+
+        `fresh` as for `search`. Without pyarrow 100,000 rows at most. Blocks for the engine; raises as `search`.
+        """
+        return _search.rows(self._engine, "/v1/sql", {"query": query, "fresh": fresh})
+
+    def facets(
+        self,
+        where: str | None = None,
+        *,
+        columns: Iterable[str] = (),
+        model: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        as_of: When | None = None,
+        bars: int = 24,
+        values: int = 10,
+        fresh: bool = True,
+    ) -> Facets:
+        """How many records `search` would find with the same condition: over time in so many `bars`, and by the values of `columns`, of each
+        the so many most frequent `values`. `bars` and `values` are at most 1,000.
+
+        Blocks for the engine; raises as `search`.
+        """
+        asked = _search.question(where=where, model=model, since=since, until=until, as_of=as_of, fresh=fresh)
+        return _search.counts(self._engine, {"search": asked, "bars": bars, "columns": _search.names(columns), "values": values})
+
+    def tables(self) -> tuple[TableInfo, ...]:
+        """The tables that `sql` can ask, with their columns: of what is indexed so far. Blocks for the engine; raises EngineError."""
+        return _search.tables(self._engine)
 
     def show(self, id: str, *, width: int = 100) -> str:
         """A record as a page of text. Blocks for the engine."""
