@@ -97,6 +97,10 @@ async fn linked_records_are_joined_onto_their_decision() {
         assert_eq!(found[0]["review.reason"], json!("papers"));
         indexer.flush().unwrap();
     }
+    // Without a model it is the table of all records that is joined, which has such columns itself.
+    assert_eq!(column(&index, "", "outcome.label = false", "id").await, [json!(first)]);
+    let two = "SELECT a.kind, b.kind FROM records a JOIN links b ON a.id = b.target WHERE b.kind = 'outcome'";
+    assert_eq!(sql(&index, two).await, [["decision", "outcome"]], "two columns of one name");
     let wrong =
         index.search(&Search { condition: Some("outcome.lable = true".into()), ..Search::default() }).await;
     assert!(wrong.unwrap_err().to_string().contains("`outcome.label`"));
