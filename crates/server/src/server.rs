@@ -133,9 +133,14 @@ impl Server {
             self.sealer.abandon();
             return Ok(SealReport::default());
         }
-        let sealed = self.sealer.stop().await;
-        self.app.indexing.close().await;
+        // What is sealed last is read into the index at the next start. An index that has much to read is not waited for.
+        let closing = tokio::time::timeout(LAST_ANSWERS, self.app.indexing.close());
+        if closing.await.is_err() {
+            tracing::info!("the index is behind; it goes on at the next start");
+        }
+        // Before the engine's: who closes the catalog last has to be able to write it.
         self.app.reader.close().await;
+        let sealed = self.sealer.stop().await;
         if let Err(error) = socket::leave(&self.place.folder) {
             tracing::warn!("the socket cannot be removed: {error}");
         }

@@ -109,6 +109,7 @@ fn commands_work_beside_it_or_say_how_to_stop_it() {
     user.run(["import", "rows.csv", "--outputs", "b", "--model", "m", "--model-version", "1"])
         .ends(0)
         .complains("1 recorded and sealed");
+    user.run(["search", "--json"]).ends(0);
     for command in [&["erase", "x", "--ground", "y", "--yes"][..], &["key", "rotate", "--signing"]] {
         user.run(command)
             .ends(3)

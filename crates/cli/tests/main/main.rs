@@ -12,3 +12,4 @@ mod program;
 mod proving;
 mod reading;
 mod recording;
+mod searching;

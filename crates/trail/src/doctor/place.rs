@@ -15,6 +15,9 @@ const FREE_BYTES_NONE: u64 = 64 << 20;
 
 const FOLDERS: [&str; 5] = ["spool", "segments", "blobs", "log", STAGING];
 
+/// The index, which is made when somebody searches.
+const INDEX: &str = "index";
+
 const FILES: [&str; 7] = [
     "trail.toml",
     "lock",
@@ -39,7 +42,7 @@ pub(super) fn check(place: &Place, findings: &mut Findings) {
         Ok(entries) => {
             for entry in entries.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if !FOLDERS.contains(&&*name) && !FILES.contains(&&*name) {
+                if !FOLDERS.contains(&&*name) && !FILES.contains(&&*name) && name != INDEX {
                     let means = "Minutebook did not make it: somebody put it there";
                     findings.problem(name, "it does not belong to the trail", means);
                 }

@@ -144,7 +144,7 @@ fn what_does_not_belong_is_named() {
         ("blobs/notes.txt".into(), "trail.toml"),
         ("notes.txt".into(), "trail.toml"),
         ("trail.toml~".into(), "trail.toml"),
-        ("index/part-0".into(), segment),
+        ("other/part-0".into(), segment),
         ("elsewhere/part-0".into(), segment),
         ("log/checkpoint.old".into(), CHECKPOINT),
         ("log/tile/checkpoint".into(), CHECKPOINT),
