@@ -206,9 +206,14 @@ async fn exchange(
     if status.is_success() { Ok((headers, body)) } else { Err(told(status, &body)) }
 }
 
+/// Whether another request may work, rather than the same one later.
+fn is_of_the_request(status: StatusCode) -> bool {
+    [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY].contains(&status)
+}
+
 fn told(status: StatusCode, body: &[u8]) -> Refused {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) if status == StatusCode::BAD_REQUEST => Refused::Wrong(problem.detail().to_owned()),
+        Ok(problem) if is_of_the_request(status) => Refused::Wrong(problem.detail().to_owned()),
         Ok(problem) => Refused::Told(problem.detail().to_owned()),
         Err(_) => Refused::Told(status.to_string()),
     }
