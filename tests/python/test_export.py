@@ -10,7 +10,6 @@ import minutebook
 import polars
 import pyarrow.parquet
 import pytest
-from conftest import stop
 from deltalake import DeltaTable
 
 PROGRAM = Path(sys.executable).with_name("minutebook")
@@ -69,7 +68,7 @@ def test_what_was_erased_goes_with_the_next_export(trail, folder, tmp_path):
     export(folder, target, "--format", "delta", "--model", "credit-risk")
     before = {path.name for path in target.glob("*.parquet")}
     trail.close()
-    stop(folder)
+    subprocess.run([str(PROGRAM), "engine", str(folder), "--stop"], capture_output=True, check=True)
     erase = [PROGRAM, "erase", "person-1", "--trail", folder, "--ground", "asked to", "--yes"]
     subprocess.run(list(map(str, erase)), capture_output=True, check=True)
     done = export(folder, target, "--format", "delta", "--model", "credit-risk")
