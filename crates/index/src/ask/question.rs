@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, ObjectName, Statement, UnaryOperator, Value, Visit, Visitor,
+    BinaryOperator, Expr, Ident, ObjectName, Statement, UnaryOperator, Value, Visit, VisitMut, Visitor,
     visit_expressions, visit_expressions_mut, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -194,10 +194,11 @@ impl Condition {
     }
 }
 
-fn prepare(expr: &mut Expr, types: &HashMap<String, ColumnType>) {
+/// Has a condition or a whole statement compare what tables with these columns hold.
+fn prepare<Q: VisitMut>(question: &mut Q, types: &HashMap<String, ColumnType>) {
     let mixed = |name: &str| types.get(name).is_some_and(|kind| kind.is_mixed());
     let has_several = types.get("subjects") == Some(&ColumnType::Texts);
-    let _: ControlFlow<()> = visit_expressions_mut(expr, |expr| {
+    let _: ControlFlow<()> = visit_expressions_mut(question, |expr| {
         compare_numbers(expr, &mixed);
         if has_several {
             several_subjects(expr);
@@ -257,15 +258,7 @@ impl Query {
 
     /// The statement for tables with these columns.
     pub fn statement(mut self, types: &HashMap<String, ColumnType>) -> Statement {
-        let mixed = |name: &str| types.get(name).is_some_and(|kind| kind.is_mixed());
-        let has_several = types.get("subjects") == Some(&ColumnType::Texts);
-        let _: ControlFlow<()> = visit_expressions_mut(&mut self.statement, |expr| {
-            compare_numbers(expr, &mixed);
-            if has_several {
-                several_subjects(expr);
-            }
-            ControlFlow::Continue(())
-        });
+        prepare(&mut self.statement, types);
         self.statement
     }
 }
