@@ -2,6 +2,7 @@
 //! back. Edge: one segment at a time; what segments add up to is for `coverage` and `verify`.
 
 use crate::descriptor::{Descriptor, Id, Range, Ranges, State};
+use crate::disposal::SaidRetention;
 use crate::keys::{Cipher, Keys, Secret, SubjectKey, segment_key, subjects_key};
 use crate::said::Said;
 use crate::sampling::proof::{KeptDecision, PolicyChange};
@@ -55,6 +56,8 @@ pub struct Outcome {
     pub erasures: BTreeSet<u64>,
     /// Changes of policy that readable records of the class `system` tell of, in the order of place.
     pub policies: Vec<PolicyChange>,
+    /// What readable records of the class `system` say of retention.
+    pub retention: SaidRetention,
     /// Its decisions, when they were asked for: [`Scratch::for_verification`].
     pub decisions: Vec<KeptDecision>,
     /// The numbers of its decisions, when they were asked for: [`Scratch::for_verification`].
@@ -335,6 +338,7 @@ fn check_content(
         scratch.content = content;
     }
     let complete = outcome.erased == 0 && outcome.withheld == 0;
+    said.disposed.extend(outcome.retention.disposals.iter().map(|disposal| disposal.class_epoch));
     for contradiction in said.contradictions(descriptor, complete) {
         outcome.fault(contradiction, CONTRADICTION);
     }
@@ -393,6 +397,7 @@ fn check_block(
         said.take(&audit.header(*place as usize), schema, &fields, owner);
         if row.kind == Kind::Policy && audit.class.as_str() == "system" {
             outcome.policies.extend(PolicyChange::read(schema, &fields));
+            outcome.retention.take_policy(schema, &fields);
         }
         if row.kind == Kind::Window {
             let covers = schema.find_parts(&["window", "covers"]).map(|place| Reader::new(fields[place]));
@@ -403,6 +408,9 @@ fn check_block(
         }
         if row.kind == Kind::Decision && scratch.wants_decisions {
             sampling::proof::read_decision(&mut outcome.decisions, *place, schema, &fields);
+        }
+        if row.kind == Kind::Disposal && !outcome.retention.take_disposal(schema, &fields) {
+            return Err(wrong("is a disposal that does not say of what"));
         }
         if row.kind == Kind::Erasure {
             outcome.erasures.extend(erased_subjects(schema, &fields));

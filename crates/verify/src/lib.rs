@@ -9,6 +9,7 @@ pub mod check;
 pub mod coverage;
 mod cursor;
 pub mod descriptor;
+pub mod disposal;
 mod foreign;
 pub mod keys;
 pub mod leb;
@@ -17,6 +18,7 @@ pub mod log;
 mod pinned;
 pub mod receipt;
 pub mod report;
+pub mod retention;
 mod said;
 pub mod sampling;
 pub mod section;
@@ -93,6 +95,9 @@ pub fn fuzz_readers(bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() && segment::body::read_entry(&mut rest).is_ok() {}
     let _ = trailfile::TrailFile::parse(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = retention::Settings::parse(text);
+    }
     let _ = blob::open(&[0; 16], &keys::Secret::new([0; 32]), bytes);
     let _ = receipt::verify_receipt(bytes, &minutebook_tlog::Policy::default());
 }

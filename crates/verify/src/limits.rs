@@ -37,5 +37,8 @@ pub const NUMBERS_NAMED_MAX: usize = 20;
 /// The text of a sampling policy, in bytes: a record holds it whole, beside what it replaces.
 pub const POLICY_BYTES_MAX: usize = 64 << 10;
 
+/// The text of retention settings, in bytes: a record holds it whole.
+pub const RETENTION_BYTES_MAX: usize = 64 << 10;
+
 /// The name of a sampling rule, in bytes: every record that it keeps repeats it.
 pub const RULE_NAME_BYTES_MAX: usize = 64;

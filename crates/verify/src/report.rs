@@ -61,6 +61,8 @@ pub struct Report {
     pub segments: u64,
     /// Segments disposed of.
     pub disposed: u64,
+    /// Records in those.
+    pub disposed_records: u64,
     /// Segments checked with the audit key, and with the content key too.
     pub audited: u64,
     /// Segments whose contents were checked.

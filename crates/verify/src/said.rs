@@ -32,6 +32,8 @@ pub(crate) struct Said {
     pub(crate) blobs: BTreeMap<Id, NamedBlob>,
     marks: Vec<Option<Mark>>,
     destroyed: BTreeSet<Id>,
+    /// Class-epochs whose disposal is recorded.
+    pub(crate) disposed: BTreeSet<Id>,
 }
 
 impl Said {
@@ -82,6 +84,19 @@ impl Said {
         let of_blob = |gone: &Gone| matches!(gone, Gone::Blob(id) if !self.destroyed.contains(id));
         if descriptor.gone.iter().any(of_blob) {
             found.push("the log says of blobs that they were destroyed, and no `erasure` record in it does");
+        }
+        let unrecorded = |gone: &Gone| match gone {
+            Gone::Blob(_) => false,
+            // No record says so of a single segment.
+            Gone::Segment(_) => true,
+            Gone::ClassEpoch(id) => !self.disposed.contains(id),
+        };
+        if descriptor.gone.iter().any(unrecorded) {
+            found.push("the log says that segments were disposed of, and no `disposal` record in it does");
+        }
+        let gone: BTreeSet<Gone> = descriptor.gone.iter().copied().collect();
+        if self.disposed.iter().any(|id| !gone.contains(&Gone::ClassEpoch(*id))) {
+            found.push("a `disposal` record in it says that segments were disposed of, and the log does not");
         }
         found
     }

@@ -7,6 +7,7 @@ mod text;
 
 pub use keep::{Keep, RatesByValue, ValueRate};
 pub use proof::{PolicyReport, RuleReport, SamplingReport};
+pub(crate) use text::fits;
 pub use text::{ModelRules, PolicyText, Rule, TextError};
 
 use crate::descriptor::Id;

@@ -4,6 +4,7 @@
 use crate::check::{Level, NamedBlob, Outcome, Scratch, check_segment};
 use crate::coverage::{Coverage, Fault as CoverageFault};
 use crate::descriptor::{Descriptor, Entry, Gone, Id};
+use crate::disposal;
 use crate::foreign::check_names;
 use crate::keys::{Keys, SubjectKey};
 use crate::log::{CheckedLog, LOG, check_log};
@@ -68,6 +69,14 @@ pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
     for gone in gathered.gone.keys() {
         check_gone(source, *gone, &mut report);
     }
+    disposal::check_gone(
+        source,
+        &gathered.descriptors,
+        &gathered.gone,
+        options.keys,
+        &mut report,
+        &mut names,
+    );
     names.extend(gathered.descriptors.iter().map(|(_, descriptor)| segment_name(&descriptor.segment)));
     let named = check_segments(source, &gathered, &log, options, &mut report);
     check_blobs(source, &gathered, &log, &named, &mut report, &mut names);
@@ -285,7 +294,7 @@ fn read_log(
             }
             overlaps.extend(coverage.add(&descriptor));
             for gone in &descriptor.gone {
-                gathered.gone.insert(*gone, index);
+                gathered.gone.entry(*gone).or_insert(index);
             }
             gathered.descriptors.push((index, *descriptor));
         }
@@ -380,11 +389,12 @@ fn check_segments(
     options: &Options<'_>,
     report: &mut Report,
 ) -> BTreeMap<Id, NamedBlob> {
-    let there = |(_, descriptor): &&(u64, Descriptor)| {
-        !gathered.gone.contains_key(&Gone::Segment(descriptor.segment))
-    };
+    let there =
+        |(index, descriptor): &&(u64, Descriptor)| !disposal::is_gone(&gathered.gone, *index, descriptor);
     let todo: Vec<&(u64, Descriptor)> = gathered.descriptors.iter().filter(there).collect();
     report.disposed = report.segments - todo.len() as u64;
+    report.disposed_records =
+        report.records - todo.iter().map(|(_, descriptor)| descriptor.records).sum::<u64>();
     let done = AtomicUsize::new(0);
     let check = |places: &[usize], proof: Option<&Proof<'_>>| {
         let next = AtomicUsize::new(0);
@@ -435,8 +445,9 @@ fn check_segments(
     gathered.descriptors.iter().for_each(|(_, descriptor)| adding_up.take_log(descriptor));
     let mut erased_subjects = BTreeSet::new();
     let mut named = BTreeMap::new();
+    let mut said = Vec::new();
     for (at, outcome) in results {
-        let (_, descriptor) = todo[at];
+        let (index, descriptor) = todo[at];
         let name = segment_name(&descriptor.segment);
         match outcome {
             Ok((mut outcome, judged)) => {
@@ -451,6 +462,9 @@ fn check_segments(
                 report.erasures.extend(&outcome.erasures);
                 erased_subjects.extend(outcome.erased_subjects);
                 named.extend(outcome.blobs);
+                if descriptor.class == "system" {
+                    said.push((*index, outcome.retention));
+                }
                 for fault in outcome.faults {
                     report.problem(name.clone(), fault.what, fault.means);
                 }
@@ -466,6 +480,7 @@ fn check_segments(
         }
     }
     let whole = log.unread == 0 && report.opened == todo.len() as u64;
+    disposal::check_said(&gathered.descriptors, &gathered.gone, &said, report);
     proof.report(tally, log.unread == 0, report);
     if log.unread == 0 && report.disposed == 0 {
         adding_up.report(report);
@@ -521,7 +536,9 @@ fn check_blobs(
     report: &mut Report,
     names: &mut BTreeSet<String>,
 ) {
-    for blob in gathered.descriptors.iter().flat_map(|(_, descriptor)| &descriptor.blobs) {
+    let there =
+        |(index, descriptor): &&(u64, Descriptor)| !disposal::is_gone(&gathered.gone, *index, descriptor);
+    for blob in gathered.descriptors.iter().filter(there).flat_map(|(_, descriptor)| &descriptor.blobs) {
         if gathered.gone.contains_key(&Gone::Blob(blob.id)) {
             continue;
         }

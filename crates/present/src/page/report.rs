@@ -99,7 +99,11 @@ fn checked(out: &mut String, look: &Look, verification: &Verification<'_>) {
     let mut item = |text: String| hanging(out, "  - ", "    ", look.prose_columns(), &text);
     let disposed = match report.disposed {
         0 => String::new(),
-        some => format!(", {} disposed of", words::count(some)),
+        some => format!(
+            ", {} disposed of with {}",
+            words::count(some),
+            words::counted(report.disposed_records, "record", "records")
+        ),
     };
     item(format!(
         "Level 0, the log: its signature, its tiles, and {} that it names{disposed}; {} of stored evidence.",
@@ -119,7 +123,7 @@ fn checked(out: &mut String, look: &Look, verification: &Verification<'_>) {
             unread.push(format!("{} without a key", words::count(report.withheld)));
         }
         let unread = if unread.is_empty() { String::new() } else { format!(" ({})", unread.join(", ")) };
-        let all = of(report.readable, report.records);
+        let all = of(report.readable, report.records - report.disposed_records);
         item(format!(
             "Level 2, the contents: every field of {all} records{unread}, in {} segments.",
             of(report.opened, report.segments - report.disposed)
@@ -530,7 +534,8 @@ pub fn report_json(verification: &Verification<'_>) -> Json {
             "total": report.segments, "disposed": report.disposed, "audited": report.audited, "opened": report.opened,
         },
         "records": {
-            "total": report.records, "readable": report.readable, "erased": report.erased, "withheld": report.withheld,
+            "total": report.records, "disposed": report.disposed_records, "readable": report.readable, "erased": report.erased,
+            "withheld": report.withheld,
         },
         "blobs": report.blobs,
         "bytes": report.bytes,
