@@ -5,6 +5,7 @@ mod engine;
 mod erase;
 mod explain;
 mod export;
+mod hold;
 mod import;
 mod init;
 mod key;
@@ -13,6 +14,7 @@ mod policy;
 mod receipt;
 mod record;
 mod reindex;
+mod retention;
 mod seal;
 mod search;
 mod serve;
@@ -73,6 +75,10 @@ enum Command {
     Key(key::Key),
     #[command(subcommand)]
     Policy(policy::Policy),
+    #[command(subcommand)]
+    Retention(retention::Retention),
+    #[command(subcommand)]
+    Hold(hold::Hold),
     Doctor(doctor::Doctor),
     Reindex(reindex::Reindex),
 }
@@ -130,6 +136,8 @@ fn run(line: CommandLine) -> Result {
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
         Command::Policy(command) => command.run(options, &runtime),
+        Command::Retention(command) => command.run(options, &runtime),
+        Command::Hold(command) => command.run(options, &runtime),
         Command::Doctor(command) => command.run(options, &runtime),
         Command::Reindex(command) => command.run(options, &runtime),
     };

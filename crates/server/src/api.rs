@@ -2,6 +2,7 @@
 
 mod engine;
 mod index;
+mod life;
 mod policy;
 mod records;
 mod seal;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Clock;
@@ -87,6 +88,11 @@ impl App {
             .route("/v1/policy", get(policy::policy).put(policy::set))
             .route("/v1/policy/check", post(policy::check))
             .route("/v1/keys/sampling/rotate", post(policy::rotate_key))
+            .route("/v1/retention", get(life::retention).put(life::set_retention))
+            .route("/v1/retention/dispose", post(life::dispose))
+            .route("/v1/holds", get(life::holds).post(life::place_hold))
+            .route("/v1/holds/{id}", delete(life::lift_hold))
+            .route("/v1/erase", post(life::erase))
             .route("/v1/records", get(records::records))
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))

@@ -8,8 +8,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use minutebook_trail::{Certificate, DisposalCertificate, DisposalPlan, Hold, HoldRequest, Whom};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use crate::api::Identity;
@@ -151,6 +153,67 @@ impl EngineClient {
         Ok(read.tables)
     }
 
+    /// Puts retention settings in force: durable on return.
+    ///
+    /// # Errors
+    /// When the text is none, or it would shorten a floor.
+    pub async fn set_retention(&self, text: &str) -> Result<PolicySetThere, Refused> {
+        self.told(Method::PUT, "/v1/retention", Bytes::copy_from_slice(text.as_bytes())).await
+    }
+
+    /// What a disposal would do now, after everything that was handed over is sealed. Changes nothing else.
+    ///
+    /// # Errors
+    /// When it could not be told.
+    pub async fn disposal_plan(&self) -> Result<DisposalPlan, Refused> {
+        self.asked(Method::POST, "/v1/retention/dispose", &json!({ "dry_run": true })).await
+    }
+
+    /// Disposes of what is past its retention: durable on return.
+    ///
+    /// # Errors
+    /// When it could not; what was begun is finished by the engine.
+    pub async fn dispose(&self, by: &str) -> Result<DisposalCertificate, Refused> {
+        self.asked(Method::POST, "/v1/retention/dispose", &json!({ "dry_run": false, "by": by })).await
+    }
+
+    /// Places a hold: durable on return.
+    ///
+    /// # Errors
+    /// When the request is wrong, or it could not.
+    pub async fn place_hold(&self, request: &HoldRequest) -> Result<Hold, Refused> {
+        self.asked(Method::POST, "/v1/holds", &json!(request)).await
+    }
+
+    /// Lifts a hold, by its id: durable on return.
+    ///
+    /// # Errors
+    /// When there is none, or it could not.
+    pub async fn lift_hold(&self, id: &str, reason: &str, by: &str) -> Result<Hold, Refused> {
+        self.asked(Method::DELETE, &format!("/v1/holds/{id}"), &json!({ "reason": reason, "by": by })).await
+    }
+
+    /// Erases a subject: durable on return.
+    ///
+    /// # Errors
+    /// When nobody of that name is in the trail, a hold or a floor forbids it, or it could not.
+    pub async fn erase(&self, whom: Whom<'_>, ground: &str, by: &str) -> Result<Certificate, Refused> {
+        let body = match whom {
+            Whom::Subject(subject) => json!({ "subject": subject, "ground": ground, "by": by }),
+            Whom::OrphansOf(id) => json!({ "orphans_of": id.to_string(), "ground": ground, "by": by }),
+        };
+        self.asked(Method::POST, "/v1/erase", &body).await
+    }
+
+    async fn asked<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Refused> {
+        self.told(method, path, body.to_string().into()).await
+    }
+
     async fn told<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Refused> {
         let answer = ask(&self.folder, method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
@@ -208,7 +271,13 @@ async fn exchange(
 
 /// Whether another request may work, rather than the same one later.
 fn is_of_the_request(status: StatusCode) -> bool {
-    [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY].contains(&status)
+    [
+        StatusCode::BAD_REQUEST,
+        StatusCode::NOT_FOUND,
+        StatusCode::CONFLICT,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    ]
+    .contains(&status)
 }
 
 fn told(status: StatusCode, body: &[u8]) -> Refused {

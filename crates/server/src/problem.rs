@@ -37,6 +37,19 @@ impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let (status, code, title) = match (error, error.remedy()) {
             (Error::NoRecord { .. }, _) => (StatusCode::NOT_FOUND, "no-such-record", "No such record"),
+            (Error::NoHold, _) => (StatusCode::NOT_FOUND, "no-such-hold", "No such hold"),
+            (Error::NoSubject, _) => (StatusCode::NOT_FOUND, "no-such-subject", "No such subject"),
+            (Error::Disposed { .. }, _) => (StatusCode::GONE, "disposed", "It was disposed of"),
+            (Error::Held { .. }, _) => (StatusCode::CONFLICT, "held", "A hold forbids it"),
+            (Error::InsideFloor { .. }, _) => {
+                (StatusCode::CONFLICT, "inside-floor", "A retention floor forbids it")
+            }
+            (Error::FloorShortened { .. }, _) => {
+                (StatusCode::CONFLICT, "floor-shortened", "A floor is not shortened")
+            }
+            (Error::Retention(_), _) => {
+                (StatusCode::BAD_REQUEST, "wrong-retention", "The retention settings are wrong")
+            }
             (Error::Policy(_), _) => (StatusCode::BAD_REQUEST, "wrong-policy", "The policy is wrong"),
             (Error::Stopped(_), _) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "engine-stopped", "The engine stopped")

@@ -1,12 +1,15 @@
 //! The one task that owns an [`Engine`]: it seals at intervals, when asked and at the end, and opens the engine again after a failure. Edge:
 //! when, not how; that is the engine's.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use minutebook_capture::list_epochs;
 use minutebook_trail::{Engine, Environment, Error, Place, Remedy, SealReport, TrailLock};
 use minutebook_verify::hex;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -55,10 +58,22 @@ pub(crate) struct Changed {
     pub(crate) log_size: u64,
 }
 
-#[derive(Debug)]
+/// What the engine is to do, with the answer as JSON. Durable when it is done.
+pub(crate) type Task = Box<dyn for<'e> FnOnce(&'e mut Engine) -> Working<'e> + Send>;
+
+/// A task that is being done.
+pub(crate) type Working<'e> = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + 'e>>;
+
 enum Asked {
     Seal(oneshot::Sender<Result<Sealed, Arc<Error>>>),
     Change(Change, oneshot::Sender<Result<Changed, Arc<Error>>>),
+    Task(Task, oneshot::Sender<Result<Value, Arc<Error>>>),
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asked")
+    }
 }
 
 /// How it goes.
@@ -98,6 +113,16 @@ impl Asker {
         let (reply, answer) = oneshot::channel();
         let ask = self.ask.upgrade().ok_or_else(ended)?;
         ask.send(Asked::Change(change, reply)).await.map_err(|_| ended())?;
+        drop(ask);
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Has something done, behind what was asked for before.
+    pub(crate) async fn task(&self, task: Task) -> Result<Value, Arc<Error>> {
+        let ended = || Arc::new(Error::Stopped("it ends".into()));
+        let (reply, answer) = oneshot::channel();
+        let ask = self.ask.upgrade().ok_or_else(ended)?;
+        ask.send(Asked::Task(task, reply)).await.map_err(|_| ended())?;
         drop(ask);
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
@@ -192,6 +217,7 @@ impl Work {
                     Asked::Change(change, reply) => {
                         drop(reply.send(self.change(change).await.map_err(Arc::new)))
                     }
+                    Asked::Task(task, reply) => drop(reply.send(self.task(task).await.map_err(Arc::new))),
                 }
             }
         }
@@ -252,6 +278,19 @@ impl Work {
         self.tell.send_modify(|state| state.published = (log_size, root));
         let (changed, sha256) = changed?;
         Ok(Changed { changed, sha256, log_size })
+    }
+
+    /// Does something, with a new engine after a failure. A request that is wrong is no failure.
+    async fn task(&mut self, task: Task) -> Result<Value, Error> {
+        let mut engine = self.engine().await?;
+        let done = task(&mut engine).await;
+        let (log_size, root) = engine.published();
+        match &done {
+            Err(error) if error.remedy() != Remedy::FixRequest => engine.close().await,
+            _ => self.engine = Some(engine),
+        }
+        self.tell.send_modify(|state| state.published = (log_size, root));
+        done
     }
 
     async fn engine(&mut self) -> Result<Engine, Error> {

@@ -3,6 +3,7 @@
 
 mod coverage;
 mod keys;
+mod life;
 mod placing;
 mod segments;
 pub mod survey;
@@ -12,6 +13,7 @@ mod windows;
 
 pub use coverage::{CoverageRow, Drawn};
 pub use keys::{ClassEpochRow, SubjectRow};
+pub use life::{ClassEpochUse, DISPOSALS, DisposedRow, HoldRow};
 pub use placing::Placement;
 pub use segments::{Lane, LanePosition, SegmentRow, Stretch};
 pub use windows::WindowRow;
@@ -37,6 +39,9 @@ pub const SAMPLING_POLICY: &str = "sampling_policy";
 /// The named value that is the SHA-256 of the sampling key in use.
 pub const SAMPLING_KEY: &str = "sampling_key";
 
+/// The named value that is the text of the retention settings in force.
+pub const RETENTION_SETTINGS: &str = "retention";
+
 /// Rows of one multi-row statement: four values each stay well under SQLite's 32,766 parameters.
 const ROWS_PER_STATEMENT: usize = 4_000;
 
@@ -52,7 +57,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ActRow {
     /// Names the act.
     pub id: Id,
-    /// `erasure`, `rotation`, `signing-rotation`, `sampling`, `sampling-key`.
+    /// `erasure`, `rotation`, `signing-rotation`, `sampling`, `sampling-key`, `retention`, `hold`, `hold-lifted`, `disposal`.
     pub kind: String,
     /// For the module that did it.
     pub body: Vec<u8>,

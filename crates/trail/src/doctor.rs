@@ -4,6 +4,7 @@
 mod catalog;
 mod evidence;
 mod keys;
+mod life;
 mod place;
 mod spool;
 
@@ -98,11 +99,13 @@ async fn look_once(
     let keys = keys.and_then(|keys| keys.reopen().ok());
     let (place, file) = (place.clone(), file.clone());
     crate::seal::blocking(move || {
+        life::check_holds(&tables, keys.as_ref(), &file, &mut findings);
         let held = keys::check_rows(&tables, keys.as_ref(), file.id, &mut findings);
         let evidence = evidence::read(&place, &file, &tables, &held, running, &mut findings);
         if let Some(evidence) = evidence {
             keys::check_use(&tables, &evidence, &held, &mut findings);
             let waiting = spool::waiting(&place, &file, keys.as_ref());
+            life::check_disposals(&tables, &evidence, &mut findings);
             catalog::check_rows(waiting.as_ref(), &file, &tables, &evidence, &mut findings);
         }
         Ok(findings.finish())

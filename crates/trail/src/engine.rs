@@ -156,6 +156,7 @@ impl Engine {
         }
         self.load_windows().await?;
         self.finish_erasures().await?;
+        self.finish_disposals().await?;
         self.finish_rotation().await?;
         let own = self.catalog.coverage(&self.own_producer, 1).await?;
         let own =

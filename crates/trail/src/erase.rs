@@ -6,14 +6,15 @@ use crate::environment::draw;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::own::{self, OwnRecord};
-use crate::sampling;
+use crate::reader::Reader;
 use crate::seal::blocking;
 use crate::subjects::bucket_of;
 use crate::wrap::{self, Purpose};
+use crate::{dispose, hold, retention, sampling};
 use minutebook_record::RecordId;
-use minutebook_verify::Id;
 use minutebook_verify::keys::Cipher;
 use minutebook_verify::verify::blob_name;
+use minutebook_verify::{Id, hex};
 use serde::{Deserialize, Serialize};
 
 /// Whom to erase.
@@ -26,10 +27,10 @@ pub enum Whom<'a> {
 }
 
 /// What an erasure did, for whoever asked for it. Names no person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// The trail.
-    pub trail: Id,
+    /// The trail, 32 hex digits.
+    pub trail: String,
     /// The subject's number, as the `erasure` record names it.
     pub subject: u64,
     /// Blobs destroyed.
@@ -63,17 +64,32 @@ impl Engine {
     /// That a key is destroyed is a statement of who runs the trail; it cannot be proved.
     ///
     /// # Errors
-    /// [`Error::NoSubject`] when nobody of that name is in the trail.
+    /// [`Error::NoSubject`] when nobody of that name is in the trail; [`Error::Held`] under a hold, [`Error::InsideFloor`] inside a retention floor:
+    /// nothing is erased then.
     pub async fn erase(&mut self, whom: Whom<'_>, ground: &str, by: &str) -> Result<Certificate> {
         self.check_running()?;
+        hold::short("the ground", ground)?;
+        hold::short("by whom", by)?;
         self.seal().await?;
         let lookup = match whom {
             Whom::Subject(subject) => self.lookup.lookup(subject.as_bytes()),
             Whom::OrphansOf(decision) => self.lookup.orphans_of(&decision),
         };
         let row = self.catalog.subjects(&[lookup]).await?.pop().ok_or(Error::NoSubject)?;
+        self.check_erasable(row.number).await?;
         let result = self.erase_row(row, ground, by).await;
         self.stop_on_error(result)
+    }
+
+    /// Refuses what a hold or a floor is over. Without any there is nothing to look at.
+    async fn check_erasable(&self, subject: u64) -> Result<()> {
+        if self.retention().await?.is_none() && self.catalog.holds().await?.is_empty() {
+            return Ok(());
+        }
+        let reader = Reader::open(&self.place).await?;
+        let erasable = reader.check_erasable(subject, self.environment.seconds()).await;
+        reader.close().await;
+        erasable
     }
 
     /// Has those parts of the spool ended whose shapes may hold what is the subject's; gives how many are left.
@@ -142,7 +158,7 @@ impl Engine {
         self.forget_recent();
         self.seal().await?;
         Ok(Certificate {
-            trail: self.file.id,
+            trail: hex(&self.file.id),
             subject: row.number,
             blobs: blobs.len(),
             at: self.environment.rfc3339(),
@@ -196,7 +212,11 @@ impl Engine {
                     &body.by,
                     now_ns,
                 )?);
-            } else if let Some(record) = sampling::act_record(&act, now_ns) {
+            } else if let Some(record) =
+                [sampling::act_record, retention::act_record, hold::act_record, dispose::act_record]
+                    .into_iter()
+                    .find_map(|record_of| record_of(&act, now_ns))
+            {
                 records.push(record?);
             } else {
                 records.push(self.rotation_record(&act, now_ns)?);

@@ -32,6 +32,15 @@ pub enum Error {
     /// A text is no sampling policy.
     #[error("{0}")]
     Policy(#[from] minutebook_policy::PolicyError),
+    /// A text is no retention settings.
+    #[error("{0}")]
+    Retention(#[from] minutebook_verify::retention::SettingsError),
+    /// Settings would shorten a floor.
+    #[error("a floor is not shortened: {what}. Nothing was changed")]
+    FloorShortened {
+        /// Which, and why.
+        what: String,
+    },
     /// There is one already.
     #[error("`{}` holds a trail already: name another folder for a new one", folder.display())]
     TrailExists {
@@ -228,6 +237,44 @@ pub enum Error {
     /// No such subject.
     #[error("no such subject: nobody of that name is in this trail, or it was erased already")]
     NoSubject,
+    /// No such hold.
+    #[error("no hold of that name or id is in force: `minutebook hold list`")]
+    NoHold,
+    /// A hold forbids it.
+    #[error("refused: under {}. Nothing was erased; lift it first, if it does not apply any more", holds.join(", "))]
+    Held {
+        /// The holds by name, each with its reason.
+        holds: Vec<String>,
+    },
+    /// A retention floor forbids it.
+    #[error(
+        "refused: a record about the subject in class `{class}` has to be kept until {until} ({floor}). Nothing was erased"
+    )]
+    InsideFloor {
+        /// The class whose floor it is.
+        class: String,
+        /// The floor, in words.
+        floor: String,
+        /// The end of the latest such floor, RFC 3339.
+        until: String,
+    },
+    /// What was asked for may have been disposed of.
+    #[error(
+        "no record {id} is in this trail, and it may be one of those that were disposed of: class `{class}`, recorded in {month}, \
+         on {at} by {by}"
+    )]
+    Disposed {
+        /// Its id.
+        id: String,
+        /// Of which class those were.
+        class: String,
+        /// Of which month.
+        month: String,
+        /// When they were disposed of, RFC 3339.
+        at: String,
+        /// By whose order.
+        by: String,
+    },
     /// A spool could not be read or freed.
     #[error("spool: {0}")]
     Spool(String),
@@ -275,7 +322,13 @@ impl Error {
             | Self::KeysExist { .. }
             | Self::NoRecord { .. }
             | Self::NoSubject
+            | Self::NoHold
+            | Self::Held { .. }
+            | Self::InsideFloor { .. }
+            | Self::Disposed { .. }
             | Self::Policy(_)
+            | Self::Retention(_)
+            | Self::FloorShortened { .. }
             | Self::Request(_) => Remedy::FixRequest,
             Self::TrailFile { .. }
             | Self::Newer { .. }

@@ -19,6 +19,12 @@ pub const SEGMENT_PRODUCERS: usize = 256;
 pub const SAMPLED_RANGE_BYTES: usize =
     minutebook_verify::limits::RANGES_BYTES_MAX - SEGMENT_PRODUCERS * 66 - 64;
 
+/// A reason, a name or the like that somebody gives with an erasure or a hold, in bytes: a record holds it whole, and a person reads it.
+pub const GIVEN_TEXT_BYTES: usize = 1_024;
+
+/// Class-epochs that are disposed of before their records are sealed: what is interrupted is finished at the next opening, all at once.
+pub const DISPOSALS_AT_ONCE: usize = 64;
+
 /// Segments of one round of sealing: afterwards the log is published and spool space freed.
 pub const ROUND_SEGMENTS: usize = 48;
 

@@ -212,6 +212,99 @@ pub fn policy(act: Id, what: &str, old: &[u8], new: &str, time_ns: i64) -> Resul
     Ok(record)
 }
 
+/// What a `hold` record says.
+pub struct HoldSaid<'a> {
+    /// Which hold.
+    pub hold: Id,
+    /// `placed` or `lifted`.
+    pub what: &'static str,
+    /// Its name.
+    pub name: &'a str,
+    /// Why it was placed, or lifted.
+    pub reason: &'a str,
+    /// By whose order.
+    pub by: &'a str,
+    /// Numbers of the subjects that it is over; none: any.
+    pub subjects: Option<&'a [u64]>,
+    /// Conditions that are texts, as far as there are such.
+    pub texts: [(&'static str, Option<&'a str>); 3],
+    /// Conditions that are times, ns since 1970.
+    pub times: [(&'static str, Option<i64>); 2],
+}
+
+/// The `hold` record of a hold that was placed or lifted. Names no person.
+pub fn hold(act: Id, said: &HoldSaid<'_>, time_ns: i64) -> Result<OwnRecord> {
+    let mut fields = Fields::new(time_ns);
+    fields.add(&["hold", "id"], FieldType::Bytes, |out| cbor::write_bytes(out, &said.hold));
+    fields.text(&["hold", "what"], said.what);
+    fields.text(&["hold", "name"], said.name);
+    fields.text(&["hold", "reason"], said.reason);
+    fields.text(&["hold", "by"], said.by);
+    if let Some(subjects) = said.subjects {
+        fields.add(&["hold", "subjects"], FieldType::List, |out| {
+            cbor::write_array(out, subjects.len() as u64);
+            subjects.iter().for_each(|number| cbor::write_unsigned(out, *number));
+        });
+    }
+    for (name, text) in said.texts {
+        if let Some(text) = text {
+            fields.text(&["hold", name], text);
+        }
+    }
+    for (name, time) in said.times {
+        if let Some(time) = time {
+            fields.add(&["hold", name], FieldType::Integer(IntegerType::I64), |out| {
+                cbor::write_signed(out, time);
+            });
+        }
+    }
+    let mut record = fields.record(Kind::Hold)?;
+    record.act = Some(act);
+    Ok(record)
+}
+
+/// What a `disposal` record says.
+pub struct DisposalSaid<'a> {
+    /// The class-epoch key that was destroyed.
+    pub class_epoch: Id,
+    /// Its class.
+    pub class: &'a str,
+    /// Its month, as in `2026-11`.
+    pub month: &'a str,
+    /// Counts, by name.
+    pub counts: [(&'static str, u64); 4],
+    /// Times in Unix seconds, by name.
+    pub times: [(&'static str, i64); 3],
+    /// The rule by which it was due.
+    pub rule: &'a str,
+    /// By whose order.
+    pub by: &'a str,
+}
+
+/// The `disposal` record of one class-epoch.
+pub fn disposal(act: Id, said: &DisposalSaid<'_>, time_ns: i64) -> Result<OwnRecord> {
+    let mut fields = Fields::new(time_ns);
+    fields
+        .add(&["disposal", "class-epoch"], FieldType::Bytes, |out| cbor::write_bytes(out, &said.class_epoch));
+    for (name, text) in [("class", said.class), ("month", said.month), ("rule", said.rule), ("by", said.by)] {
+        fields.text(&["disposal", name], text);
+    }
+    for (name, count) in said.counts {
+        fields.add(&["disposal", name], FieldType::Integer(IntegerType::U64), |out| {
+            cbor::write_unsigned(out, count);
+        });
+    }
+    for (name, time) in said.times {
+        fields.add(&["disposal", name], FieldType::Integer(IntegerType::I64), |out| {
+            cbor::write_signed(out, time);
+        });
+    }
+    let mut record = fields.record(Kind::Disposal)?;
+    record.gone = vec![Gone::ClassEpoch(said.class_epoch)];
+    record.act = Some(act);
+    Ok(record)
+}
+
 /// A `window` record (`docs/formats/window.md`), which has all that was placed below `through` in it. Without a row it continues the one before.
 pub fn window(key: &Key, part: &SealedWindow, through: u64, row: Option<Id>) -> Result<OwnRecord> {
     let mut fields = Fields { fields: Vec::new(), values: Vec::new() };

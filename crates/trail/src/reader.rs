@@ -2,6 +2,7 @@
 //! reader may see is decided by whoever gave it the keys.
 
 mod checking;
+mod contents;
 mod listing;
 mod policies;
 mod receipts;
@@ -143,6 +144,14 @@ impl Reader {
             .unwrap_or_else(|| self.file.clone())
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// The keys, for `verify`.
     pub fn keys(&self) -> &TrailKeys {
         &self.keys
@@ -178,7 +187,21 @@ impl Reader {
                 return Ok((row, segment, place));
             }
         }
-        Err(Error::NoRecord { id: id.to_string() })
+        Err(self.not_there(id).await?)
+    }
+
+    /// Why there is no such record, as far as that is known.
+    async fn not_there(&self, id: &RecordId) -> Result<Error> {
+        let disposed = self.catalog.disposed_with_id(id.as_bytes()).await?;
+        let Some(last) = disposed.last() else { return Ok(Error::NoRecord { id: id.to_string() }) };
+        let classes: Vec<&str> = disposed.iter().map(|row| row.class.as_str()).collect();
+        Ok(Error::Disposed {
+            id: id.to_string(),
+            class: classes.join("`, `"),
+            month: last.month.clone(),
+            at: crate::dispose::text(last.at),
+            by: last.by.clone(),
+        })
     }
 
     /// Records by time and kind, each handed to `each`, which says whether to go on. In order over all segments; a record that cannot be

@@ -224,7 +224,7 @@ impl Engine {
 }
 
 /// The act of a change: what held before by its digest, and what holds now.
-fn act(kind: &str, old: &[u8], new: &str) -> ActRow {
+pub(crate) fn act(kind: &str, old: &[u8], new: &str) -> ActRow {
     let mut body = minutebook_sha256::digest(old).to_vec();
     body.extend_from_slice(new.as_bytes());
     let mut id = [0; 16];

@@ -21,7 +21,7 @@ use minutebook_record::RecordId;
 use minutebook_tlog::{Hash, leaf_hash};
 use minutebook_verify::Id;
 use minutebook_verify::check::{Level, Scratch, check_segment};
-use minutebook_verify::descriptor::{Entry, Gone, Mark, MarkKind};
+use minutebook_verify::descriptor::{Entry, Mark, MarkKind};
 use minutebook_verify::keys::{Keys, Secret, SubjectKey, audit_key, content_key};
 use minutebook_verify::verify::{blob_name, segment_name};
 use std::collections::HashMap;
@@ -268,7 +268,6 @@ impl Engine {
         let mut placement = Placement { published: self.publisher.size(), ..Placement::default() };
         let mut entries = Vec::new();
         let mut touched: Vec<(Id, u64, String)> = Vec::new();
-        let mut gone = Vec::new();
         for Written { built, entry, leaf, new_subjects, batch, stages } in group {
             report.stages += stages;
             let descriptor = &built.descriptor;
@@ -309,7 +308,6 @@ impl Engine {
             placement.acts.extend(&batch.acts);
             report.windows += batch.windows.len() as u64;
             self.count(batch.counted, &batch.windows)?;
-            gone.extend(descriptor.gone.iter().copied());
             entries.push((self.log_size, entry, leaf));
             self.log_size += 1;
             report.segments += 1;
@@ -329,10 +327,6 @@ impl Engine {
         for ended in &placement.ended {
             self.placed.remove(ended);
         }
-        debug_assert!(
-            gone.iter().all(|gone| matches!(gone, Gone::Blob(_))),
-            "only blobs are destroyed so far"
-        );
         Ok(())
     }
 }

@@ -41,17 +41,21 @@ struct State {
     subjects: HashMap<u64, SubjectKey>,
     /// Erasures when `subjects` was filled.
     erasures: u64,
+    /// Disposals when `class_epochs` was filled.
+    disposals: u64,
 }
 
 impl TrailKeys {
     pub(crate) async fn open(file: &TrailFile, folder: KeyFolder, catalog: Catalog) -> Result<Self> {
         let (erasures, buckets) = (catalog.erasures().await?, folder.bucket_keys()?);
+        let disposals = catalog.disposals().await?;
         let mut state = State {
             folder: Arc::new(folder),
             class_epochs: HashMap::new(),
             buckets,
             subjects: HashMap::new(),
             erasures,
+            disposals,
         };
         state.read_class_epochs(&catalog).await?;
         let (trail, runtime) = (file.id, tokio::runtime::Handle::current());
@@ -78,6 +82,17 @@ impl TrailKeys {
     pub(crate) fn class_epoch(&self, id: &Id) -> Option<Secret> {
         let Shared { catalog, runtime, .. } = &*self.shared;
         let mut state = self.shared.state();
+        match runtime.block_on(catalog.disposals()) {
+            Ok(disposals) if disposals == state.disposals => {}
+            Ok(disposals) => {
+                state.class_epochs.clear();
+                state.disposals = disposals;
+            }
+            Err(error) => {
+                tracing::warn!("whether keys were destroyed cannot be told: {error}");
+                return None;
+            }
+        }
         if !state.class_epochs.contains_key(id) {
             // Made since: at the beginning of a month, for a new class.
             if let Err(error) = runtime.block_on(state.read_class_epochs(catalog)) {

@@ -4,12 +4,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::Args;
 use minutebook_record::RecordId;
-use minutebook_trail::{Certificate, Engine, Environment, Whom};
-use minutebook_verify::hex;
+use minutebook_trail::{Certificate, Whom};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::show::parse_id;
+use crate::access::Access;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 
@@ -17,6 +17,7 @@ use crate::options::Options;
 ///
 /// The records stay in their places, and that they were there can still be proved. It cannot be undone. An
 /// `erasure` record says that it was done, on what ground and by whom; it does not name the subject.
+/// Refused under a hold and inside a retention floor. Also while an engine runs.
 #[derive(Debug, Args)]
 #[command(display_order = 12)]
 pub(super) struct Erase {
@@ -40,10 +41,10 @@ pub(super) struct Erase {
 
 impl Erase {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
-        let by = self.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".into());
+        let by = orderer(self.by.as_deref());
         let from_input = self.subject.as_deref() == Some("-");
         let subject = match &self.subject {
-            Some(_) if from_input => read_subject()?,
+            Some(_) if from_input => read_subject(&mut io::stdin().lock())?,
             Some(subject) => subject.clone(),
             None => String::new(),
         };
@@ -55,18 +56,28 @@ impl Erase {
             confirm(from_input)?;
         }
         let certificate = runtime.block_on(async {
-            let mut engine = Engine::open(&options.place(), Environment::default()).await?;
-            let certificate = engine.erase(whom, &self.ground, &by).await?;
-            engine.close().await;
-            Ok::<_, Failure>(certificate)
+            match Access::open(&options.place()).await? {
+                Access::Ours(mut engine) => {
+                    let certificate = engine.erase(whom, &self.ground, &by).await?;
+                    engine.close().await;
+                    Ok::<_, Failure>(certificate)
+                }
+                Access::Process(engine) => Ok(engine.erase(whom, &self.ground, &by).await?),
+            }
         })?;
         tell(options, &certificate)
     }
 }
 
-fn read_subject() -> Result<String> {
+/// Who orders something, as given, or else the user of this process.
+pub(super) fn orderer(given: Option<&str>) -> String {
+    given.map(str::to_owned).or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".into())
+}
+
+/// The subject in the first line of standard input.
+pub(super) fn read_subject(input: &mut impl BufRead) -> Result<String> {
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(|error| Failure::Told {
+    input.read_line(&mut line).map_err(|error| Failure::Told {
         exit: crate::failure::Exit::Io,
         what: format!("cannot read the subject from standard input: {error}"),
         to_do: None,
@@ -108,21 +119,13 @@ trail; it cannot be proved.
 fn tell(options: &Options, certificate: &Certificate) -> Result {
     let mut out = options.terminal().out();
     if options.json {
-        out.json(&json!({
-            "trail": hex(&certificate.trail),
-            "subject": certificate.subject,
-            "blobs": certificate.blobs,
-            "at": certificate.at,
-            "ground": certificate.ground,
-            "by": certificate.by,
-            "log_size": certificate.log_size,
-        }))?;
+        out.json(&json!(certificate))?;
         return out.flush();
     }
     out.line("Certificate of erasure")?;
     out.line("")?;
     for (name, value) in [
-        ("trail", hex(&certificate.trail)),
+        ("trail", certificate.trail.clone()),
         ("subject", format!("number {}", certificate.subject)),
         ("at", certificate.at.clone()),
         ("ground", minutebook_present::page::printable(&certificate.ground).into_owned()),

@@ -6,6 +6,7 @@ mod api;
 mod engine;
 mod explaining;
 mod importing;
+mod life;
 mod obstacles;
 mod policy;
 mod program;

@@ -213,7 +213,7 @@ impl Catalog {
         Ok(wrong)
     }
 
-    fn segment(&self, row: &SqliteRow) -> Result<SegmentRow> {
+    pub(super) fn segment(&self, row: &SqliteRow) -> Result<SegmentRow> {
         Ok(SegmentRow {
             id: self.id(row, "id")?,
             log_index: self.get::<i64>(row, "log_index")? as u64,

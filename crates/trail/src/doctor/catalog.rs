@@ -3,12 +3,15 @@
 use super::evidence::{Evidence, Placed};
 use super::{CATALOG_DIFFERS, Findings, row_name, table_name};
 use crate::catalog::survey::{self, Cell, RawRow};
-use crate::catalog::{ActRow, Catalog, SAMPLING_KEY, SAMPLING_POLICY, TRAIL_DIGEST};
-use crate::erase;
+use crate::catalog::{
+    ActRow, Catalog, DISPOSALS, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY, TRAIL_DIGEST,
+};
 use crate::error::Error;
 use crate::folder_source::FolderSource;
 use crate::place::Place;
+use crate::{dispose, erase, hold};
 use minutebook_policy::Policy;
+use minutebook_verify::retention::Settings;
 use minutebook_verify::trailfile::TrailFile;
 use minutebook_verify::verify::CHECKPOINT;
 use minutebook_verify::{Id, Source, hex};
@@ -30,13 +33,16 @@ pub(super) struct Tables {
     pub(super) epoch: Vec<RawRow>,
     pub(super) blob: Vec<RawRow>,
     pub(super) act: Vec<RawRow>,
+    pub(super) disposed: Vec<RawRow>,
+    pub(super) disposed_segment: Vec<RawRow>,
+    pub(super) hold: Vec<RawRow>,
 }
 
 impl Tables {
     /// Reads all tables; one that cannot be read is told, and empty.
     pub(super) async fn read(catalog: &Catalog, findings: &mut Findings) -> Self {
         let mut tables = Self::default();
-        let all: [(&'static str, &mut Vec<RawRow>); 13] = [
+        let all: [(&'static str, &mut Vec<RawRow>); 16] = [
             ("meta", &mut tables.meta),
             ("segment", &mut tables.segment),
             ("timeline", &mut tables.timeline),
@@ -50,6 +56,9 @@ impl Tables {
             ("epoch", &mut tables.epoch),
             ("blob", &mut tables.blob),
             ("act", &mut tables.act),
+            ("disposed", &mut tables.disposed),
+            ("disposed_segment", &mut tables.disposed_segment),
+            ("hold", &mut tables.hold),
         ];
         for (name, rows) in all {
             match catalog.rows(name).await {
@@ -82,6 +91,11 @@ impl Tables {
             let (id, kind) = (row.fixed("id")?, row.text("kind")?.to_owned());
             Some(ActRow { id, kind, body: row.bytes("body")?.to_vec() })
         })
+    }
+
+    /// Class-epochs whose disposal still needs its record.
+    pub(super) fn being_disposed(&self) -> BTreeSet<Id> {
+        self.acts().filter_map(|act| dispose::class_epoch_of(&act).flatten()).collect()
     }
 
     /// Subjects whose erasure still needs its record.
@@ -197,13 +211,15 @@ pub(super) fn check_rows(
 }
 
 fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
+        DISPOSALS,
         "erasures",
         "format",
         "last_subject",
         "log_size",
         "lookup_key",
         "own_producer",
+        RETENTION_SETTINGS,
         SAMPLING_KEY,
         SAMPLING_POLICY,
         "trail",
@@ -241,9 +257,15 @@ fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: 
     let erased = evidence.erased.last().copied().unwrap_or(0);
     let last = tables.meta("last_subject").map_or(Some(0), |_| tables.meta_number("last_subject"));
     let what = format!("it is not between {erased} and {highest}, the highest numbers erased and given");
+    // Nobody can tell any more whom what was disposed of was about.
+    let highest = if evidence.disposed.is_empty() { highest } else { u64::MAX };
     expect("last_subject", last.is_some_and(|last| (erased..=highest).contains(&last)), what);
     let policy = tables.meta(SAMPLING_POLICY).map(|text| Policy::parse(&String::from_utf8_lossy(text)));
     expect(SAMPLING_POLICY, policy.is_none_or(|policy| policy.is_ok()), "it is no policy".into());
+    let settings =
+        tables.meta(RETENTION_SETTINGS).map(|text| Settings::parse(&String::from_utf8_lossy(text)));
+    let what = "it is no retention settings".into();
+    expect(RETENTION_SETTINGS, settings.is_none_or(|settings| settings.is_ok()), what);
     for row in &tables.meta {
         let name = hex_of(row.cell("name"));
         if !NAMES.contains(&&*name) {
@@ -504,12 +526,25 @@ fn check_acts(tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
                 Some((_, blobs)) if blobs.iter().any(|blob| stored.contains(blob)) => {
                     Some("it removes blobs of other subjects")
                 }
-                Some((subject, _)) if !evidence.subjects.contains(&subject) => {
+                Some((subject, _))
+                    if evidence.disposed.is_empty() && !evidence.subjects.contains(&subject) =>
+                {
                     Some("it erases a subject that nothing is about")
                 }
                 Some(_) => None,
             },
-            "rotation" | "signing-rotation" | "sampling" | "sampling-key" => {
+            "disposal" => match dispose::class_epoch_of(&act).flatten() {
+                None => Some("it is malformed"),
+                Some(id) if evidence.recorded_disposals.contains(&id) => {
+                    Some("its disposal is recorded already")
+                }
+                Some(id) if !evidence.disposed_classes.contains_key(&id) => {
+                    Some("it disposes of what is not in the log")
+                }
+                Some(_) => None,
+            },
+            "hold" | "hold-lifted" => (hold::is_act(&act) != Some(true)).then_some("it is malformed"),
+            "rotation" | "signing-rotation" | "sampling" | "sampling-key" | "retention" => {
                 let digest = minutebook_sha256::digest(body);
                 (digest[..16] != id).then_some("its id is not the one that its content gives")
             }

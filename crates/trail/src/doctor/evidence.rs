@@ -81,7 +81,12 @@ pub(super) struct Evidence {
     pub(super) blobs: BTreeSet<(u64, Id)>,
     pub(super) named_blobs: BTreeSet<Id>,
     pub(super) gone_blobs: BTreeSet<Id>,
-    gone_segments: BTreeSet<Id>,
+    /// Segments disposed of, by their places in the log, with their class-epochs; those too whose disposal still needs its record.
+    pub(super) disposed: BTreeMap<u64, (Id, Id)>,
+    /// The class-epochs of these, with their classes.
+    pub(super) disposed_classes: BTreeMap<Id, String>,
+    /// Those of them whose disposal stands in the log.
+    pub(super) recorded_disposals: BTreeSet<Id>,
     /// Class-epoch keys in use: the class, and the first id under it.
     pub(super) class_epochs: HashMap<Id, (String, Option<RecordId>)>,
     /// Published entries at the places that the catalog has entries for.
@@ -103,17 +108,24 @@ pub(super) fn read(
     let mut evidence = Evidence { whole: true, being_erased, ..Evidence::default() };
     let descriptors = read_log(&source, file, tables, running, &mut evidence, findings)?;
     let gone = descriptors.iter().flat_map(|(_, descriptor)| &descriptor.gone);
-    evidence.gone_segments.extend(gone.filter_map(|gone| match gone {
-        Gone::Segment(id) => Some(*id),
+    evidence.recorded_disposals.extend(gone.filter_map(|gone| match gone {
+        Gone::ClassEpoch(id) => Some(*id),
         _ => None,
     }));
+    let mut disposed = tables.being_disposed();
+    disposed.extend(&evidence.recorded_disposals);
     for (log_index, descriptor) in descriptors {
         take_descriptor(&descriptor, &mut evidence);
-        let gone = evidence.gone_segments.contains(&descriptor.segment);
+        if disposed.contains(&descriptor.class_epoch) {
+            evidence.disposed.insert(log_index, (descriptor.segment, descriptor.class_epoch));
+            evidence.disposed_classes.insert(descriptor.class_epoch, descriptor.class);
+            continue;
+        }
+        let class = || (descriptor.class.clone(), None);
+        evidence.class_epochs.entry(descriptor.class_epoch).or_insert_with(class);
         let name = segment_name(&descriptor.segment);
         let inside = match source.read(&name) {
             Ok(Some(object)) => read_segment(&object, &descriptor, held, &mut evidence),
-            Ok(None) if gone => Ok(None),
             Ok(None) => Err("it is missing".to_owned()),
             Err(error) => Err(format!("it cannot be read: {error}")),
         };
@@ -216,8 +228,6 @@ fn take_descriptor(descriptor: &Descriptor, evidence: &mut Evidence) {
         _ => None,
     });
     evidence.gone_blobs.extend(gone);
-    let class = || (descriptor.class.clone(), None);
-    evidence.class_epochs.entry(descriptor.class_epoch).or_insert_with(class);
 }
 
 /// What is in a segment; `Ok(None)` without its key, which is told where the key is missing.

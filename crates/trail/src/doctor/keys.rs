@@ -189,7 +189,7 @@ pub(super) fn check_use(tables: &Tables, evidence: &Evidence, held: &Held, findi
         if evidence.erased.contains(number) {
             let means = "the erasure was not done, or the row was put back: its records can be read as long as the bucket's key fits";
             findings.row("subject", &name, format!("its number {number} is recorded as erased"), means);
-        } else if evidence.whole && !evidence.subjects.contains(number) {
+        } else if evidence.whole && evidence.disposed.is_empty() && !evidence.subjects.contains(number) {
             let what = format!("no record is about its number {number}");
             findings.row("subject", &name, what, CATALOG_DIFFERS);
         }

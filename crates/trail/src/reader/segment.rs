@@ -90,6 +90,25 @@ impl OpenSegment {
         Ok(records)
     }
 
+    /// Every record, with the numbers of its subjects also where it cannot be read.
+    pub fn with_subjects(&self, keys: &dyn Keys) -> Result<Vec<(Vec<u64>, StoredRecord)>> {
+        let mut subjects = Vec::new();
+        let mut scratch = Scratch::default();
+        for block in 0..self.layout.blocks.len() {
+            let content = self.block(block, &mut scratch)?;
+            subjects.extend(self.entries(block, &content)?.into_iter().map(|(_, entry)| match entry {
+                Entry::Clear(_) => Vec::new(),
+                Entry::Sealed { subjects, .. } => subjects,
+            }));
+        }
+        let mut records = Vec::with_capacity(subjects.len());
+        let all = 0..self.layout.blocks.len();
+        self.read(all, 0, keys, &|_| true, &mut |record| records.push(record))?;
+        // INVARIANT: both follow the blocks' entries in their order.
+        assert_eq!(subjects.len(), records.len(), "a record for each entry");
+        Ok(subjects.into_iter().zip(records).collect())
+    }
+
     fn wrong(&self, what: impl Into<String>) -> Error {
         Error::Segment { segment: self.row.id, what: what.into() }
     }

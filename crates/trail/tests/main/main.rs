@@ -10,6 +10,7 @@ mod erasure;
 mod files;
 mod fixture;
 mod keyring;
+mod life;
 mod obstacles;
 mod rotation;
 mod round_trip;

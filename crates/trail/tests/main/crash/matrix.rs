@@ -7,11 +7,12 @@ use crate::crash::check::{Promises, check};
 use crate::crash::program::place;
 use crate::crash::script::Script;
 use crate::fixture::{Given, producer, record};
+use crate::life::{Days, producer_at, settings};
 use minutebook_faultfs::{Errno, MaterialiseMode, Operation, OperationKind, Plan};
 use minutebook_trail::{Engine, Environment, InitOptions, init};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 const EIO: Errno = Errno(libc::EIO);
@@ -83,6 +84,36 @@ impl Templates {
         });
         root
     }
+}
+
+/// A trail with a month that is past its retention: records about persons, with blobs, in several segments.
+fn due(templates: &Templates) -> PathBuf {
+    let root = templates.folder.path().join("due");
+    let place = place(&root);
+    runtime().block_on(async {
+        make(&root).await;
+        let mut engine = Engine::open(
+            &place,
+            Environment { workers: 1, clock: Arc::new(Days(-70)), ..Environment::default() },
+        )
+        .await
+        .unwrap();
+        let producer = producer_at(&place, -70, "before");
+        for n in 0..3u8 {
+            let given =
+                Given { subjects: vec!["eve"], blob: (n < 2).then(|| vec![n; 5_000]), ..Given::default() };
+            record(&producer, &given);
+            engine.seal().await.unwrap();
+        }
+        producer.close().unwrap();
+        engine.seal().await.unwrap();
+        engine
+            .set_retention(&settings("[[class]]\nname = \"standard\"\nkeep = \"1 month\"\n"))
+            .await
+            .unwrap();
+        engine.close().await;
+    });
+    root
 }
 
 async fn make(root: &Path) {
@@ -189,6 +220,15 @@ fn a_policy_survives_a_crash_at_every_operation() {
         &templates.fresh(),
         "open web; record web 2; policy half; record web 8; flush web; seal; resample; record web 4; policy busy; record web 4; \
          close web; seal; stop",
+    );
+}
+
+#[test]
+fn a_disposal_survives_a_crash_at_every_operation() {
+    let templates = Templates::new();
+    check_matrix(
+        &due(&templates),
+        "open web; record web 3; flush web; dispose; record web 3; close web; seal; stop",
     );
 }
 

@@ -118,6 +118,7 @@ impl Program {
             Step::Rotate => self.rotate().await,
             Step::Policy(name) => self.set_policy(name).await,
             Step::Resample => self.resample().await,
+            Step::Dispose => self.dispose().await,
             Step::Stop => {
                 if let Some(engine) = self.engine.take() {
                     engine.close().await;
@@ -301,6 +302,20 @@ impl Program {
                     return self.tell_published();
                 }
                 Err(error) => self.engine_failed("erase", error).await,
+            }
+        }
+    }
+
+    async fn dispose(&mut self) {
+        for _ in 0..TRIES {
+            let Some(engine) = self.engine().await else { continue };
+            match engine.dispose("the test").await {
+                // Nothing is due any more when the try before was completed.
+                Ok(_) => {
+                    tell("disposed");
+                    return self.tell_published();
+                }
+                Err(error) => self.engine_failed("dispose", error).await,
             }
         }
     }

@@ -30,6 +30,8 @@ pub enum Step {
     Policy(String),
     /// Replaces the sampling key.
     Resample,
+    /// Disposes of what is past its retention.
+    Dispose,
     /// Closes the engine; the next step that needs one opens it again.
     Stop,
     /// Waits until the test lets it go on.
@@ -51,6 +53,7 @@ impl fmt::Display for Step {
             Self::Rotate => f.write_str("rotate"),
             Self::Policy(name) => write!(f, "policy {name}"),
             Self::Resample => f.write_str("resample"),
+            Self::Dispose => f.write_str("dispose"),
             Self::Stop => f.write_str("stop"),
             Self::Wait => f.write_str("wait"),
         }
@@ -76,6 +79,7 @@ impl FromStr for Step {
             ["rotate"] => Self::Rotate,
             ["policy", name] => Self::Policy(name.into()),
             ["resample"] => Self::Resample,
+            ["dispose"] => Self::Dispose,
             ["stop"] => Self::Stop,
             ["wait"] => Self::Wait,
             _ => return Err(format!("`{text}` is no step")),

@@ -57,6 +57,8 @@ pub struct Told {
     pub erasures: Vec<Erasure>,
     /// Sizes and roots of checkpoints that the engine gave out.
     pub checkpoints: Vec<(u64, [u8; 32])>,
+    /// Something was disposed of, as the program was told.
+    pub disposed: bool,
     /// A trail was made.
     pub made: bool,
     pub failures: Vec<String>,
@@ -111,6 +113,7 @@ impl Told {
                     told.erasures.push(Erasure { subject, handed, done: false });
                 }
                 ["erased"] => told.erasures.last_mut().unwrap().done = true,
+                ["disposed"] => told.disposed = true,
                 ["made"] => told.made = true,
                 ["failed", ..] => told.failures.push(line.to_owned()),
                 ["end"] => told.ended = true,

@@ -266,6 +266,62 @@ fn a_destruction_that_nobody_recorded_is_found() {
     check("removed", &removed, &[&segment], 2);
 }
 
+/// The last entry about the trail's own account, and the class-epoch of a class.
+fn last_and_class_epoch(forgery: &mut Forgery, class: &str) -> (usize, [u8; 16]) {
+    let at = forgery.find(|descriptor| descriptor.class == class);
+    let class_epoch = forgery.descriptor(at).class_epoch;
+    let own = |at: &usize| {
+        let entry = Entry::decode(&forgery.entries[*at]);
+        matches!(entry, Ok(Entry::Segment(found)) if found.class == "system")
+    };
+    ((0..forgery.len()).rev().find(own).unwrap(), class_epoch)
+}
+
+#[test]
+fn a_disposal_that_nobody_recorded_is_found() {
+    let mut forgery = Forgery::new();
+    let (last, class_epoch) = last_and_class_epoch(&mut forgery, "a");
+    forgery.descriptor(last).gone.push(Gone::ClassEpoch(class_epoch));
+    let own = segment_name(&forgery.descriptor(last).segment);
+    let theirs: Vec<String> = (0..last)
+        .filter_map(|at| forgery.try_descriptor(at).cloned())
+        .filter(|descriptor| descriptor.class_epoch == class_epoch)
+        .map(|descriptor| segment_name(&descriptor.segment))
+        .collect();
+    let mut forged = forgery.publish();
+    let still_there: Vec<&str> = theirs.iter().map(String::as_str).collect();
+    expect(&world().verify(&forged, 0, None), "still there", &still_there, &[]);
+    theirs.iter().for_each(|name| drop(forged.0.remove(name)));
+    check("a whole class removed", &forged, &[&own], 2);
+}
+
+#[test]
+fn a_disposal_of_what_cannot_be_disposed_of_is_found() {
+    // The trail's own account.
+    let mut forgery = Forgery::new();
+    let (last, class_epoch) = last_and_class_epoch(&mut forgery, "system");
+    forgery.descriptor(last).gone.push(Gone::ClassEpoch(class_epoch));
+    let (entry, own) = (format!("log entry {last}"), segment_name(&forgery.descriptor(last).segment));
+    let forged = forgery.publish();
+    for level in 0..3 {
+        expect(&world().verify(&forged, level, None), "the own account", &[&entry], &[&own]);
+    }
+    // What nothing is sealed under.
+    let mut forgery = Forgery::new();
+    forgery.descriptor(last).gone.push(Gone::ClassEpoch([0; 16]));
+    expect(&world().verify(&forgery.publish(), 0, None), "nothing", &[&entry], &[]);
+    // What is sealed later under a key that is gone.
+    let mut forgery = Forgery::new();
+    let class_epoch = last_and_class_epoch(&mut forgery, "a").1;
+    let first = forgery.find(|descriptor| descriptor.class == "system");
+    forgery.descriptor(first).gone.push(Gone::ClassEpoch(class_epoch));
+    let later = forgery.find_after(first, |descriptor| descriptor.class_epoch == class_epoch);
+    let later = segment_name(&forgery.descriptor(later).segment);
+    let report = world().verify(&forgery.publish(), 0, None);
+    let found = report.findings.iter().find(|finding| finding.object == later).unwrap();
+    assert!(found.what.contains("sealed under a key that entry"), "{found:?}");
+}
+
 #[test]
 fn a_segment_that_stands_in_the_log_twice_is_found() {
     let mut forgery = Forgery::new();
