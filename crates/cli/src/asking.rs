@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::SchemaRef;
-use minutebook_index::{Facets, FacetsOf, Index, Indexer, Mode, Search, TableInfo};
+use minutebook_index::{Facets, FacetsOf, INDEX_FOLDER, Index, Indexer, Mode, Search, TableInfo};
 use minutebook_server::{EngineClient, Refused};
 use minutebook_trail::{Place, Reader};
 use serde_json::json;
@@ -100,6 +100,17 @@ impl Asking {
             Self::Process(_) => Ok(()),
         }
     }
+}
+
+/// Takes what is gone from evidence out of the index, when there is one.
+pub(crate) async fn follow(place: &Place) -> Result {
+    if !place.folder.join(INDEX_FOLDER).exists() {
+        return Ok(());
+    }
+    let reader = Arc::new(Reader::open(place).await?);
+    let (_, mut indexer) = Index::open(place, reader, Mode::Write)?;
+    indexer.catch_up().await?;
+    Ok(indexer.close()?)
 }
 
 /// A search as the engine's API takes it.

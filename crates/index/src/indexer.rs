@@ -47,6 +47,8 @@ pub(crate) struct Gone {
     pub subjects: HashSet<u64>,
     /// Segments that were disposed of, by their places in the log.
     pub segments: HashSet<u64>,
+    /// Whether a record says that some were.
+    pub disposals: bool,
 }
 
 /// The writer of an index. Without its lock, as when another process has it, it keeps everything in memory.
@@ -139,6 +141,9 @@ impl Indexer {
             }
         }
         self.take_in(position);
+        if gone.disposals {
+            gone.segments = self.shared.reader.disposed().await?.into_iter().collect();
+        }
         if !gone.subjects.is_empty() || !gone.segments.is_empty() {
             self.forget(&gone).await?;
         }
@@ -372,6 +377,7 @@ fn by_time(batch: &RecordBatch) -> std::result::Result<RecordBatch, arrow_schema
 
 /// What a record says about others being gone.
 fn look(record: &StoredRecord, gone: &mut Gone) {
+    gone.disposals |= record.header.kind == Kind::Disposal;
     if record.header.kind != Kind::Erasure {
         return;
     }

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::show::parse_id;
 use crate::access::Access;
+use crate::asking;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 
@@ -60,6 +61,7 @@ impl Erase {
                 Access::Ours(mut engine) => {
                     let certificate = engine.erase(whom, &self.ground, &by).await?;
                     engine.close().await;
+                    asking::follow(&options.place()).await?;
                     Ok::<_, Failure>(certificate)
                 }
                 Access::Process(engine) => Ok(engine.erase(whom, &self.ground, &by).await?),

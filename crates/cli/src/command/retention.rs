@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use super::erase::orderer;
 use crate::access::Access;
+use crate::asking;
 use crate::failure::{Failure, Result};
 use crate::limits::POLICY_BYTES_MAX;
 use crate::moment;
@@ -210,6 +211,7 @@ impl Dispose {
                 Access::Ours(mut engine) => {
                     let certificate = engine.dispose(&by).await?;
                     engine.close().await;
+                    asking::follow(&options.place()).await?;
                     Ok::<_, Failure>(certificate)
                 }
                 Access::Process(engine) => Ok(engine.dispose(&by).await?),

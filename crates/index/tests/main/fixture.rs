@@ -2,12 +2,29 @@
 
 use std::sync::Arc;
 
-use minutebook_capture::{IntakePublicKey, Producer, ProducerOptions, ShapeDef};
+use minutebook_capture::{Clock, IntakePublicKey, Producer, ProducerOptions, ShapeDef, SystemClock};
 use minutebook_index::{Index, Indexer, Mode, Search, rows};
 use minutebook_present::json::{DraftReader, ReadAt};
 use minutebook_record::RecordId;
 use minutebook_trail::{Engine, Environment, InitOptions, Place, Reader, Whom, init};
 use serde_json::{Map, Value};
+
+/// A clock that is seventy days ahead.
+struct Later;
+
+impl Clock for Later {
+    fn wall_ns(&self) -> i64 {
+        SystemClock.wall_ns() + 70 * 86_400_000_000_000
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        SystemClock.monotonic_ns()
+    }
+
+    fn error_ns(&self) -> Option<u64> {
+        None
+    }
+}
 
 /// A trail that goes with the value.
 pub struct World {
@@ -36,7 +53,7 @@ impl World {
             place,
             producer,
             drafts: DraftReader::new(false),
-            now_ns: 1_795_000_000_000_000_000,
+            now_ns: SystemClock.wall_ns(),
         }
     }
 
@@ -68,6 +85,15 @@ impl World {
     pub async fn erase(&self, subject: &str) {
         let mut engine = Engine::open(&self.place, Environment::default()).await.unwrap();
         engine.erase(Whom::Subject(subject), "asked to", "test").await.unwrap();
+        engine.close().await;
+    }
+
+    /// Disposes of everything, seventy days later.
+    pub async fn dispose(&self) {
+        let environment = Environment { clock: Arc::new(Later), ..Environment::default() };
+        let mut engine = Engine::open(&self.place, environment).await.unwrap();
+        engine.set_retention("[[class]]\nname = \"standard\"\nkeep = \"1 month\"\n").await.unwrap();
+        assert_eq!(engine.dispose("test").await.unwrap().disposed.len(), 1);
         engine.close().await;
     }
 

@@ -187,3 +187,29 @@ async fn one_writes_and_others_read_beside_it() {
     reader.flush().unwrap();
     assert!(reader.begin_anew().is_err());
 }
+
+#[tokio::test]
+async fn what_was_disposed_of_is_gone_from_the_index() {
+    for flushed in [false, true] {
+        let world = mixed_world().await;
+        let (index, mut indexer) = world.index().await;
+        if flushed {
+            indexer.flush().unwrap();
+        }
+        assert_eq!(sql(&index, "SELECT count(*) FROM a").await, [["14"]]);
+        world.dispose().await;
+        indexer.catch_up().await.unwrap();
+        assert_eq!(sql(&index, "SELECT count(*) FROM a").await, [["0"]]);
+        assert_eq!(sql(&index, "SELECT count(*) FROM records WHERE class = 'standard'").await, [["0"]]);
+        assert_eq!(sql(&index, "SELECT count(*) FROM records WHERE kind = 'disposal'").await, [["1"]]);
+        let after = everything(&index).await;
+        indexer.begin_anew().unwrap();
+        indexer.catch_up().await.unwrap();
+        let anew = everything(&index).await;
+        assert_eq!(
+            anew.iter().flatten().count(),
+            after.iter().flatten().count(),
+            "made anew, it has as many rows"
+        );
+    }
+}

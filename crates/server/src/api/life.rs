@@ -52,7 +52,7 @@ pub(super) async fn dispose(State(app): State<App>, body: Bytes) -> Result<Json<
     let dispose: Task = Box::new(move |engine| {
         Box::pin(async move { engine.dispose(&by).await.map(|certificate| json!(certificate)) })
     });
-    done(&app, dispose).await
+    gone(&app, dispose).await
 }
 
 pub(super) async fn holds(State(app): State<App>) -> Result<Json<Value>, Problem> {
@@ -111,7 +111,14 @@ pub(super) async fn erase(State(app): State<App>, body: Bytes) -> Result<Json<Va
             engine.erase(whom, &ground, &by).await.map(|certificate| json!(certificate))
         })
     });
-    done(&app, erase).await
+    gone(&app, erase).await
+}
+
+/// The same for what takes evidence away: answered when it is gone from the index too.
+async fn gone(app: &App, task: Task) -> Result<Json<Value>, Problem> {
+    let answer = done(app, task).await?;
+    app.indexing.catch_up().await.map_err(|error| Problem::from(&*error))?;
+    Ok(answer)
 }
 
 async fn done(app: &App, task: Task) -> Result<Json<Value>, Problem> {
