@@ -1,5 +1,6 @@
 //! The commands, a file each, and the program around them: parsing, logging, the runtime, the exit code.
 
+mod backup;
 mod doctor;
 mod engine;
 mod erase;
@@ -11,10 +12,12 @@ mod init;
 mod key;
 mod list;
 mod policy;
+mod promote;
 mod receipt;
 mod record;
 mod reindex;
 mod retention;
+mod restore;
 mod seal;
 mod search;
 mod serve;
@@ -79,6 +82,9 @@ enum Command {
     Retention(retention::Retention),
     #[command(subcommand)]
     Hold(hold::Hold),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Promote(promote::Promote),
     Doctor(doctor::Doctor),
     Reindex(reindex::Reindex),
 }
@@ -138,6 +144,9 @@ fn run(line: CommandLine) -> Result {
         Command::Policy(command) => command.run(options, &runtime),
         Command::Retention(command) => command.run(options, &runtime),
         Command::Hold(command) => command.run(options, &runtime),
+        Command::Backup(command) => command.run(options, &runtime),
+        Command::Restore(command) => command.run(options, &runtime),
+        Command::Promote(command) => command.run(options, &runtime),
         Command::Doctor(command) => command.run(options, &runtime),
         Command::Reindex(command) => command.run(options, &runtime),
     };

@@ -14,6 +14,7 @@ mod limits;
 mod lines;
 mod moment;
 mod options;
+mod progress;
 mod recording;
 mod rows;
 mod samplingkeys;

@@ -1,5 +1,6 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
+mod backup;
 mod engine;
 mod index;
 mod life;
@@ -93,6 +94,8 @@ impl App {
             .route("/v1/holds", get(life::holds).post(life::place_hold))
             .route("/v1/holds/{id}", delete(life::lift_hold))
             .route("/v1/erase", post(life::erase))
+            .route("/v1/backup/snapshot", post(backup::snapshot))
+            .route("/v1/keys/copy", post(backup::key_copy))
             .route("/v1/records", get(records::records))
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))

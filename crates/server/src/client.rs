@@ -8,7 +8,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use minutebook_trail::{Certificate, DisposalCertificate, DisposalPlan, Hold, HoldRequest, Whom};
+use minutebook_trail::{
+    Certificate, DisposalCertificate, DisposalPlan, Hold, HoldRequest, KeyCopy, Snapshot, Whom,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -212,6 +214,24 @@ impl EngineClient {
         body: &Value,
     ) -> Result<T, Refused> {
         self.told(method, path, body.to_string().into()).await
+    }
+
+    /// Holds a moment of the trail for a backup to a place of this name.
+    ///
+    /// # Errors
+    /// When it could not be sealed or held.
+    pub async fn snapshot(&self, place: &str) -> Result<Snapshot, Refused> {
+        let body = serde_json::json!({ "place": place }).to_string();
+        self.told(Method::POST, "/v1/backup/snapshot", body.into()).await
+    }
+
+    /// Notes that the key folder is about to be copied, until a time in RFC 3339: durable on return.
+    ///
+    /// # Errors
+    /// When it is no time, or could not be sealed.
+    pub async fn note_key_copy(&self, expires: Option<&str>) -> Result<KeyCopy, Refused> {
+        let body = serde_json::json!({ "expires": expires }).to_string();
+        self.told(Method::POST, "/v1/keys/copy", body.into()).await
     }
 
     async fn told<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Refused> {

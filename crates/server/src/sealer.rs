@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minutebook_capture::list_epochs;
-use minutebook_trail::{Engine, Environment, Error, Place, Remedy, SealReport, TrailLock};
+use minutebook_trail::{Engine, Environment, Error, KeyCopy, Place, Remedy, SealReport, Snapshot, TrailLock};
 use minutebook_verify::hex;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -68,6 +68,8 @@ enum Asked {
     Seal(oneshot::Sender<Result<Sealed, Arc<Error>>>),
     Change(Change, oneshot::Sender<Result<Changed, Arc<Error>>>),
     Task(Task, oneshot::Sender<Result<Value, Arc<Error>>>),
+    Snapshot(String, oneshot::Sender<Result<Snapshot, Arc<Error>>>),
+    KeyCopy(Option<String>, oneshot::Sender<Result<KeyCopy, Arc<Error>>>),
 }
 
 impl std::fmt::Debug for Asked {
@@ -109,10 +111,27 @@ impl Asker {
 
     /// Changes something, behind what was asked for before. Durable on return.
     pub(crate) async fn change(&self, change: Change) -> Result<Changed, Arc<Error>> {
+        self.ask_for(|reply| Asked::Change(change, reply)).await
+    }
+
+    /// Holds a moment of the trail for a backup to a place of this name.
+    pub(crate) async fn snapshot(&self, place: String) -> Result<Snapshot, Arc<Error>> {
+        self.ask_for(|reply| Asked::Snapshot(place, reply)).await
+    }
+
+    /// Notes that the key folder is about to be copied.
+    pub(crate) async fn key_copy(&self, expires: Option<String>) -> Result<KeyCopy, Arc<Error>> {
+        self.ask_for(|reply| Asked::KeyCopy(expires, reply)).await
+    }
+
+    async fn ask_for<T>(
+        &self,
+        asked: impl FnOnce(oneshot::Sender<Result<T, Arc<Error>>>) -> Asked,
+    ) -> Result<T, Arc<Error>> {
         let ended = || Arc::new(Error::Stopped("it ends".into()));
         let (reply, answer) = oneshot::channel();
         let ask = self.ask.upgrade().ok_or_else(ended)?;
-        ask.send(Asked::Change(change, reply)).await.map_err(|_| ended())?;
+        ask.send(asked(reply)).await.map_err(|_| ended())?;
         drop(ask);
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
@@ -218,6 +237,12 @@ impl Work {
                         drop(reply.send(self.change(change).await.map_err(Arc::new)))
                     }
                     Asked::Task(task, reply) => drop(reply.send(self.task(task).await.map_err(Arc::new))),
+                    Asked::Snapshot(place, reply) => {
+                        drop(reply.send(self.snapshot(&place).await.map_err(Arc::new)))
+                    }
+                    Asked::KeyCopy(expires, reply) => {
+                        drop(reply.send(self.key_copy(expires.as_deref()).await.map_err(Arc::new)))
+                    }
                 }
             }
         }
@@ -284,12 +309,29 @@ impl Work {
     async fn task(&mut self, task: Task) -> Result<Value, Error> {
         let mut engine = self.engine().await?;
         let done = task(&mut engine).await;
-        let (log_size, root) = engine.published();
+        self.put_back(engine, done).await
+    }
+
+    async fn snapshot(&mut self, place: &str) -> Result<Snapshot, Error> {
+        let mut engine = self.engine().await?;
+        let taken = engine.snapshot(place).await;
+        self.put_back(engine, taken).await
+    }
+
+    async fn key_copy(&mut self, expires: Option<&str>) -> Result<KeyCopy, Error> {
+        let mut engine = self.engine().await?;
+        let noted = engine.note_key_copy(expires).await;
+        self.put_back(engine, noted).await
+    }
+
+    /// Keeps an engine that did what it was asked, or was asked for something wrong; lets one go that failed.
+    async fn put_back<T>(&mut self, engine: Engine, done: Result<T, Error>) -> Result<T, Error> {
+        let published = engine.published();
         match &done {
             Err(error) if error.remedy() != Remedy::FixRequest => engine.close().await,
             _ => self.engine = Some(engine),
         }
-        self.tell.send_modify(|state| state.published = (log_size, root));
+        self.tell.send_modify(|state| state.published = published);
         done
     }
 

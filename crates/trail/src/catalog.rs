@@ -1,6 +1,7 @@
 //! The catalog: one SQLite database with the places of segments, wrapped keys and progress. Edge: rows and transactions only; what
 //! they mean is for the engine's modules to say. SQL is kept to what PostgreSQL has too, but for what a comment names.
 
+mod backup;
 mod coverage;
 mod keys;
 mod life;
@@ -11,6 +12,7 @@ pub mod survey;
 mod tests;
 mod windows;
 
+pub use backup::Replay;
 pub use coverage::{CoverageRow, Drawn};
 pub use keys::{ClassEpochRow, SubjectRow};
 pub use life::{ClassEpochUse, DISPOSALS, DisposedRow, HoldRow};
@@ -41,6 +43,9 @@ pub const SAMPLING_KEY: &str = "sampling_key";
 
 /// The named value that is the text of the retention settings in force.
 pub const RETENTION_SETTINGS: &str = "retention";
+
+/// The named value that is the subject number from which on a restored copy gives them out.
+pub const SUBJECTS_FROM: &str = "subjects_from";
 
 /// Rows of one multi-row statement: four values each stay well under SQLite's 32,766 parameters.
 const ROWS_PER_STATEMENT: usize = 4_000;

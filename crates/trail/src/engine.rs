@@ -68,6 +68,7 @@ impl Engine {
     /// As [`Engine::open`].
     pub async fn open_as(place: &Place, environment: Environment, holder: &str) -> Result<Self> {
         // Without the right keys nothing is touched, not even the lock.
+        place.refuse_copy()?;
         read_keys(place)?;
         let lock = TrailLock::take(place, &environment, holder)?;
         Self::open_under(place, environment, &lock).await
@@ -78,6 +79,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub async fn open_under(place: &Place, environment: Environment, lock: &TrailLock) -> Result<Self> {
+        place.refuse_copy()?;
+        Self::open_copy(place, environment, lock).await
+    }
+
+    /// The same, also of a copy that was restored and is being promoted.
+    pub(crate) async fn open_copy(place: &Place, environment: Environment, lock: &TrailLock) -> Result<Self> {
         // With the lock held: an engine that has just ended may have rotated them.
         let (file, keys) = read_keys(place)?;
         keys.settle()?;

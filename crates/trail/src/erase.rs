@@ -1,5 +1,6 @@
 //! Erasing a subject (`docs/formats/keys.md`, "Erasing a subject"). Edge: destroys keys and blobs; the record of it is sealed in the same call.
 
+use crate::backup;
 use crate::catalog::{ActRow, SubjectRow};
 use crate::engine::Engine;
 use crate::environment::draw;
@@ -44,6 +45,9 @@ pub struct Certificate {
     /// Live parts of the spool that still define a shape whose constants may be the subject's, since their producers did not answer: whoever
     /// holds the intake key reads those until the part is full or its producer ends.
     pub shapes_left: usize,
+    /// When the last copy of the key folder expires that was made before, RFC 3339: whoever has it, and a backup from before, can still open what was
+    /// erased. `never` when one was made without an end; none when there is none.
+    pub key_copies_until: Option<String>,
     /// Entries of the published log that has the `erasure` record.
     pub log_size: u64,
 }
@@ -165,6 +169,7 @@ impl Engine {
             ground: ground.to_owned(),
             by: by.to_owned(),
             shapes_left,
+            key_copies_until: backup::last_expiry(&self.catalog, self.environment.seconds()).await?,
             log_size: self.publisher.size(),
         })
     }
@@ -182,12 +187,19 @@ impl Engine {
 
     /// Step 3 and the blobs, for every erasure that has no record yet, and for buckets that a crash left with two keys.
     pub(crate) async fn finish_erasures(&mut self) -> Result<()> {
+        let mut noted = Vec::new();
         for bucket in self.subjects.buckets.in_transition() {
             match self.catalog.bucket_generation(bucket).await? {
-                Some(generation) => self.subjects.buckets.keep_only(bucket, generation)?,
+                Some(generation) => {
+                    // Before the old key goes: an older copy of the catalog opens with the new one by this note only.
+                    self.note_erasures(bucket, generation).await?;
+                    self.subjects.buckets.keep_only(bucket, generation)?;
+                    noted.push(bucket);
+                }
                 None => self.subjects.buckets.clear(bucket)?,
             }
         }
+        self.push_notes(&noted).await;
         for act in self.catalog.acts().await? {
             if act.kind == "erasure" {
                 for blob in read_act(&act)?.blobs {
@@ -212,10 +224,15 @@ impl Engine {
                     &body.by,
                     now_ns,
                 )?);
-            } else if let Some(record) =
-                [sampling::act_record, retention::act_record, hold::act_record, dispose::act_record]
-                    .into_iter()
-                    .find_map(|record_of| record_of(&act, now_ns))
+            } else if let Some(record) = [
+                backup::act_record,
+                sampling::act_record,
+                retention::act_record,
+                hold::act_record,
+                dispose::act_record,
+            ]
+            .into_iter()
+            .find_map(|record_of| record_of(&act, now_ns))
             {
                 records.push(record?);
             } else {
@@ -242,6 +259,25 @@ pub(crate) fn contents_of(act: &ActRow) -> Option<(u64, Vec<Id>)> {
 /// Whom an act erases.
 pub(crate) fn subject_of(act: &ActRow) -> Option<u64> {
     contents_of(act).map(|(subject, _)| subject)
+}
+
+/// Whom acts erase of one bucket, and their blobs.
+pub(crate) fn erased_of_bucket(acts: &[ActRow], bucket: u16) -> Vec<(u64, Vec<Id>)> {
+    let erasures = acts.iter().filter(|act| act.kind == "erasure");
+    let bodies = erasures.filter_map(|act| read_act(act).ok()).filter(|body| body.bucket == bucket);
+    bodies.map(|body| (body.subject, body.blobs)).collect()
+}
+
+/// The act of an erasure that is done again in a copy from before it: always the same, so that doing it twice notes it once.
+pub(crate) fn replayed_act(trail: &Id, subject: u64, bucket: u16, blobs: Vec<Id>) -> ActRow {
+    let ground = "erased before, after the backup that this trail was restored from; done again".to_owned();
+    let act = ErasureAct { subject, bucket, blobs, ground, by: "restore".into() };
+    // INVARIANT: numbers and texts always serialise.
+    let body = toml::to_string(&act).expect("an act").into_bytes();
+    let digest = minutebook_sha256::digest(&[&trail[..], b"replayed", &subject.to_be_bytes()].concat());
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    ActRow { id, kind: "erasure".into(), body }
 }
 
 fn read_act(act: &ActRow) -> Result<ErasureAct> {

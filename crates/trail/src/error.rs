@@ -29,6 +29,48 @@ pub enum Error {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// A copy that is for reading.
+    #[error(
+        "`{}` is a copy that was restored from a backup, and is for reading only. If the trail that it was copied from is gone, \
+         `minutebook promote` makes this copy the trail",
+        folder.display()
+    )]
+    NotPromoted {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Promoting would give one trail two continuations.
+    #[error(
+        "this copy ends at {ours} log entries, and {by} has {known} or more of the same trail: two trails of one name that go on differently would \
+         be shown by every checkpoint that somebody kept. Restore a newer backup, or bring the original back; if what came after is lost for \
+         good, promote with --fork"
+    )]
+    LogAhead {
+        /// Entries here.
+        ours: u64,
+        /// Entries that are known elsewhere.
+        known: u64,
+        /// Where.
+        by: String,
+    },
+    /// A place for backups cannot be used.
+    #[error("the backup `{place}` {what}")]
+    Backup {
+        /// Which place.
+        place: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// Objects are missing or damaged.
+    #[error("{} of {what} missing or damaged: {}. {to_do}", objects.len(), named(objects))]
+    Objects {
+        /// Of what.
+        what: &'static str,
+        /// Their names.
+        objects: Vec<String>,
+        /// What to do.
+        to_do: &'static str,
+    },
     /// A text is no sampling policy.
     #[error("{0}")]
     Policy(#[from] minutebook_policy::PolicyError),
@@ -316,7 +358,8 @@ impl Error {
     /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::NoTrail { .. }
+            Self::Backup { .. }
+            | Self::NoTrail { .. }
             | Self::TrailExists { .. }
             | Self::FolderInUse { .. }
             | Self::KeysExist { .. }
@@ -330,7 +373,9 @@ impl Error {
             | Self::Retention(_)
             | Self::FloorShortened { .. }
             | Self::Request(_) => Remedy::FixRequest,
-            Self::TrailFile { .. }
+            Self::NotPromoted { .. }
+            | Self::LogAhead { .. }
+            | Self::TrailFile { .. }
             | Self::Newer { .. }
             | Self::Locked { .. }
             | Self::KeysMissing { .. }
@@ -349,11 +394,20 @@ impl Error {
             | Self::Catalog { .. }
             | Self::Spool(_)
             | Self::Stopped(_) => Remedy::Retry,
-            Self::BucketInTransition { .. }
+            Self::Objects { .. }
+            | Self::BucketInTransition { .. }
             | Self::LogDisagrees { .. }
             | Self::ReadBack { .. }
             | Self::Overlap { .. }
             | Self::Segment { .. } => Remedy::Inspect,
         }
     }
+}
+
+/// The first names of a list.
+fn named(objects: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = objects.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = if objects.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }

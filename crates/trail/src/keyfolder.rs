@@ -297,8 +297,34 @@ impl KeyFolder {
             durable::remove(&path).map_err(|e| Error::io("remove", &path, e))?;
             wipe(old, &path)?;
         }
+        crate::erasure_note::sweep(&self.path)?;
         let flushed = durable::make_folder(&self.path).and_then(|_| durable::sync_folder(&self.path));
         flushed.map_err(|e| Error::io("flush the key folder", &self.path, e))
+    }
+
+    /// Copies the keys into another folder, replacing and wiping what is there. Beside an engine, which may be writing: a bucket key that is
+    /// half written is read again. Durable on return.
+    ///
+    /// # Errors
+    /// When they change again and again meanwhile, or cannot be written.
+    pub fn copy_to(&self, target: &Path) -> Result<()> {
+        const LOOKS: usize = 5;
+        for _ in 0..LOOKS {
+            let (keys, slots) = (self.reopen()?, buckets::bytes(self)?);
+            let (again, same) = (self.reopen()?, buckets::bytes(self)?);
+            if keys.key_encryption.last().map(|key| &key.id) != again.key_encryption.last().map(|key| &key.id)
+                || slots != same
+            {
+                continue;
+            }
+            let path = target.join(BUCKETS_FILE);
+            let old = open_to_wipe(&path)?;
+            durable::replace(target, &staged(BUCKETS_FILE), &path, &[&slots])
+                .map_err(|e| Error::io("write the bucket keys", &path, e))?;
+            wipe(old, &path)?;
+            return Self { path: target.to_owned(), ..again }.save();
+        }
+        Err(Error::Request("the keys are being changed: copy them again in a moment".into()))
     }
 
     /// The folder.

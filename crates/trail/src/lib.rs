@@ -2,6 +2,7 @@
 //! people's roles; the only holder of the signing key.
 
 mod acknowledgement;
+mod backup;
 mod batch;
 mod build;
 mod catalog;
@@ -12,6 +13,7 @@ mod durable;
 mod engine;
 mod environment;
 mod erase;
+mod erasure_note;
 mod error;
 mod folder_source;
 mod hold;
@@ -38,6 +40,10 @@ mod windows;
 mod wrap;
 
 pub use acknowledgement::SignedAcknowledgement;
+pub use backup::{
+    Ahead, BackupOptions, BackupPlace, BackupReport, KeyCopy, Promoted, RestoreOptions, RestoreReport,
+    Snapshot, backup, copy_keys, promote, restore,
+};
 pub use catalog::CATALOG_FILE;
 pub use dispose::{DisposalCertificate, DisposalPlan, KeptBack, Portion};
 pub use doctor::doctor;

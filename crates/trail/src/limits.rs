@@ -60,3 +60,12 @@ pub const WINDOW_GRACE_S: i64 = 15;
 
 /// Windows that have no record yet: those of further ones are counted by the day. Each takes some 100 KiB at most.
 pub const PENDING_WINDOWS: usize = 2_048;
+
+/// A piece of a catalog's copy in a backup, in bytes: what is held in memory, and what one change of the catalog copies anew.
+pub const CATALOG_PIECE_BYTES: usize = 4 << 20;
+
+/// Objects that a backup or a restore has under way at once: enough to hide the way to a distant store, and some 64 MiB of segments at most.
+pub const COPIES_AT_ONCE: usize = 4;
+
+/// Subject numbers that a restored copy passes over: more than the trail that it was copied from gave out after its backup.
+pub const SUBJECTS_PASSED_OVER: u64 = 1 << 32;

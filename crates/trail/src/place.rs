@@ -13,6 +13,7 @@ use minutebook_capture::IntakePrivateKey;
 use minutebook_tlog::{KeyName, Signer, leaf_hash};
 use minutebook_verify::descriptor::Entry;
 use minutebook_verify::keys::{Cipher, Secret};
+use minutebook_verify::restored::{RESTORED_FILE, Restored};
 use minutebook_verify::trailfile::{TRAIL_FILE, TrailFile};
 use minutebook_verify::{Id, hex, unhex};
 use std::path::{Path, PathBuf};
@@ -57,6 +58,39 @@ impl Place {
             Err(error) => return Err(Error::io("read", &path, error)),
         };
         TrailFile::parse(&bytes).map_err(|source| Error::TrailFile { path, source })
+    }
+
+    /// What the folder says of having been restored from a backup; none when it is no copy, or was promoted.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be used.
+    pub fn restored(&self) -> Result<Option<Restored>> {
+        let path = self.folder.join(RESTORED_FILE);
+        let wrong = |what: String| Error::Backup {
+            place: path.display().to_string(),
+            what: format!("does not say what was restored here ({what}): restore the copy anew"),
+        };
+        match std::fs::read(&path) {
+            Ok(bytes) => Restored::parse(&bytes).map(Some).map_err(wrong),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Refuses a copy that is for reading.
+    pub(crate) fn refuse_copy(&self) -> Result<()> {
+        match self.restored()? {
+            Some(_) => Err(Error::NotPromoted { folder: self.folder.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Replaces `restored.toml`. Durable on return.
+    pub(crate) fn write_restored(&self, restored: &Restored) -> Result<()> {
+        let target = self.folder.join(RESTORED_FILE);
+        let text = restored.render();
+        durable::replace(&self.folder.join(crate::store::STAGING), "restored", &target, &[text.as_bytes()])
+            .map_err(|e| Error::io("write", &target, e))
     }
 
     /// Replaces `trail.toml`. Durable on return.

@@ -14,6 +14,7 @@ pub use checking::CheckedRecord;
 pub(crate) use segment::OpenSegment;
 pub use spool::{SpoolState, WaitingEpoch};
 
+use crate::backup::check_replayed;
 use crate::build::has_kind;
 use crate::catalog::{Catalog, SegmentRow};
 use crate::error::{Error, Result};
@@ -120,8 +121,10 @@ impl Reader {
         let file = place.trail_file()?;
         let keys = KeyFolder::open(&place.key_folder(&file.id)?, file.id)?;
         let catalog = Catalog::open_read_only(&place.catalog()).await?;
+        check_replayed(place, &keys, &file.id, &catalog).await?;
         let objects = Objects::new(Arc::new(FlushingFolder::new(place.folder.clone())?));
-        let keys = TrailKeys::open(&file, keys, catalog.clone()).await?;
+        let is_copy = place.restored()?.is_some();
+        let keys = TrailKeys::open(&file, keys, catalog.clone(), is_copy).await?;
         Ok(Self { place: place.clone(), file, catalog, objects, keys })
     }
 

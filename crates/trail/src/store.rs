@@ -12,7 +12,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +44,14 @@ impl FlushingFolder {
 
     /// Removes what an interrupted write left behind. Only for who holds the trail's lock.
     pub fn sweep(&self) -> std::io::Result<()> {
+        self.sweep_staging()?;
+        ["segments", "blobs", "log"]
+            .iter()
+            .try_for_each(|below| self.folders.settle(&self.folders.root.join(below)))
+    }
+
+    /// The same for a folder that is no trail's.
+    pub fn sweep_staging(&self) -> std::io::Result<()> {
         let staging = self.folders.root.join(STAGING);
         durable::make_folder(&staging)?;
         for entry in std::fs::read_dir(&staging)? {
@@ -52,9 +60,7 @@ impl FlushingFolder {
                 std::fs::remove_file(path)?;
             }
         }
-        ["segments", "blobs", "log"]
-            .iter()
-            .try_for_each(|below| self.folders.settle(&self.folders.root.join(below)))
+        Ok(())
     }
 }
 
@@ -224,6 +230,26 @@ impl Objects {
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether an object is there.
+    pub async fn has(&self, name: &str) -> Result<bool> {
+        match self.0.head(&Path::from(name)).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names of all objects below a folder, with their lengths.
+    pub async fn list(&self, folder: &str) -> Result<HashMap<String, u64>> {
+        let mut found = HashMap::new();
+        let mut listed = self.0.list(Some(&Path::from(folder)));
+        while let Some(meta) = listed.next().await {
+            let meta = meta?;
+            found.insert(meta.location.to_string(), meta.size);
+        }
+        Ok(found)
     }
 
     /// Removes an object; that it is gone already is no error.

@@ -169,6 +169,11 @@ impl Subjects {
         self.ciphers[usize::from(bucket_of(lookup))] = None;
     }
 
+    /// Forgets the key of a bucket that was given another one.
+    pub fn forget_bucket(&mut self, bucket: u16) {
+        self.ciphers[usize::from(bucket)] = None;
+    }
+
     fn cipher(&mut self, bucket: u16) -> Result<&Cipher> {
         let slot = &mut self.ciphers[usize::from(bucket)];
         if slot.is_none() {

@@ -9,7 +9,7 @@ use minutebook_verify::Id;
 use minutebook_verify::keys::{Cipher, Keys, Secret, SubjectKey, audit_key, content_key};
 use minutebook_verify::sampling::SamplingKey;
 use minutebook_verify::trailfile::TrailFile;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Subjects' keys that a reader keeps at hand.
@@ -30,6 +30,7 @@ struct Shared {
     catalog: Catalog,
     trail: Id,
     runtime: tokio::runtime::Handle,
+    is_copy: bool,
     state: Mutex<State>,
 }
 
@@ -46,7 +47,13 @@ struct State {
 }
 
 impl TrailKeys {
-    pub(crate) async fn open(file: &TrailFile, folder: KeyFolder, catalog: Catalog) -> Result<Self> {
+    /// `is_copy`: of a trail that was restored, where a key that does not open is missing and not destroyed.
+    pub(crate) async fn open(
+        file: &TrailFile,
+        folder: KeyFolder,
+        catalog: Catalog,
+        is_copy: bool,
+    ) -> Result<Self> {
         let (erasures, buckets) = (catalog.erasures().await?, folder.bucket_keys()?);
         let disposals = catalog.disposals().await?;
         let mut state = State {
@@ -59,7 +66,8 @@ impl TrailKeys {
         };
         state.read_class_epochs(&catalog).await?;
         let (trail, runtime) = (file.id, tokio::runtime::Handle::current());
-        Ok(Self { shared: Arc::new(Shared { catalog, trail, runtime, state: Mutex::new(state) }), level: 2 })
+        let shared = Shared { catalog, trail, runtime, is_copy, state: Mutex::new(state) };
+        Ok(Self { shared: Arc::new(shared), level: 2 })
     }
 
     /// The same keys, for reading no deeper than `level`: 0 the log, 1 the leaves, 2 everything.
@@ -119,10 +127,14 @@ impl Shared {
         let unknown: Vec<u64> =
             numbers.iter().filter(|number| !state.subjects.contains_key(*number)).copied().collect();
         if !unknown.is_empty() {
-            let mut found =
+            let (mut found, locked) =
                 self.runtime.block_on(state.read_subjects(&self.catalog, &self.trail, &unknown))?;
             for number in unknown {
-                let key = found.remove(&number).map_or(SubjectKey::Gone, SubjectKey::Known);
+                let key = match found.remove(&number) {
+                    Some(key) => SubjectKey::Known(key),
+                    None if self.is_copy && locked.contains(&number) => SubjectKey::Withheld,
+                    None => SubjectKey::Gone,
+                };
                 state.subjects.insert(number, key);
             }
         }
@@ -158,24 +170,27 @@ impl State {
         Ok(())
     }
 
-    /// The keys of those of `numbers` that have one.
+    /// The keys of those of `numbers` that have one, and those whose key is there and does not open: the bucket key is not at hand, as when the
+    /// key folder is an older copy.
     async fn read_subjects(
         &mut self,
         catalog: &Catalog,
         trail: &Id,
         numbers: &[u64],
-    ) -> Result<HashMap<u64, Secret>> {
-        let mut found = HashMap::new();
+    ) -> Result<(HashMap<u64, Secret>, HashSet<u64>)> {
+        let (mut found, mut locked) = (HashMap::new(), HashSet::new());
         for _ in 0..TRIES {
             let rows = catalog.subjects_by_number(numbers).await?;
             found = self.open_subjects(trail, &rows);
-            if found.len() == rows.len() {
+            let rows = rows.iter().map(|row| row.number);
+            locked = rows.filter(|number| !found.contains_key(number)).collect();
+            if locked.is_empty() {
                 break;
             }
             // A bucket that is new, or was given a new key by the erasure of a neighbour.
             self.read_folder()?;
         }
-        Ok(found)
+        Ok((found, locked))
     }
 
     fn open_subjects(&self, trail: &Id, rows: &[SubjectRow]) -> HashMap<u64, Secret> {

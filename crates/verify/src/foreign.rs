@@ -3,6 +3,7 @@
 use crate::Source;
 use crate::log::{CheckedLog, LOG, Standing};
 use crate::report::{Report, Severity};
+use crate::restored::RESTORED_FILE;
 use crate::verify::{CHECKPOINT, Options};
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ const NOT_EVIDENCE: [&str; 9] = [
     "catalog.db-journal",
     "lock",
     "engine.sock",
+    RESTORED_FILE,
 ];
 
 const PUT_THERE: &str = "nothing in the log names it: somebody put it there, or an interrupted write left it (then the engine \

@@ -19,6 +19,7 @@ mod pinned;
 pub mod receipt;
 pub mod report;
 pub mod retention;
+pub mod restored;
 mod said;
 pub mod sampling;
 pub mod section;

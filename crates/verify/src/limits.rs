@@ -42,3 +42,6 @@ pub const RETENTION_BYTES_MAX: usize = 64 << 10;
 
 /// The name of a sampling rule, in bytes: every record that it keeps repeats it.
 pub const RULE_NAME_BYTES_MAX: usize = 64;
+
+/// `restored.toml`, in bytes: some millions of subjects that were erased between a backup and its restore.
+pub const RESTORED_BYTES_MAX: usize = 64 << 20;

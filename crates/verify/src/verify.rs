@@ -10,6 +10,7 @@ use crate::keys::{Keys, SubjectKey};
 use crate::log::{CheckedLog, LOG, check_log};
 use crate::pinned::{Pinned, check_pinned, check_succession};
 use crate::report::{Report, Severity};
+use crate::restored::{self, Replayed};
 use crate::sampling::SamplingKey;
 use crate::sampling::proof::{Proof, Tally};
 use crate::trailfile::{TRAIL_FILE, TrailFile};
@@ -60,6 +61,7 @@ pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
     let mut names: BTreeSet<String> = BTreeSet::from([TRAIL_FILE.to_owned(), CHECKPOINT.to_owned()]);
     let Some((file, digest)) = read_trail_file(source, &mut report) else { return report };
     let Some((head, signed)) = read_checkpoint(source, &file, options, &mut report) else { return report };
+    let replayed = Replayed::of(restored::read(source, &file.id, &mut report).as_ref());
     let (gathered, log) = read_log(source, &file, head, &mut report);
     check_identity(&file, digest, signed, &gathered, &log, &mut report);
     check_succession(&file, &mut report);
@@ -78,8 +80,8 @@ pub fn verify(source: &dyn Source, options: &Options<'_>) -> Report {
         &mut names,
     );
     names.extend(gathered.descriptors.iter().map(|(_, descriptor)| segment_name(&descriptor.segment)));
-    let named = check_segments(source, &gathered, &log, options, &mut report);
-    check_blobs(source, &gathered, &log, &named, &mut report, &mut names);
+    let named = check_segments(source, &gathered, &log, options, &replayed, &mut report);
+    check_blobs(source, &gathered, &log, &named, &replayed, &mut report, &mut names);
     check_names(source, listed, &names, options, &log, &mut report);
     report
 }
@@ -387,6 +389,7 @@ fn check_segments(
     gathered: &Gathered,
     log: &CheckedLog,
     options: &Options<'_>,
+    replayed: &Replayed,
     report: &mut Report,
 ) -> BTreeMap<Id, NamedBlob> {
     let there =
@@ -485,13 +488,20 @@ fn check_segments(
     if log.unread == 0 && report.disposed == 0 {
         adding_up.report(report);
     }
-    check_erasures(&erased_subjects, whole, options, report);
+    check_erasures(&erased_subjects, whole, options, replayed, report);
     named
 }
 
 /// Keys that are gone against the erasures that are recorded, both ways.
-fn check_erasures(gone: &BTreeSet<u64>, whole: bool, options: &Options<'_>, report: &mut Report) {
-    let unexplained = gone.difference(&report.erasures).count();
+fn check_erasures(
+    gone: &BTreeSet<u64>,
+    whole: bool,
+    options: &Options<'_>,
+    replayed: &Replayed,
+    report: &mut Report,
+) {
+    let recorded = gone.difference(&report.erasures);
+    let unexplained = recorded.filter(|subject| !replayed.subjects.contains(subject)).count();
     let what = format!("the keys of {unexplained} subjects are gone, and no erasure is recorded for them");
     if unexplained > 0 && whole {
         let means = "keys were deleted outside of an erasure, or the catalog is an older copy: their records cannot be read";
@@ -500,7 +510,7 @@ fn check_erasures(gone: &BTreeSet<u64>, whole: bool, options: &Options<'_>, repo
         let means = "their erasure may be recorded in what cannot be read: see the other findings";
         report.add(Severity::Warning, "catalog", what, means);
     }
-    let erased: Vec<u64> = report.erasures.iter().copied().collect();
+    let erased: Vec<u64> = report.erasures.union(&replayed.subjects).copied().collect();
     let keys = options.keys.subjects(&erased);
     let kept = keys.iter().filter(|key| matches!(key, SubjectKey::Known(_))).count();
     if kept > 0 {
@@ -533,6 +543,7 @@ fn check_blobs(
     gathered: &Gathered,
     log: &CheckedLog,
     named: &BTreeMap<Id, NamedBlob>,
+    replayed: &Replayed,
     report: &mut Report,
     names: &mut BTreeSet<String>,
 ) {
@@ -560,6 +571,7 @@ fn check_blobs(
                 let means = "somebody or something changed what was stored; the log still says what it was";
                 report.problem(name, "its bytes were changed: they are not those that the log names", means);
             }
+            Ok(None) if replayed.blobs.contains(&blob.id) => {}
             Ok(None) => {
                 let means = "one large value of a record cannot be shown until it is restored";
                 report.add(absence(log), name, "it is missing", means);

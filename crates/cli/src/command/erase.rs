@@ -132,9 +132,20 @@ fn tell(options: &Options, certificate: &Certificate) -> Result {
         ("at", certificate.at.clone()),
         ("ground", minutebook_present::page::printable(&certificate.ground).into_owned()),
         ("by", minutebook_present::page::printable(&certificate.by).into_owned()),
+        (
+            "key copies",
+            match certificate.key_copies_until.as_deref() {
+                None => "none that was noted".to_owned(),
+                Some("never") => {
+                    "one from before has no end: with it, and a backup from before, it can still be read"
+                        .to_owned()
+                }
+                Some(until) => format!("the last one from before expires {until}"),
+            },
+        ),
         ("recorded", format!("in the log of {} entries", certificate.log_size)),
     ] {
-        out.line(&format!("{name:<9} {value}"))?;
+        out.line(&format!("{name:<10} {value}"))?;
     }
     out.line("")?;
     out.text(MEANS)?;

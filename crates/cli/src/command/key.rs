@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use minutebook_trail::{Engine, Environment, Reader};
+use minutebook_trail::{Engine, Environment, Reader, copy_keys};
 use minutebook_verify::hex;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -13,7 +13,7 @@ use crate::access::Access;
 use crate::auditkeys;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
-use crate::samplingkeys;
+use crate::{moment, samplingkeys};
 
 /// Show, export and rotate keys.
 #[derive(Debug, Subcommand)]
@@ -21,7 +21,21 @@ use crate::samplingkeys;
 pub(super) enum Key {
     Show(Show),
     Export(Export),
+    Copy(Copy),
     Rotate(Rotate),
+}
+
+/// Copy the key folder, apart from the trail and its backups; `restore` needs such a copy.
+///
+/// It is recorded when it is made and when it expires: whoever has a copy from before an erasure, and a backup
+/// from before it, can still read what was erased. So destroy it by then. Works beside an engine.
+#[derive(Debug, Args)]
+pub(super) struct Copy {
+    /// Where to: a new or empty folder, or an earlier copy, which is replaced.
+    to: PathBuf,
+    /// When it is to be destroyed: in so long (30d), or a time such as 2027-02-01 [default: never].
+    #[arg(long, value_name = "TIME", value_parser = moment::parse_ahead)]
+    expires: Option<i64>,
 }
 
 /// Show the trail's public keys, and which others there are.
@@ -70,8 +84,41 @@ impl Key {
         match self {
             Self::Show(show) => show.run(options, runtime),
             Self::Export(export) => export.run(options, runtime),
+            Self::Copy(copy) => copy.run(options, runtime),
             Self::Rotate(rotate) => rotate.run(options, runtime),
         }
+    }
+}
+
+impl Copy {
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        let place = options.place();
+        let file = place.trail_file()?;
+        let keys = place.key_folder(&file.id)?;
+        let expires = self.expires.map(moment::text_of);
+        let noted = runtime.block_on(async {
+            Ok::<_, Failure>(match Access::open(&place).await? {
+                Access::Ours(mut engine) => {
+                    let noted = engine.note_key_copy(expires.as_deref()).await;
+                    engine.close().await;
+                    noted?
+                }
+                Access::Process(engine) => engine.note_key_copy(expires.as_deref()).await?,
+            })
+        })?;
+        let to = std::path::absolute(&self.to).unwrap_or(self.to);
+        copy_keys(&keys, file.id, &to)?;
+        let mut out = options.terminal().out();
+        if options.json {
+            out.json(&json!({ "made": noted.made, "expires": noted.expires, "log_size": noted.log_size }))?;
+        } else {
+            let until = match &noted.expires {
+                Some(expires) => format!("destroy it by {expires}"),
+                None => "it was given no end: whoever has it can read what is erased from now on, with a backup from before".into(),
+            };
+            out.line(&format!("the keys are in `{}`; {until}", to.display()))?;
+        }
+        out.flush()
     }
 }
 

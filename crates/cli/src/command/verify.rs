@@ -1,8 +1,6 @@
 //! `minutebook verify`: a whole trail, or a proof file.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use minutebook_tlog::Policy;
@@ -18,6 +16,7 @@ use crate::auditkeys::AuditKeys;
 use crate::failure::{Exit, Failure, Result};
 use crate::limits::PROOF_BYTES_MAX;
 use crate::options::Options;
+use crate::progress::Progress;
 use crate::seen::SeenFolder;
 use crate::{moment, samplingkeys, terminal};
 use minutebook_present::json::Printer;
@@ -125,7 +124,7 @@ impl Verify {
         let terminal = options.terminal();
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let look = || {
-            let progress = Progress::new(&terminal);
+            let progress = Progress::new(&terminal, "verified", "segments");
             // Not on the runtime: the keys wait for the catalog, which answers there.
             let report = verify(
                 &FolderSource::new(place.folder.clone()),
@@ -264,29 +263,4 @@ fn proof(options: &Options, path: &Path, policy: &Policy) -> Result {
         out.text(&page::receipt(&terminal.look(), &proved))?;
     }
     out.flush()
-}
-
-/// How far the verification is, on a terminal, redrawn at every percent.
-struct Progress {
-    shown: bool,
-    last: AtomicU64,
-}
-
-impl Progress {
-    fn new(terminal: &terminal::Terminal) -> Self {
-        Self { shown: !terminal.quiet && std::io::stderr().is_terminal(), last: AtomicU64::new(u64::MAX) }
-    }
-
-    fn show(&self, done: u64, all: u64) {
-        let percent = (done * 100).checked_div(all).unwrap_or(100);
-        if self.shown && self.last.swap(percent, Ordering::Relaxed) != percent {
-            let _ = write!(std::io::stderr(), "\rverified {percent} % of {} segments ", page::count(all));
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown && self.last.load(Ordering::Relaxed) != u64::MAX {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
 }

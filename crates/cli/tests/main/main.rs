@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod backup;
 mod engine;
 mod explaining;
 mod importing;

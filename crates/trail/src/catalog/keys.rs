@@ -34,7 +34,7 @@ pub struct ClassEpochRow {
 }
 
 /// The name of the counter of erasures.
-const ERASURES: &str = "erasures";
+pub(super) const ERASURES: &str = "erasures";
 
 impl Catalog {
     /// All class-epoch keys: dozens.

@@ -2,9 +2,10 @@
 
 use super::evidence::{Evidence, Placed};
 use super::{CATALOG_DIFFERS, Findings, row_name, table_name};
+use crate::backup::{KEY_COPIES, PLACES, PROMOTED};
 use crate::catalog::survey::{self, Cell, RawRow};
 use crate::catalog::{
-    ActRow, Catalog, DISPOSALS, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY, TRAIL_DIGEST,
+    ActRow, Catalog, DISPOSALS, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY, SUBJECTS_FROM, TRAIL_DIGEST,
 };
 use crate::error::Error;
 use crate::folder_source::FolderSource;
@@ -211,17 +212,21 @@ pub(super) fn check_rows(
 }
 
 fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 16] = [
         DISPOSALS,
         "erasures",
         "format",
+        KEY_COPIES,
         "last_subject",
         "log_size",
         "lookup_key",
         "own_producer",
         RETENTION_SETTINGS,
+        PLACES,
+        PROMOTED,
         SAMPLING_KEY,
         SAMPLING_POLICY,
+        SUBJECTS_FROM,
         "trail",
         TRAIL_DIGEST,
     ];
@@ -259,7 +264,10 @@ fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: 
     let what = format!("it is not between {erased} and {highest}, the highest numbers erased and given");
     // Nobody can tell any more whom what was disposed of was about.
     let highest = if evidence.disposed.is_empty() { highest } else { u64::MAX };
-    expect("last_subject", last.is_some_and(|last| (erased..=highest).contains(&last)), what);
+    // A copy that was restored passes numbers over.
+    let from = tables.meta(SUBJECTS_FROM).and_then(|_| tables.meta_number(SUBJECTS_FROM));
+    let is_right = last.is_some_and(|last| (erased..=highest).contains(&last) || from == Some(last));
+    expect("last_subject", is_right, what);
     let policy = tables.meta(SAMPLING_POLICY).map(|text| Policy::parse(&String::from_utf8_lossy(text)));
     expect(SAMPLING_POLICY, policy.is_none_or(|policy| policy.is_ok()), "it is no policy".into());
     let settings =

@@ -5,6 +5,7 @@ use crate::durable;
 use crate::lock::TrailLock;
 use crate::place::{ENGINE_SOCKET, Place};
 use crate::store::STAGING;
+use minutebook_verify::restored::RESTORED_FILE;
 use std::path::Path;
 
 /// Below this the next part of a spool or the next round of sealing may not fit.
@@ -18,8 +19,9 @@ const FOLDERS: [&str; 5] = ["spool", "segments", "blobs", "log", STAGING];
 /// The index, which is made when somebody searches.
 const INDEX: &str = "index";
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "trail.toml",
+    RESTORED_FILE,
     "lock",
     ENGINE_SOCKET,
     "catalog.db",

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// How many buckets subjects' keys are spread over: an erasure wraps anew what is in one of them.
 pub const BUCKETS: u16 = 4_096;
@@ -84,6 +85,18 @@ pub(super) fn generations(folder: &KeyFolder) -> Result<HashMap<u16, Vec<(u32, S
         .map(|(bucket, slot)| (bucket, keys(slot)))
         .filter(|(_, keys)| !keys.is_empty())
         .collect())
+}
+
+/// The file as it is; zeros when there is none yet.
+pub(super) fn bytes(folder: &KeyFolder) -> Result<Zeroizing<Vec<u8>>> {
+    let path = folder.path.join(BUCKETS_FILE);
+    let mut bytes = Zeroizing::new(vec![0; usize::from(BUCKETS) * SLOT as usize]);
+    match File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, 0)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("read the bucket keys", &path, error))
+        }
+        _ => Ok(bytes),
+    }
 }
 
 fn read(folder: &KeyFolder, file: &File, path: &Path) -> Result<Slots> {

@@ -4,6 +4,7 @@
 //! The program under test is this binary, started once more under `minutebook-faultfs` with a [`script`]. Edge: the fault model is that
 //! crate's; what a sound trail is, says `check`.
 
+mod backup;
 mod case;
 mod check;
 mod generate;

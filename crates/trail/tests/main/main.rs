@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acknowledgements;
+mod backup;
 mod canaries;
 mod crash;
 mod doctor;

@@ -306,7 +306,9 @@ fn leftovers(place: &Place, wrong: &mut Vec<String>) {
         left.extend(files.into_iter().filter(|name| !["producer", "lock"].contains(&name.as_str())));
     }
     let keys = place.keys.as_ref().unwrap();
-    left.extend(names(keys).into_iter().filter(|name| !["keys.toml", "buckets"].contains(&name.as_str())));
+    let known = ["keys.toml", "buckets", "erasures"];
+    left.extend(names(keys).into_iter().filter(|name| !known.contains(&name.as_str())));
+    left.extend(names(&keys.join("erasures")).into_iter().filter(|name| name.len() != 3));
     if !left.is_empty() {
         wrong.push(format!("left behind: {left:?}"));
     }

@@ -63,6 +63,14 @@ impl Templates {
         root
     }
 
+    /// The same, to be worked on further.
+    pub fn keep_fresh(&self) -> TempDir {
+        let folder = folder_in_memory();
+        std::fs::remove_dir(folder.path()).unwrap();
+        crate::crash::case::copy(&self.fresh(), folder.path());
+        folder
+    }
+
     /// A trail whose log is about to fill its first tile: with so many entries.
     pub fn long(&self, entries: u64) -> PathBuf {
         let root = self.folder.path().join("long");
@@ -233,6 +241,6 @@ fn a_disposal_survives_a_crash_at_every_operation() {
 }
 
 /// Every how manyth operation: all of them, unless somebody is in a hurry.
-fn stride() -> usize {
+pub fn stride() -> usize {
     std::env::var("MINUTEBOOK_CRASH_STRIDE").map_or(1, |stride| stride.parse().unwrap())
 }

@@ -10,7 +10,10 @@ use minutebook_capture::{
     RandomError,
 };
 use minutebook_record::{Kind, RecordId};
-use minutebook_trail::{Engine, Environment, Error, InitOptions, Place, Whom, init};
+use minutebook_trail::{
+    BackupOptions, BackupPlace, Engine, Environment, Error, InitOptions, Place, RestoreOptions, Whom, backup,
+    init, promote, restore,
+};
 use minutebook_verify::hex;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -119,6 +122,9 @@ impl Program {
             Step::Policy(name) => self.set_policy(name).await,
             Step::Resample => self.resample().await,
             Step::Dispose => self.dispose().await,
+            Step::Backup => self.back_up().await,
+            Step::Restore => self.restore().await,
+            Step::Promote => self.promote().await,
             Step::Stop => {
                 if let Some(engine) = self.engine.take() {
                     engine.close().await;
@@ -338,6 +344,56 @@ impl Program {
                 // No policy was set: what was to set one failed.
                 Ok(_) | Err(Error::Request(_)) => return self.tell_published(),
                 Err(error) => self.engine_failed("resample", error).await,
+            }
+        }
+    }
+
+    async fn back_up(&mut self) {
+        let to = self.place.folder.with_file_name("backup");
+        let (place, name) = (self.place.clone(), to.to_str().unwrap().to_owned());
+        for _ in 0..TRIES {
+            let Some(engine) = self.engine().await else { continue };
+            let snapshot = match engine.snapshot(&name).await {
+                Ok(snapshot) => snapshot,
+                Err(error) => {
+                    self.engine_failed("snapshot", error).await;
+                    continue;
+                }
+            };
+            let done = async {
+                let to = BackupPlace::open(&name)?;
+                backup(&place, &snapshot, &to, BackupOptions::default(), &|_, _| {}).await
+            };
+            let done = done.await;
+            snapshot.remove(&place);
+            match done {
+                Ok(_) => return tell("backed-up"),
+                Err(error) => self.failed("backup", &error),
+            }
+        }
+    }
+
+    async fn restore(&mut self) {
+        let from = self.place.folder.with_file_name("backup");
+        let target = place(&self.place.folder.with_file_name("copy"));
+        for _ in 0..TRIES {
+            let done = async {
+                let from = BackupPlace::existing(from.to_str().unwrap())?;
+                restore(&from, &target, RestoreOptions::default(), &|_, _| {}).await
+            };
+            match done.await {
+                Ok(_) => return tell("restored"),
+                Err(error) => self.failed("restore", &error),
+            }
+        }
+    }
+
+    async fn promote(&mut self) {
+        let target = place(&self.place.folder.with_file_name("copy"));
+        for _ in 0..TRIES {
+            match promote(&target, environment(), &[], true).await {
+                Ok(_) => return tell("promoted"),
+                Err(error) => self.failed("promote", &error),
             }
         }
     }

@@ -32,6 +32,12 @@ pub enum Step {
     Resample,
     /// Disposes of what is past its retention.
     Dispose,
+    /// Backs the trail up.
+    Backup,
+    /// Restores the backup beside it.
+    Restore,
+    /// Makes the restored copy a trail.
+    Promote,
     /// Closes the engine; the next step that needs one opens it again.
     Stop,
     /// Waits until the test lets it go on.
@@ -54,6 +60,9 @@ impl fmt::Display for Step {
             Self::Policy(name) => write!(f, "policy {name}"),
             Self::Resample => f.write_str("resample"),
             Self::Dispose => f.write_str("dispose"),
+            Self::Backup => f.write_str("backup"),
+            Self::Restore => f.write_str("restore"),
+            Self::Promote => f.write_str("promote"),
             Self::Stop => f.write_str("stop"),
             Self::Wait => f.write_str("wait"),
         }
@@ -80,6 +89,9 @@ impl FromStr for Step {
             ["policy", name] => Self::Policy(name.into()),
             ["resample"] => Self::Resample,
             ["dispose"] => Self::Dispose,
+            ["backup"] => Self::Backup,
+            ["restore"] => Self::Restore,
+            ["promote"] => Self::Promote,
             ["stop"] => Self::Stop,
             ["wait"] => Self::Wait,
             _ => return Err(format!("`{text}` is no step")),
@@ -109,7 +121,8 @@ impl FromStr for Script {
 
 #[test]
 fn a_script_survives_the_environment() {
-    let text = "init; policy half; resample; open web; record web 5; begin web 2; flush web; seal; erase ann; rotate; stop; \
+    let text = "init; policy half; resample; open web; record web 5; begin web 2; flush web; seal; erase ann; rotate; backup; \
+                restore; promote; stop; \
                 leave web; close log; wait";
     assert_eq!(text.parse::<Script>().unwrap().to_string(), text);
     assert!("record web".parse::<Script>().is_err());

@@ -61,6 +61,8 @@ pub struct Told {
     pub disposed: bool,
     /// A trail was made.
     pub made: bool,
+    /// Steps of a backup that are done.
+    pub said: Vec<String>,
     pub failures: Vec<String>,
     pub ended: bool,
 }
@@ -115,6 +117,7 @@ impl Told {
                 ["erased"] => told.erasures.last_mut().unwrap().done = true,
                 ["disposed"] => told.disposed = true,
                 ["made"] => told.made = true,
+                [said @ ("backed-up" | "restored" | "promoted")] => told.said.push(said.to_owned()),
                 ["failed", ..] => told.failures.push(line.to_owned()),
                 ["end"] => told.ended = true,
                 _ => panic!("a program under test said `{line}`"),
