@@ -1,5 +1,6 @@
 //! The commands, a file each, and the program around them: parsing, logging, the runtime, the exit code.
 
+mod access_request;
 mod backup;
 mod doctor;
 mod engine;
@@ -73,6 +74,7 @@ enum Command {
     Seal(seal::Seal),
     Engine(engine::Engine),
     Serve(serve::Serve),
+    AccessRequest(access_request::AccessRequest),
     Erase(erase::Erase),
     #[command(subcommand)]
     Key(key::Key),
@@ -139,6 +141,7 @@ fn run(line: CommandLine) -> Result {
         Command::Seal(command) => command.run(options, &runtime),
         Command::Engine(command) => command.run(options, &runtime),
         Command::Serve(command) => command.run(options, &runtime),
+        Command::AccessRequest(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
         Command::Policy(command) => command.run(options, &runtime),

@@ -69,3 +69,6 @@ pub const COPIES_AT_ONCE: usize = 4;
 
 /// Subject numbers that a restored copy passes over: more than the trail that it was copied from gave out after its backup.
 pub const SUBJECTS_PASSED_OVER: u64 = 1 << 32;
+
+/// Records whose linked ones are looked up at once: a statement of SQLite's takes so much.
+pub const ORPHANS_LOOKED_UP: usize = 4_096;

@@ -8,6 +8,7 @@ mod policies;
 mod receipts;
 mod segment;
 mod spool;
+mod subject;
 mod windows;
 
 pub use checking::CheckedRecord;

@@ -13,7 +13,7 @@ use minutebook_verify::keys::{
 };
 use minutebook_verify::segment::{Audit, Body, Entry, Head, Layout, body};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -107,6 +107,30 @@ impl OpenSegment {
         // INVARIANT: both follow the blocks' entries in their order.
         assert_eq!(subjects.len(), records.len(), "a record for each entry");
         Ok(subjects.into_iter().zip(records).collect())
+    }
+
+    /// The records about any of these subjects, in the order of their places.
+    pub fn about(&self, log_size: u64, numbers: &[u64], keys: &dyn Keys) -> Result<Vec<StoredRecord>> {
+        let mut places = HashSet::new();
+        let mut scratch = Scratch::default();
+        for block in 0..self.layout.blocks.len() {
+            let content = self.block(block, &mut scratch)?;
+            for (place, entry) in self.entries(block, &content)? {
+                if let Entry::Sealed { subjects, .. } = entry
+                    && subjects.iter().any(|subject| numbers.contains(subject))
+                {
+                    places.insert(place as usize);
+                }
+            }
+        }
+        let mut records = Vec::new();
+        if !places.is_empty() {
+            let wanted = |place: usize| places.contains(&place);
+            self.read(0..self.layout.blocks.len(), log_size, keys, &wanted, &mut |record| {
+                records.push(record)
+            })?;
+        }
+        Ok(records)
     }
 
     fn wrong(&self, what: impl Into<String>) -> Error {

@@ -1,7 +1,7 @@
 //! Records made field by field, for tests that care what stands where.
 
 use crate::fixture::{class, encode};
-use minutebook_capture::{Producer, ShapeDef};
+use minutebook_capture::{Pending, Producer, ShapeDef};
 use minutebook_record::fields::Event;
 use minutebook_record::{Field, FieldType, Kind, Path, RecordId, Schema, Value};
 
@@ -43,7 +43,11 @@ impl Slots {
     }
 
     pub fn hand_over(&self, producer: &Producer) -> RecordId {
-        let pending = producer.begin(&class(self.class)).unwrap();
+        self.finish(producer, producer.begin(&class(self.class)).unwrap())
+    }
+
+    /// The record of a decision that was begun.
+    pub fn finish(&self, producer: &Producer, pending: Pending<&Producer>) -> RecordId {
         let fields = self.fields.iter().map(|(path, field_type, ..)| Field {
             path: Path::new(path.iter().map(String::as_str)).unwrap(),
             field_type: field_type.clone(),
