@@ -74,7 +74,11 @@ impl Told {
 
 impl AccessRequest {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
-        let subject = if self.subject == "-" { read_subject(&mut std::io::stdin().lock())? } else { self.subject.clone() };
+        let subject = if self.subject == "-" {
+            read_subject(&mut std::io::stdin().lock())?
+        } else {
+            self.subject.clone()
+        };
         let (place, terminal) = (options.place(), options.terminal());
         runtime.block_on(async {
             seal_first(&place, &terminal).await;

@@ -5,7 +5,8 @@ use super::{CATALOG_DIFFERS, Findings, row_name, table_name};
 use crate::backup::{KEY_COPIES, PLACES, PROMOTED};
 use crate::catalog::survey::{self, Cell, RawRow};
 use crate::catalog::{
-    ActRow, Catalog, DISPOSALS, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY, SUBJECTS_FROM, TRAIL_DIGEST,
+    ActRow, Catalog, DISPOSALS, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY, SUBJECTS_FROM,
+    TRAIL_DIGEST,
 };
 use crate::error::Error;
 use crate::folder_source::FolderSource;
