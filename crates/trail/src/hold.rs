@@ -295,7 +295,8 @@ impl Reader {
         Ok(holds)
     }
 
-    async fn lookup_key(&self) -> Result<Secret> {
+    /// The key of the hashes by which subjects are found.
+    pub(crate) async fn lookup_key(&self) -> Result<Secret> {
         let wrapped = self.catalog().meta("lookup_key").await?.unwrap_or_default();
         let mut folder = self.keys().folder();
         for attempt in 0..2 {

@@ -8,7 +8,7 @@ use crate::verify::{CHECKPOINT, Options};
 use std::collections::BTreeSet;
 
 /// Names below these are not evidence: they have their own checks, or none.
-const NOT_EVIDENCE: [&str; 9] = [
+const NOT_EVIDENCE: [&str; 10] = [
     "spool/",
     "index/",
     "tmp/",

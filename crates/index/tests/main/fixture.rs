@@ -92,7 +92,12 @@ impl World {
     pub async fn dispose(&self) {
         let environment = Environment { clock: Arc::new(Later), ..Environment::default() };
         let mut engine = Engine::open(&self.place, environment).await.unwrap();
-        engine.set_retention("[[class]]\nname = \"standard\"\nkeep = \"1 month\"\n").await.unwrap();
+        engine
+            .set_retention(
+                "format = \"minutebook/retention/1\"\n[[class]]\nname = \"standard\"\nkeep = \"1 month\"\n",
+            )
+            .await
+            .unwrap();
         assert_eq!(engine.dispose("test").await.unwrap().disposed.len(), 1);
         engine.close().await;
     }

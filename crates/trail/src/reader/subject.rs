@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::limits::ORPHANS_LOOKED_UP;
 use crate::seal::blocking;
 use crate::subjects::LookupKey;
-use crate::wrap::Purpose;
 use minutebook_record::RecordId;
 use std::ops::ControlFlow;
 
@@ -22,7 +21,7 @@ impl Reader {
         subject: &str,
         each: &mut (dyn FnMut(StoredRecord) -> ControlFlow<()> + Send),
     ) -> Result<()> {
-        let lookup = self.lookup_key().await?;
+        let lookup = LookupKey::new(&self.lookup_key().await?);
         let row = self.catalog.subjects(&[lookup.lookup(subject.as_bytes())]).await?.pop();
         let row = row.ok_or(Error::NoSubject)?;
         let mut orphans = Vec::new();
@@ -50,18 +49,6 @@ impl Reader {
             if known.contains(&record.header.id) { ControlFlow::Continue(()) } else { each(record) }
         };
         self.about(orphans, &mut pass_on).await
-    }
-
-    async fn lookup_key(&self) -> Result<LookupKey> {
-        let folder = self.keys.folder();
-        let unfit = || Error::KeysDoNotMatch { what: "key-encryption key", folder: folder.path().to_owned() };
-        let wrapped = self.catalog.meta("lookup_key").await?.ok_or_else(unfit)?;
-        let key = match folder.unwrap(Purpose::Lookup, &wrapped) {
-            Some(key) => Some(key),
-            // The engine may have rotated them since they were read.
-            None => folder.reopen()?.unwrap(Purpose::Lookup, &wrapped),
-        };
-        Ok(LookupKey::new(&key.ok_or_else(unfit)?))
     }
 
     /// Records about any of these numbers.
