@@ -1,5 +1,6 @@
 //! Starting other programs and judging how they ended.
 
+use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
@@ -12,6 +13,7 @@ use crate::failure::{During, Failure};
 /// When it cannot be started or does not end with 0.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let line = shell_line(command);
+    without_cargo(command);
     let status = command.status().during(|| format!("cannot start `{line}`"))?;
     if status.success() { Ok(()) } else { Err(Failure::Failed(format!("`{line}` ended with {status}"))) }
 }
@@ -22,6 +24,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
 /// Returns the exit code, or none when a signal ended it.
 pub(crate) fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> Result<Option<i32>, Failure> {
     let shown = shell_line(command);
+    without_cargo(command);
     let mut child = command.stdout(Stdio::piped()).spawn().during(|| format!("cannot start `{shown}`"))?;
     if let Some(stdout) = child.stdout.take() {
         // Tests print what they like: bytes, not text.
@@ -38,7 +41,18 @@ pub(crate) fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> 
 
 /// Runs a program and keeps both of its outputs.
 pub(crate) fn output(command: &mut Command) -> Result<Output, Failure> {
-    command.output().during(|| format!("cannot start `{}`", shell_line(command)))
+    without_cargo(command).output().during(|| format!("cannot start `{}`", shell_line(command)))
+}
+
+/// Takes away what `cargo run` tells a program about its own package: build scripts that read it would run again, and all above them be
+/// compiled anew, each time that Cargo is called from here after it was called by hand.
+fn without_cargo(command: &mut Command) -> &mut Command {
+    let of_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR";
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The command as a person would type it in a shell.
@@ -87,5 +101,14 @@ mod tests {
         let code =
             run_reading(command.arg(r"one\ntwo"), |line| lines.push(line.to_owned())).expect("printf runs");
         assert_eq!((code, lines), (Some(0), vec!["one".to_owned(), "two".to_owned()]));
+    }
+
+    #[test]
+    fn what_cargo_says_of_this_package_is_not_handed_on() {
+        assert!(env::var_os("CARGO_PKG_NAME").is_some(), "tests are run by Cargo");
+        let Output { stdout, .. } = output(&mut Command::new("env")).expect("`env` runs");
+        let stdout = String::from_utf8_lossy(&stdout);
+        assert!(!stdout.contains("CARGO_PKG_NAME="), "{stdout}");
+        assert!(stdout.contains("PATH="), "{stdout}");
     }
 }
