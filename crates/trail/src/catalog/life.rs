@@ -10,6 +10,9 @@ use sqlx::{QueryBuilder, Sqlite};
 /// The name of the counter of disposals.
 pub const DISPOSALS: &str = "disposals";
 
+/// The name of the counter of how often the write-ahead log was emptied.
+const LOG_EMPTIED: &str = "log-emptied";
+
 /// What is stored under one class-epoch key.
 #[derive(Debug, Clone)]
 pub struct ClassEpochUse {
@@ -177,9 +180,26 @@ impl Catalog {
     }
 
     /// Copies the write-ahead log to the database and empties it, as far as readers let go of it.
+    ///
+    /// A power loss may leave any part of a file that is being cut off, and the first transactions of a log, without the later ones, would be
+    /// put back over what the database has of all of them. So the log is begun anew by one transaction first: of that there is all or nothing.
     pub async fn empty_log(&self) -> Result<()> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(&self.pool).await.map_err(self.fault())?;
+        if !self.checkpoint("PRAGMA wal_checkpoint(RESTART)").await? {
+            return Ok(());
+        }
+        let times = self.meta(LOG_EMPTIED).await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        let times = times.map_or(0, u64::from_be_bytes).wrapping_add(1);
+        let mut transaction = self.pool.begin().await.map_err(self.fault())?;
+        set_meta(&mut transaction, LOG_EMPTIED, &times.to_be_bytes()).await.map_err(self.fault())?;
+        transaction.commit().await.map_err(self.fault())?;
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         Ok(())
+    }
+
+    /// Says whether all of the log is in the database, and nobody reads it from the log any more.
+    async fn checkpoint(&self, statement: &'static str) -> Result<bool> {
+        let row = sqlx::query(statement).fetch_one(&self.pool).await.map_err(self.fault())?;
+        Ok(sqlx::Row::try_get::<i64, _>(&row, 0).map_err(self.fault())? == 0)
     }
 
     /// How many class-epochs were disposed of: a reader that keeps keys at hand looks whether it still may.

@@ -93,8 +93,8 @@ async fn verify(place: &Place, promises: &Promises<'_>, wrong: &mut Vec<String>)
     }
     if report.readable + report.erased + report.disposed_records != report.records {
         wrong.push(format!(
-            "of {} records {} can be read and {} are erased",
-            report.records, report.readable, report.erased
+            "of {} records {} can be read, {} are erased and {} disposed of",
+            report.records, report.readable, report.erased, report.disposed_records
         ));
     }
     // Each decision that has its place was counted once, whatever was interrupted.
