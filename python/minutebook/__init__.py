@@ -14,6 +14,7 @@ from ._decision import Decision
 from ._explain import explanation
 from ._explain.asked import explainer
 from ._faults import EngineError, TrailWarning
+from ._life import DisposalCertificate, DisposalPlan, ErasureCertificate, Hold, Refused
 from ._model import Model
 from ._reasons import Reasons
 from ._record import Record
@@ -26,13 +27,17 @@ from ._wrap import unwrap
 
 __all__ = [
     "Decision",
+    "DisposalCertificate",
+    "DisposalPlan",
     "EngineError",
+    "ErasureCertificate",
     "Explanation",
     "Facet",
     "Facets",
     "FieldError",
     "FeatureStats",
     "Histogram",
+    "Hold",
     "Ids",
     "KeyedHash",
     "Model",
@@ -41,6 +46,7 @@ __all__ = [
     "Reasons",
     "Record",
     "Redaction",
+    "Refused",
     "Rows",
     "SpoolFull",
     "Status",

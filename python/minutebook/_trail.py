@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _model, _policy, _reasons, _redact, _search, _service, _watch
+from . import _artifact, _core, _git, _life, _model, _policy, _reasons, _redact, _search, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
@@ -70,7 +70,7 @@ class Verification(dict):
         return bool(self.get("verified", self.get("clean")))
 
 
-class Trail:
+class Trail(_life.Life):
     """An open trail, made by `minutebook.open`. For all threads, and for children made by `fork`.
 
     Closed at the end of the process, also of a forked child that ends as Python does. What was handed over is kept without: it is in the

@@ -22,7 +22,7 @@ const DECISIONS: usize = 1_000;
 /// What `minutebook verify` ends with when it found something wrong.
 const EXIT_PROBLEMS: i32 = 1;
 
-const STEPS: usize = 8;
+const STEPS: usize = 10;
 
 /// The command line of the demo.
 #[derive(Default)]
@@ -65,6 +65,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     demo.decide()?;
     demo.list()?;
     demo.show_a_rejected_applicant()?;
+    demo.search()?;
+    demo.query()?;
     demo.statistics()?;
     demo.verify()?;
     let segment = demo.forge()?;
@@ -170,6 +172,33 @@ impl Demo<'_> {
         } else {
             Err(Failure::Failed(format!("`show` does not name the record `{id}`")))
         }
+    }
+
+    fn search(&mut self) -> Result<(), Failure> {
+        let columns = "subject,inputs.age_in_years,inputs.credit_amount,outputs.probability";
+        let asked = "inputs.age_in_years > 60 AND outputs.approve = false";
+        let command = self.minutebook(
+            &self.trail,
+            &["search", asked, "--model", "german-credit", "--columns", columns, "--limit", "5"],
+        );
+        self.begin(
+            "Find those of over 60 that were turned down, by what they said and what was decided",
+            &program::shell_line(&command),
+        );
+        let output = self.finish(command)?;
+        if String::from_utf8_lossy(&output.stdout).contains("applicant-") {
+            Ok(())
+        } else {
+            Err(Failure::Failed(format!("`search` finds nobody\n{}", both(&output))))
+        }
+    }
+
+    fn query(&mut self) -> Result<(), Failure> {
+        let query = "SELECT inputs.purpose, count(*) AS decided, round(avg(outputs.probability), 2) AS probability \
+             FROM \"german-credit\" GROUP BY 1 ORDER BY 2 DESC";
+        let command = self.minutebook(&self.trail, &["sql", query]);
+        self.begin("Ask in SQL: what was decided about which purpose?", &program::shell_line(&command));
+        self.finish(command).map(|_| ())
     }
 
     fn statistics(&mut self) -> Result<(), Failure> {

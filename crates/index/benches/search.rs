@@ -2,10 +2,12 @@
 //! attributions of 100,000 subjects over 30 days, sealed and indexed as an engine does it; then questions, each after the index was opened
 //! (cold but for the system's page cache) and again (warm, the median of five). `MINUTEBOOK_BENCH_RECORDS` says how many decisions, 10,000,000
 //! unless set; they are made once and kept in `MINUTEBOOK_BENCH_FOLDER`. The same rows are written as plain Parquet beside, for `search.py`
-//! to ask DuckDB the same. Prints a line of JSON for each figure.
+//! to ask DuckDB the same. Before that, 500 models are opened, and a tenth of the decisions are indexed while they are sealed. Prints a line
+//! of JSON for each figure.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use minutebook_capture::{IntakePublicKey, Producer, ProducerOptions, Shape, ShapeDef};
@@ -21,6 +23,9 @@ const PURPOSES: [&str; 4] = ["car", "furniture", "education", "repairs"];
 const DAY_NS: i64 = 86_400_000_000_000;
 const FIRST_NS: i64 = 20_740 * DAY_NS;
 const WARM: usize = 5;
+/// How many decisions may wait to be sealed: who hands them over is faster.
+const AHEAD: u64 = 500_000;
+const MODELS: u64 = 500;
 
 /// A small generator, so that values are neither constant nor compressible beyond what real ones are.
 struct Values(u64);
@@ -60,10 +65,10 @@ fn schema() -> Schema {
     Schema::new(fields).expect("a schema")
 }
 
-fn shape(producer: &Producer, version: &str) -> Shape {
+fn shape(producer: &Producer, name: &str, version: &str) -> Shape {
     let mut model = Vec::new();
     cbor::write_array(&mut model, 3);
-    cbor::write_text(&mut model, MODEL);
+    cbor::write_text(&mut model, name);
     cbor::write_text(&mut model, version);
     cbor::write_bytes(&mut model, &[7; 32]);
     let mut params = Vec::new();
@@ -116,8 +121,16 @@ fn hand_over(producer: &Producer, shape: &Shape, class: &ClassName, n: u64, of: 
     record.finish().expect("handed over");
 }
 
-/// Seals so many decisions; gives the time that it took.
-async fn seal(place: &Place, count: u64) -> Duration {
+/// Whose decisions are handed over.
+enum Of {
+    /// One model's two versions, one after the other.
+    TwoVersions,
+    /// Each of many models' in turns.
+    Models,
+}
+
+/// Makes a trail and seals so many decisions in it; gives the time that sealing them took.
+async fn seal(place: &Place, count: u64, of: Of, mut sealed_some: impl FnMut()) -> Duration {
     let file = init(place, &InitOptions { name: Some("bench.test/search".into()) }, &Environment::default())
         .await
         .expect("a trail");
@@ -128,12 +141,24 @@ async fn seal(place: &Place, count: u64) -> Duration {
     };
     let producer = Producer::open(options).expect("a producer");
     let begin = now();
+    let sealed = Arc::new(AtomicU64::new(0));
+    let behind = sealed.clone();
     let handing = tokio::task::spawn_blocking(move || {
         let class = ClassName::new("standard").expect("a class");
-        let versions = ["1.3.0", "1.4.0"].map(|version| shape(&producer, version));
+        let shapes: Vec<Shape> = match of {
+            Of::TwoVersions => ["1.3.0", "1.4.0"].map(|version| shape(&producer, MODEL, version)).into(),
+            Of::Models => (0..MODELS).map(|n| shape(&producer, &format!("model-{n}"), "1.0.0")).collect(),
+        };
         let mut values = Values(7);
         for n in 0..count {
-            hand_over(&producer, &versions[usize::from(n * 3 > count)], &class, n, count, &mut values);
+            while n > behind.load(Ordering::Relaxed) + AHEAD {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let of = match of {
+                Of::TwoVersions => usize::from(n * 3 > count),
+                Of::Models => (n % MODELS) as usize,
+            };
+            hand_over(&producer, &shapes[of], &class, n, count, &mut values);
         }
         producer.close().expect("closed");
     });
@@ -141,14 +166,86 @@ async fn seal(place: &Place, count: u64) -> Duration {
     loop {
         let ended = handing.is_finished();
         let report = engine.seal_round().await.expect("sealed");
+        sealed.fetch_add(report.records, Ordering::Relaxed);
+        sealed_some();
         if ended && report.records == 0 && !report.drained.more {
             break;
         }
     }
     handing.await.expect("all handed over");
+    let took = begin.elapsed();
     engine.seal_windows().await.expect("windows");
     engine.close().await;
-    begin.elapsed()
+    took
+}
+
+/// A folder that is empty.
+fn cleared(folder: PathBuf) -> PathBuf {
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn place_in(folder: &FilePath) -> Place {
+    Place::new(folder.join("trail")).with_keys(folder.join("keys"))
+}
+
+/// MiB of this process in memory.
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("what the system knows of this process");
+    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("pages");
+    (pages * 4_096.0 / f64::from(1 << 20)).round()
+}
+
+/// What it takes to have 500 models of 20 features open, with 40 decisions of each in files.
+async fn open_models(folder: PathBuf) {
+    let place = place_in(&cleared(folder));
+    seal(&place, MODELS * 40, Of::Models, || {}).await;
+    let (index, mut indexer) = open(&place, Mode::Write).await;
+    indexer.catch_up().await.expect("indexed");
+    indexer.close().expect("closed");
+    drop(index);
+    let (index, _indexer) = open(&place, Mode::Read).await;
+    let before = resident();
+    for n in 0..MODELS {
+        let search = Search {
+            model: Some(format!("model-{n}")),
+            condition: Some("inputs.f0 >= 0 AND subject <> 'nobody'".into()),
+            limit: 100,
+            ..Search::default()
+        };
+        assert_eq!(index.search(&search).await.expect("an answer").rows.num_rows(), 40);
+    }
+    figure("500 models open, MiB more", json!(resident() - before));
+    figure("500 models open, MiB of the process", json!(resident()));
+}
+
+/// Sealing and indexing at once.
+async fn side_by_side(folder: PathBuf, count: u64) {
+    let place = place_in(&cleared(folder));
+    let (tell, mut told) = tokio::sync::mpsc::channel::<()>(1);
+    let (of, begin) = (place.clone(), now());
+    let indexing = tokio::spawn(async move {
+        told.recv().await.expect("something is sealed");
+        let (index, mut indexer) = open(&of, Mode::Write).await;
+        let work = index.spawn(async move {
+            let mut ended = false;
+            while !ended {
+                ended = told.recv().await.is_none();
+                indexer.catch_up().await.expect("indexed");
+            }
+            indexer.close().expect("closed");
+        });
+        work.await.expect("all indexed");
+    });
+    let took = seal(&place, count, Of::TwoVersions, || {
+        let _ = tell.try_send(());
+    })
+    .await;
+    drop(tell);
+    indexing.await.expect("all indexed");
+    figure("sealed a second, indexed beside", json!((count as f64 / took.as_secs_f64()).round()));
+    figure("sealed and indexed a second", json!((count as f64 / begin.elapsed().as_secs_f64()).round()));
 }
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
@@ -275,16 +372,19 @@ fn main() {
     let folder = std::env::var("MINUTEBOOK_BENCH_FOLDER")
         .map_or_else(|_| std::env::temp_dir().join("minutebook-bench-search"), PathBuf::from);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(run(count, &folder.join(count.to_string())));
+    runtime.block_on(async {
+        open_models(folder.join("models")).await;
+        side_by_side(folder.join("beside"), count / 10).await;
+        run(count, &folder.join(count.to_string())).await;
+    });
 }
 
 async fn run(count: u64, folder: &FilePath) {
-    let place = Place::new(folder.join("trail")).with_keys(folder.join("keys"));
+    let place = place_in(folder);
     let (made, plain) = (folder.join("made"), folder.join("rows.parquet"));
     if !made.exists() {
-        let _ = std::fs::remove_dir_all(folder);
-        std::fs::create_dir_all(folder).expect("a folder");
-        let time = seal(&place, count).await;
+        cleared(folder.to_owned());
+        let time = seal(&place, count, Of::TwoVersions, || {}).await;
         figure("sealed a second, alone", json!((count as f64 / time.as_secs_f64()).round()));
     }
     let (index, mut indexer) = open(&place, Mode::Write).await;

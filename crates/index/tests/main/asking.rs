@@ -1,6 +1,9 @@
 //! What is asked and what is answered.
 
+use std::time::{Duration, SystemTime};
+
 use minutebook_index::{Error, FacetsOf, Order, Search, rows};
+use minutebook_record::RecordId;
 use serde_json::{Value, json};
 
 use crate::fixture::{World, column, decision, find, sql};
@@ -104,6 +107,52 @@ async fn linked_records_are_joined_onto_their_decision() {
     let wrong =
         index.search(&Search { condition: Some("outcome.lable = true".into()), ..Search::default() }).await;
     assert!(wrong.unwrap_err().to_string().contains("`outcome.label`"));
+}
+
+#[tokio::test]
+async fn as_of_knows_what_was_known_then() {
+    let mut world = World::new().await;
+    let first = world.record(&decision("m", json!({ "at": 1 }), json!({ "y": true })));
+    let second = world.record(&decision("m", json!({ "at": 2 }), json!({ "y": true })));
+    let then_ns = now_ns();
+    // Ids have milliseconds.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.record(&json!({ "kind": "outcome", "links": [first.to_string()], "outcome": { "label": false } }));
+    world.record(&decision("m", json!({ "at": 3 }), json!({ "y": true })));
+    world.seal().await;
+    let (index, mut indexer) = world.index().await;
+    for _ in 0..2 {
+        for (as_of_ns, asked, expected) in [
+            (None, "TRUE", vec![3, 2, 1]),
+            (Some(then_ns), "TRUE", vec![2, 1]),
+            (None, "outcome.label = false", vec![1]),
+            (Some(then_ns), "outcome.label = false", vec![]),
+            (Some(then_ns), "outcome.label IS NULL", vec![2, 1]),
+            (Some(milliseconds_of(&second) * 1_000_000 - 1_000_000_000), "TRUE", vec![]),
+        ] {
+            let search = Search {
+                model: Some("m".into()),
+                condition: Some(asked.into()),
+                columns: vec!["inputs.at".into()],
+                limit: 10,
+                as_of_ns,
+                ..Search::default()
+            };
+            let found = rows::json(&index.search(&search).await.unwrap().rows).unwrap();
+            let found: Vec<i64> = found.iter().map(|row| row["inputs.at"].as_i64().unwrap()).collect();
+            assert_eq!(found, expected, "{asked} as of {as_of_ns:?}");
+        }
+        indexer.flush().unwrap();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "ids of records have the real time")]
+fn now_ns() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as i64
+}
+
+fn milliseconds_of(id: &RecordId) -> i64 {
+    i64::from_str_radix(&id.to_string().replace('-', "")[..12], 16).unwrap()
 }
 
 #[tokio::test]
