@@ -8,6 +8,7 @@ import math
 import socket
 import sys
 import threading
+import time
 
 import minutebook
 import pandas as pd
@@ -521,3 +522,15 @@ def test_a_query_that_is_too_large(tmp_path):
     engine.end()
     assert (raised.value.code, raised.value.status) == ("query-limit", 422)
     assert not isinstance(raised.value, ValueError)
+
+
+def test_what_is_sealed_is_found_within_two_seconds_without_asking_for_it(trail):
+    record(trail, 3)
+    trail.flush("sealed")
+    assert len(trail.search(model="credit-risk")) == 3
+    record(trail, 3, first=3)
+    trail.flush("sealed")
+    end = time.monotonic() + 2
+    while len(trail.search(model="credit-risk", fresh=False)) < 6:
+        assert time.monotonic() < end, "the index did not follow"
+        time.sleep(0.05)

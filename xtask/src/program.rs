@@ -47,8 +47,9 @@ pub(crate) fn output(command: &mut Command) -> Result<Output, Failure> {
 /// Takes away what `cargo run` tells a program about its own package: build scripts that read it would run again, and all above them be
 /// compiled anew, each time that Cargo is called from here after it was called by hand.
 fn without_cargo(command: &mut Command) -> &mut Command {
-    let of_package =
-        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR";
+    let of_package = |name: &str| {
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
+    };
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
         command.env_remove(name);
     }

@@ -26,6 +26,8 @@ const WARM: usize = 5;
 /// How many decisions may wait to be sealed: who hands them over is faster.
 const AHEAD: u64 = 500_000;
 const MODELS: u64 = 500;
+/// Names the folder whose models a process is to open, and to do nothing else.
+const OPEN: &str = "MINUTEBOOK_BENCH_OPEN";
 
 /// A small generator, so that values are neither constant nor compressible beyond what real ones are.
 struct Values(u64);
@@ -197,15 +199,23 @@ fn resident() -> f64 {
     (pages * 4_096.0 / f64::from(1 << 20)).round()
 }
 
-/// What it takes to have 500 models of 20 features open, with 40 decisions of each in files.
+/// What it takes to have 500 models of 20 features open, with 40 decisions of each in files: in a process of its own, which has done nothing
+/// else.
 async fn open_models(folder: PathBuf) {
-    let place = place_in(&cleared(folder));
+    let place = place_in(&cleared(folder.clone()));
     seal(&place, MODELS * 40, Of::Models, || {}).await;
     let (index, mut indexer) = open(&place, Mode::Write).await;
     indexer.catch_up().await.expect("indexed");
     indexer.close().expect("closed");
     drop(index);
-    let (index, _indexer) = open(&place, Mode::Read).await;
+    let program = std::env::current_exe().expect("this program");
+    let ran = std::process::Command::new(program).env(OPEN, folder).status().expect("started");
+    assert!(ran.success(), "the models could not be opened");
+}
+
+/// Asks each of the models that lie in a folder.
+async fn ask_models(folder: PathBuf) {
+    let (index, _indexer) = open(&place_in(&folder), Mode::Read).await;
     let before = resident();
     for n in 0..MODELS {
         let search = Search {
@@ -372,6 +382,9 @@ fn main() {
     let folder = std::env::var("MINUTEBOOK_BENCH_FOLDER")
         .map_or_else(|_| std::env::temp_dir().join("minutebook-bench-search"), PathBuf::from);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if let Ok(folder) = std::env::var(OPEN) {
+        return runtime.block_on(ask_models(folder.into()));
+    }
     runtime.block_on(async {
         open_models(folder.join("models")).await;
         side_by_side(folder.join("beside"), count / 10).await;

@@ -2,7 +2,7 @@
 //! Edge: one
 //! state, read only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, StringViewArray, TimestampNanosecondArray, UInt64Array};
@@ -125,10 +125,11 @@ impl IndexTable {
         if grouped.is_empty() {
             return Ok(None);
         }
-        let options = TableParquetOptions {
+        let mut options = TableParquetOptions {
             global: state.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
+        options.global.pushdown_filters = self.reads_more_than_it_asks(projection, filters);
         let source = ParquetSource::new(self.schema())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(Readers(by_name)));
@@ -138,6 +139,15 @@ impl IndexTable {
             .with_limit(limit)
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
+    }
+
+    /// Whether columns are read that no filter names: only of these are rows spared by filtering while reading. Where there are none, taking
+    /// the rows that are wanted out of each page costs more than filtering them all at once.
+    fn reads_more_than_it_asks(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
+        let asked: HashSet<&str> =
+            filters.iter().flat_map(|filter| filter.column_refs()).map(|column| column.name()).collect();
+        let is_more = |at: &usize| !asked.contains(self.0.schema.field(*at).name().as_str());
+        projection.is_none_or(|projection| projection.iter().any(is_more))
     }
 
     fn statistics_of(&self, file: &IndexFile) -> Statistics {

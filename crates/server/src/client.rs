@@ -291,13 +291,8 @@ async fn exchange(
 
 /// Whether another request may work, rather than the same one later.
 fn is_of_the_request(status: StatusCode) -> bool {
-    [
-        StatusCode::BAD_REQUEST,
-        StatusCode::NOT_FOUND,
-        StatusCode::CONFLICT,
-        StatusCode::UNPROCESSABLE_ENTITY,
-    ]
-    .contains(&status)
+    [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY]
+        .contains(&status)
 }
 
 fn told(status: StatusCode, body: &[u8]) -> Refused {

@@ -103,7 +103,6 @@ impl Session {
             .with_information_schema(false);
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = false;
-        options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.bloom_filter_on_read = false;
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&shared.runtime));
