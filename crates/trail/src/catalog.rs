@@ -15,7 +15,7 @@ mod windows;
 pub use backup::Replay;
 pub use coverage::{CoverageRow, Drawn};
 pub use keys::{ClassEpochRow, SubjectRow};
-pub use life::{ClassEpochUse, DISPOSALS, DisposedRow, HoldRow};
+pub use life::{ClassEpochUse, DISPOSALS, DisposedRow, HoldRow, LOG_EMPTIED};
 pub use placing::Placement;
 pub use segments::{Lane, LanePosition, SegmentRow, Stretch};
 pub use windows::WindowRow;

@@ -79,7 +79,7 @@ fn what_is_wrong_with_a_backup_is_told_by_name() {
     let user = User::with_trail();
     user.record(&decisions(3));
     user.run(["restore", "nowhere", "there"]).ends(2).complains("`").complains("is not there");
-    user.run(["backup", "s3://bucket/trail"]).ends(2).complains("cannot be reached");
+    user.run(["backup", "gs://bucket/trail"]).ends(2).complains("cannot be reached");
     user.run(["backup", "backup"]).ends(0);
     let segments: Vec<_> =
         fs::read_dir(user.path("backup/segments")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Sqlite};
 pub const DISPOSALS: &str = "disposals";
 
 /// The name of the counter of how often the write-ahead log was emptied.
-const LOG_EMPTIED: &str = "log-emptied";
+pub const LOG_EMPTIED: &str = "log-emptied";
 
 /// What is stored under one class-epoch key.
 #[derive(Debug, Clone)]

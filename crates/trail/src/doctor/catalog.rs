@@ -5,8 +5,8 @@ use super::{CATALOG_DIFFERS, Findings, row_name, table_name};
 use crate::backup::{KEY_COPIES, PLACES, PROMOTED};
 use crate::catalog::survey::{self, Cell, RawRow};
 use crate::catalog::{
-    ActRow, Catalog, DISPOSALS, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY, SUBJECTS_FROM,
-    TRAIL_DIGEST,
+    ActRow, Catalog, DISPOSALS, LOG_EMPTIED, RETENTION_SETTINGS, SAMPLING_KEY, SAMPLING_POLICY,
+    SUBJECTS_FROM, TRAIL_DIGEST,
 };
 use crate::error::Error;
 use crate::folder_source::FolderSource;
@@ -213,8 +213,9 @@ pub(super) fn check_rows(
 }
 
 fn check_meta(file: &TrailFile, tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 17] = [
         DISPOSALS,
+        LOG_EMPTIED,
         "erasures",
         "format",
         KEY_COPIES,

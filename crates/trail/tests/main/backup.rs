@@ -472,6 +472,6 @@ async fn a_place_is_one_trails_and_a_target_is_empty() {
         std::fs::write(taken.folder.join("letter"), b"mine").unwrap();
         assert!(matches!(world.restore(&taken).await, Err(Error::FolderInUse { .. })));
     }
-    assert!(matches!(BackupPlace::open("s3://bucket/below"), Err(Error::Backup { .. })));
+    assert!(matches!(BackupPlace::open("gs://bucket/below"), Err(Error::Backup { .. })));
     assert!(matches!(BackupPlace::open("no://where"), Err(Error::Backup { .. })));
 }
