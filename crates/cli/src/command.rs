@@ -1,6 +1,7 @@
 //! The commands, a file each, and the program around them: parsing, logging, the runtime, the exit code.
 
 mod access_request;
+mod api_key;
 mod backup;
 mod doctor;
 mod engine;
@@ -79,6 +80,8 @@ enum Command {
     #[command(subcommand)]
     Key(key::Key),
     #[command(subcommand)]
+    ApiKey(api_key::ApiKey),
+    #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Retention(retention::Retention),
@@ -144,6 +147,7 @@ fn run(line: CommandLine) -> Result {
         Command::AccessRequest(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
+        Command::ApiKey(command) => command.run(options),
         Command::Policy(command) => command.run(options, &runtime),
         Command::Retention(command) => command.run(options, &runtime),
         Command::Hold(command) => command.run(options, &runtime),

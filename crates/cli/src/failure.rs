@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use minutebook_capture::{Advice, CaptureError};
-use minutebook_server::{HOLDER, Refused};
+use minutebook_server::{DoorError, HOLDER, Refused};
 use minutebook_trail::{Error as TrailError, Remedy};
 
 /// What the program ends with (`docs/cli.md`).
@@ -218,6 +218,23 @@ impl From<minutebook_index::Error> for Failure {
             _ => (Exit::Io, None),
         };
         Self::Told { exit, what, to_do: to_do.map(str::to_owned) }
+    }
+}
+
+/// Of an address to listen at.
+impl From<DoorError> for Failure {
+    fn from(error: DoorError) -> Self {
+        let exit = match &error {
+            DoorError::Plain { .. } => Exit::Input,
+            DoorError::Taken { .. } | DoorError::System { .. } => Exit::Io,
+        };
+        let text = error.to_string();
+        // The first sentence says what is wrong, the rest what to do.
+        let (what, to_do) = match text.split_once(": ") {
+            Some((what, to_do)) if !matches!(error, DoorError::System { .. }) => (what, Some(to_do)),
+            _ => (text.as_str(), None),
+        };
+        Self::Told { exit, what: what.to_owned(), to_do: to_do.map(str::to_owned) }
     }
 }
 

@@ -1,19 +1,14 @@
 //! Handing drafts over to the trail and acknowledging them: what `record` and `import` do with a record once
 //! they have read it. Edge: where records come from is not known here.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use minutebook_capture::{CaptureError, IntakePublicKey, Level, Producer, ProducerOptions, Shape, ShapeDef};
+use minutebook_capture::{CaptureError, IntakePublicKey, Level, ProducerOptions};
 use minutebook_record::RecordId;
-use minutebook_server::{Answer, EngineClient, Sealer};
+use minutebook_server::{Answer, EngineClient, HandOver, Sealer};
 use minutebook_trail::{Engine, Environment, Error as TrailError, Place, Reader};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::limits::{
-    FULL_RETRY, LOOK_PERIOD, SEAL_AFTER_BYTES, SEAL_PERIOD, SEAL_WAIT_BYTES, SHAPES_DECLARED,
-};
+use crate::limits::{FULL_RETRY, LOOK_PERIOD, SEAL_AFTER_BYTES, SEAL_PERIOD, SEAL_WAIT_BYTES};
 use crate::terminal::{Out, Terminal};
 use minutebook_present::json::Draft;
 use minutebook_present::page;
@@ -45,9 +40,7 @@ pub(crate) struct IntakeOptions {
 
 /// An open way into a trail.
 pub(crate) struct Intake {
-    producer: Producer,
-    shapes: HashMap<[u8; 32], Shape>,
-    last: Option<(Arc<ShapeDef>, Shape)>,
+    handover: HandOver,
     level: Acknowledge,
     sealing: Sealing,
     /// Records that are handed over and not acknowledged yet: where they stood in the input, and their ids.
@@ -89,12 +82,10 @@ impl Intake {
         let sealing =
             if options.no_seal { Sealing::Later } else { open_engine(place, options, &terminal).await? };
         let intake = IntakePublicKey::from_bytes(file.intake_key);
-        let producer =
-            Producer::open(ProducerOptions::new(place.spool(), file.id, intake, &options.producer))?;
+        let handover =
+            HandOver::open(ProducerOptions::new(place.spool(), file.id, intake, &options.producer))?;
         Ok(Self {
-            producer,
-            shapes: HashMap::new(),
-            last: None,
+            handover,
             level: options.ack,
             sealing,
             waiting: Vec::new(),
@@ -116,15 +107,9 @@ impl Intake {
         at: u64,
         draft: &Draft,
     ) -> std::result::Result<(), CaptureError> {
-        let shape = self.shape(&draft.shape)?;
         let mut told = false;
         let id = loop {
-            let pending = self.producer.begin(&draft.class)?;
-            let mut encoder = pending.record(&shape, draft.kind);
-            draft.values().for_each(|value| {
-                encoder.raw(value);
-            });
-            match encoder.finish() {
+            match self.handover.hand_over(draft) {
                 Err(CaptureError::Full { .. }) => {
                     if !std::mem::replace(&mut told, true) {
                         self.terminal
@@ -140,28 +125,6 @@ impl Intake {
         self.unsealed_bytes += draft.bytes() as u64;
         self.pace().await;
         Ok(())
-    }
-
-    fn shape(&mut self, def: &Arc<ShapeDef>) -> std::result::Result<Shape, CaptureError> {
-        if let Some((last, shape)) = &self.last
-            && Arc::ptr_eq(last, def)
-        {
-            return Ok(shape.clone());
-        }
-        let shape = match self.shapes.get(&def.digest()) {
-            Some(shape) => shape.clone(),
-            None => {
-                let copy = ShapeDef::from_encoded(def.schema().clone(), def.constants().to_vec())?;
-                let shape = self.producer.shape_of(copy)?;
-                if self.shapes.len() >= SHAPES_DECLARED {
-                    self.shapes.clear();
-                }
-                self.shapes.insert(def.digest(), shape.clone());
-                shape
-            }
-        };
-        self.last = Some((Arc::clone(def), shape.clone()));
-        Ok(shape)
     }
 
     /// Records that wait to be acknowledged.
@@ -209,8 +172,8 @@ impl Intake {
     pub(crate) async fn acknowledge(&mut self, out: &mut Out) -> Result {
         let Some((_, last)) = self.waiting.last() else { return Ok(()) };
         match self.level {
-            Acknowledge::Process => self.producer.flush(Level::Process)?,
-            Acknowledge::Disk => self.producer.flush(Level::Disk)?,
+            Acknowledge::Process => self.handover.flush(Level::Process)?,
+            Acknowledge::Disk => self.handover.flush(Level::Disk)?,
             Acknowledge::Sealed => {
                 let last = *last;
                 self.wait_until_sealed(&last).await?;
@@ -255,7 +218,7 @@ impl Intake {
 
     /// Closes the producer and, when the engine is ours, seals all that is there. Says what was done.
     pub(crate) async fn close(self) -> Result {
-        let closed = self.producer.close();
+        let closed = self.handover.close();
         let records = page::count(self.records);
         let sealed = match self.sealing {
             Sealing::Ours(sealer) => {

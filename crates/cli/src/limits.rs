@@ -14,9 +14,6 @@ pub(crate) const BATCHES_AHEAD: usize = 4;
 /// Records that are acknowledged together at most: with more the first ones would wait too long.
 pub(crate) const GROUP_RECORDS_MAX: usize = 4_096;
 
-/// Shapes declared to the producer that are found again without asking it.
-pub(crate) const SHAPES_DECLARED: usize = 1_024;
-
 /// Bytes handed over after which sealing begins before its time: some 100,000 decisions.
 pub(crate) const SEAL_AFTER_BYTES: u64 = 64 << 20;
 

@@ -1,10 +1,11 @@
 //! This process as the engine of a trail: found to run already or served here, until it is asked to end. Edge: signals and words; the work is
 //! in `minutebook-server`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use minutebook_server::{Found, Identity, Server, Serving, find_or_become};
-use minutebook_trail::{ENGINE_SOCKET, Environment, Place};
+use minutebook_server::{Door, Found, Identity, Server, Serving, find_or_become};
+use minutebook_trail::{ApiKeys, ENGINE_SOCKET, Environment, Place};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,20 +26,44 @@ pub(crate) struct Wanted {
     /// Whoever started this process only waits for a first word.
     pub(crate) daemon: bool,
     pub(crate) json: bool,
+    /// Where to answer over TCP too.
+    pub(crate) listen: Option<Listen>,
+}
+
+/// An address to answer at.
+pub(crate) struct Listen {
+    pub(crate) address: SocketAddr,
+    /// Also where others can reach it.
+    pub(crate) insecure_http: bool,
+    /// Somebody named it: an engine that does not listen there will not do.
+    pub(crate) is_asked_for: bool,
 }
 
 /// Serves a trail to the end, or tells which process does so already.
 pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
-    let Wanted { place, create, idle, daemon, json } = wanted;
+    let Wanted { place, create, idle, daemon, json, listen } = wanted;
     let mut interrupt = Interrupt::listen()?;
     // Taken and passed over: the end of a session is not the end of its trails.
     let _hangup = signal(SignalKind::hangup());
     let held = match find_or_become(&place, create, Environment::default(), VERSION).await? {
-        Found::Running(identity) => return tell(terminal, &identity, json, true),
+        Found::Running(identity) => {
+            tell(terminal, &identity, json, true)?;
+            return match listen {
+                Some(listen) => check_listens(terminal, &identity, &listen),
+                None => Ok(()),
+            };
+        }
         Found::Ours(held) => held,
     };
-    let server = Server::start(*held, Serving { version: VERSION.into(), idle }).await?;
+    let door = listen.map(|listen| Door::open(listen.address, listen.insecure_http)).transpose()?;
+    let is_open = door.is_some();
+    let server = Server::start(*held, Serving { version: VERSION.into(), idle, door }).await?;
     tell(terminal, server.identity(), json, false)?;
+    if is_open && !has_api_keys(&place) {
+        terminal.say(
+            "nobody has an API key yet, and over TCP one is needed: `minutebook api-key create NAME` makes one",
+        );
+    }
     if daemon {
         detached::turn_away(&place.folder)?;
     }
@@ -63,6 +88,32 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     Ok(())
 }
 
+/// Whether there is an API key. That they cannot be read is told when somebody comes with one.
+fn has_api_keys(place: &Place) -> bool {
+    let keys = place.trail_file().and_then(|file| ApiKeys::new(place.key_folder(&file.id)?, file.id).load());
+    keys.map_or(true, |keys| !keys.is_empty())
+}
+
+/// Says when the engine that runs already does not listen where this one was to.
+fn check_listens(terminal: &Terminal, identity: &Identity, wanted: &Listen) -> Result {
+    let listens = |at: SocketAddr| {
+        at.ip() == wanted.address.ip() && (wanted.address.port() == 0 || at.port() == wanted.address.port())
+    };
+    if identity.listen.is_some_and(listens) {
+        return Ok(());
+    }
+    let what = match identity.listen {
+        Some(at) => format!("it listens at `{at}`, not at `{}`", wanted.address),
+        None => format!("it answers on its socket alone, and does not listen at `{}`", wanted.address),
+    };
+    let to_do = "stop it with `minutebook engine --stop`, and serve again";
+    if wanted.is_asked_for {
+        return Err(Failure::Told { exit: Exit::Trail, what, to_do: Some(to_do.into()) });
+    }
+    terminal.complain(&format!("{what}: {to_do}"));
+    Ok(())
+}
+
 /// The first word: which engine it is.
 pub(crate) fn tell(terminal: &Terminal, identity: &Identity, json: bool, already: bool) -> Result {
     let socket = identity.folder.join(ENGINE_SOCKET);
@@ -74,13 +125,21 @@ pub(crate) fn tell(terminal: &Terminal, identity: &Identity, json: bool, already
             "version": identity.version,
             "socket": socket,
         });
+        if let Some(address) = identity.listen {
+            line["listen"] = format!("http://{address}").into();
+        }
         if already {
             line["already"] = true.into();
         }
         out.json(&line)?;
     } else {
         let already = if already { "already " } else { "" };
-        out.line(&format!("engine process {} {already}answers at `{}`", identity.pid, socket.display()))?;
+        let and = identity.listen.map_or(String::new(), |address| format!(" and at http://{address}"));
+        out.line(&format!(
+            "engine process {} {already}answers at `{}`{and}",
+            identity.pid,
+            socket.display()
+        ))?;
     }
     out.flush()
 }

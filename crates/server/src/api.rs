@@ -2,8 +2,11 @@
 
 mod backup;
 mod engine;
+mod health;
 mod index;
+mod intake;
 mod life;
+mod log;
 mod policy;
 mod records;
 mod seal;
@@ -11,10 +14,12 @@ mod search;
 mod stats;
 mod verify;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{delete, get, post};
 use base64::Engine as _;
@@ -25,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::indexing::Indexing;
+use crate::intake::Intake;
+use crate::limits::RECORDS_BYTES_MAX;
 use crate::problem::Problem;
 use crate::sealer::Asker;
 
@@ -45,6 +52,9 @@ pub struct Identity {
     pub idle_after_s: Option<u64>,
     /// The trail's folder.
     pub folder: PathBuf,
+    /// The TCP address at which it answers too.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What the handlers share.
@@ -56,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) reader: Arc<Reader>,
     pub(crate) indexing: Indexing,
     pub(crate) sealer: Asker,
+    pub(crate) intake: Intake,
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
@@ -75,9 +86,10 @@ impl App {
         reader: Arc<Reader>,
         indexing: Indexing,
         sealer: Asker,
+        intake: Intake,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Shared { identity, reader, indexing, sealer, clock, stop: Notify::new() }))
+        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, clock, stop: Notify::new() }))
     }
 
     pub(crate) fn router(self) -> Router {
@@ -96,7 +108,10 @@ impl App {
             .route("/v1/erase", post(life::erase))
             .route("/v1/backup/snapshot", post(backup::snapshot))
             .route("/v1/keys/copy", post(backup::key_copy))
-            .route("/v1/records", get(records::records))
+            .route(
+                "/v1/records",
+                get(records::records).post(intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
+            )
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))
             .route("/v1/records/{id}/receipt", get(records::receipt))
@@ -109,6 +124,10 @@ impl App {
             .route("/v1/index/rebuild", post(index::rebuild))
             .route("/v1/stats", get(stats::stats))
             .route("/v1/verify", post(verify::verify))
+            .route("/log/checkpoint", get(log::checkpoint))
+            .route("/log/tile/{*path}", get(log::tile))
+            .route("/healthz", get(health::healthz))
+            .route("/readyz", get(health::readyz))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self)

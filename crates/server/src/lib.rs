@@ -1,9 +1,15 @@
-//! The engine of a trail as a process of its own: it seals what producers hand over, and answers HTTP on a Unix socket (`docs/api.md`).
+//! The engine of a trail as a process of its own: it seals what producers hand over, and answers HTTP on a Unix socket and over TCP
+//! (`docs/api.md`).
 //! Edge: when and for whom, not how; no cryptography, no SQL, no terminal.
 
 mod api;
 mod client;
+mod connections;
+mod door;
+mod guard;
+mod handover;
 mod indexing;
+mod intake;
 mod limits;
 mod peers;
 mod problem;
@@ -14,6 +20,8 @@ mod starting;
 
 pub use api::Identity;
 pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
+pub use door::{DEFAULT_ADDRESS, Door, DoorError};
+pub use handover::HandOver;
 pub use sealer::{Answer, Sealed, Sealer};
 pub use server::{Server, Serving};
 pub use starting::{Found, HOLDER, Held, find_or_become};

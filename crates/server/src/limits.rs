@@ -76,3 +76,69 @@ pub(crate) const JSON_ROWS_MAX: usize = 100_000;
 
 /// Bytes of rows that a client takes: what an engine holds in memory for one answer, in Arrow's form.
 pub(crate) const ROWS_BYTES_MAX: usize = 1 << 30;
+
+/// Where `serve` listens when nobody says where: loopback, and MBNB on the keys of a telephone.
+pub(crate) const DEFAULT_PORT: u16 = 6262;
+
+/// TCP connections at once: each takes a descriptor and some kilobytes. Further ones wait in the system's queue.
+pub(crate) const CONNECTIONS_MAX: usize = 512;
+
+/// Requests over TCP that are worked on at once. Further ones are told to come again: a queue without a bound is memory without one.
+pub(crate) const REQUESTS_AT_ONCE: usize = 64;
+
+/// How long a client has for the head of a request, from when it is awaited: who holds a connection open for longer connects again.
+pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(15);
+
+/// Bytes of the head of a request: names, a key and a path take some hundred.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long a client has for the body of a request: the largest one at 5 Mbit/s.
+pub(crate) const BODY_WAIT: Duration = Duration::from_secs(60);
+
+/// Bytes of a body, other than records: a policy or a query has far less.
+pub(crate) const BODY_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of a body with records, as sent and when unpacked: some 30,000 decisions. It is in memory whole, since all of it is recorded or nothing.
+pub(crate) const RECORDS_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of all bodies that are in memory or on their way over TCP at once: eight of the largest.
+pub(crate) const BODIES_BYTES_MAX: usize = 256 << 20;
+
+/// Between two looks at the API keys: one that is revoked is refused after this at the latest.
+pub(crate) const KEYS_LOOK_PERIOD: Duration = Duration::from_millis(250);
+
+/// Keys that are wrong, of one address in [`FAILURES_PERIOD`]: a person who mistypes needs two.
+pub(crate) const FAILURES_MAX: u32 = 10;
+
+/// How long wrong keys of an address are counted together.
+pub(crate) const FAILURES_PERIOD: Duration = Duration::from_secs(1);
+
+/// Addresses whose wrong keys are counted apart; further ones are counted together until some are forgotten.
+pub(crate) const FAILURES_ADDRESSES: usize = 4_096;
+
+/// Shapes declared to the producer that are found again without asking it.
+pub(crate) const SHAPES_DECLARED: usize = 1_024;
+
+/// Records of one request: each takes a kilobyte while the others are read.
+pub(crate) const RECORDS_MAX: usize = 50_000;
+
+/// Wrong lines of one request that are told: who wrote them sees by then what is wrong.
+pub(crate) const WRONG_TOLD: usize = 100;
+
+/// The window of a body that zstd packed, as a power of two: 8 MiB, which every reader should have (RFC 8878, section 3.1.1.1.2).
+pub(crate) const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How long a request is remembered under its idempotency key: clients that try again do so within minutes.
+pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(3_600);
+
+/// Ids that are remembered for requests that come again, 16 bytes each; a request counts as eight more.
+pub(crate) const REPEAT_IDS_MAX: usize = 1_000_000;
+
+/// Characters of an idempotency key.
+pub(crate) const REPEAT_KEY_BYTES_MAX: usize = 255;
+
+/// How long nobody records over HTTP before the run of its producer ends: a run that is open keeps an engine from ending.
+pub(crate) const INTAKE_REST: Duration = Duration::from_secs(5);
+
+/// Sealings that make room in a spool that is full, before a request is told so.
+pub(crate) const FULL_SEALS: u32 = 2;

@@ -4,8 +4,10 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use minutebook_present::page;
 use minutebook_trail::{Error, Remedy};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What is wrong with a request, or why it failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,17 +16,38 @@ pub(crate) struct Problem {
     status: u16,
     detail: String,
     code: String,
+    /// Where several places of a request are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Value>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, title: &str, detail: impl Into<String>) -> Self {
         let (title, code) = (title.to_owned(), code.to_owned());
-        Self { title, status: status.as_u16(), detail: detail.into(), code }
+        Self { title, status: status.as_u16(), detail: detail.into(), code, errors: Vec::new() }
     }
 
     /// The request cannot be understood.
     pub(crate) fn request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is wrong", detail)
+    }
+
+    /// A body is longer than this takes.
+    pub(crate) fn too_large(bytes_max: usize) -> Self {
+        let detail = format!("the body is longer than {}", page::bytes(bytes_max as u64));
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    /// A request has more records than this.
+    pub(crate) fn too_many(records_max: usize) -> Self {
+        let detail =
+            format!("more than {} records: send them in several requests", page::count(records_max as u64));
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    /// Records are wrong, each at its place.
+    pub(crate) fn wrong_records(detail: String, errors: Vec<Value>) -> Self {
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "wrong-records", "Records are wrong", detail) }
     }
 
     /// What is wrong, in words.

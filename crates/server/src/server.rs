@@ -1,4 +1,4 @@
-//! An engine that serves: its socket, its sealing, and when it ends. Edge: one trail; signals and the terminal are the program's.
+//! An engine that serves: its socket, its TCP address, its sealing, and when it ends. Edge: one trail; signals and the terminal are the program's.
 
 use std::future::Future;
 use std::io;
@@ -7,28 +7,36 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minutebook_trail::{ENGINE_LOG, Error, Place, Reader, STAGING, SealReport, TrailLock};
+use axum::Router;
+use minutebook_capture::{Clock, IntakePublicKey, ProducerOptions};
+use minutebook_trail::{ApiKeys, ENGINE_LOG, Error, Place, Reader, STAGING, SealReport, TrailLock};
 use minutebook_verify::hex;
 use tokio::net::UnixListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::api::{App, Identity};
+use crate::connections;
+use crate::door::Door;
+use crate::guard::{self, Guard, Hosts};
 use crate::indexing::Indexing;
-use crate::limits::{LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD};
+use crate::intake::{self, Intake};
+use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD};
 use crate::peers::{Count, Peers};
 use crate::sealer::{Asker, Sealer};
 use crate::socket;
 use crate::starting::Held;
 
 /// How an engine serves.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Serving {
     /// The program's version, by which others know whether they can work with this one.
     pub version: String,
-    /// It ends after so long without a connection, anything unsealed, or a producer that lives; `None`: it stays.
+    /// It ends after so long without a connection to its socket, anything unsealed, or a producer that lives; `None`: it stays.
     pub idle: Option<Duration>,
+    /// Where it answers over TCP too, to whoever has an API key.
+    pub door: Option<Door>,
 }
 
 /// An engine that listens.
@@ -36,9 +44,10 @@ pub struct Server {
     app: App,
     sealer: Sealer,
     count: Arc<Count>,
-    answering: JoinHandle<io::Result<()>>,
+    /// On the socket, and over TCP.
+    answering: Vec<JoinHandle<()>>,
     /// Tells the answering to take no more.
-    last_call: oneshot::Sender<()>,
+    last_call: watch::Sender<bool>,
     idle: Option<Duration>,
     folder: Folder,
     place: Place,
@@ -50,7 +59,7 @@ impl Server {
     /// Begins to seal, and to answer on the socket: who connects from now on is answered.
     ///
     /// # Errors
-    /// When the socket cannot be made, or the trail not be read.
+    /// When socket or address cannot be listened at, or the trail not be read.
     pub async fn start(held: Held, serving: Serving) -> Result<Self, Error> {
         let Held { place, environment, engine } = held;
         let lock = engine.lock();
@@ -65,7 +74,15 @@ impl Server {
             started: environment.rfc3339(),
             idle_after_s: serving.idle.map(|idle| idle.as_secs()),
             folder: place.folder.clone(),
+            listen: serving.door.as_ref().map(Door::address),
         };
+        let intake_key = IntakePublicKey::from_bytes(file.intake_key);
+        let producer = ProducerOptions {
+            clock: Arc::clone(&environment.clock),
+            random: Arc::clone(&environment.random),
+            ..ProducerOptions::new(place.spool(), file.id, intake_key, intake::PRODUCER)
+        };
+        let keys = ApiKeys::new(place.key_folder(&file.id)?, file.id);
         let failed = |error| Error::io("listen at", &socket::path(&place.folder), error);
         let folder = Folder::look(&place.folder).map_err(failed)?;
         let (listener, owner) = socket::listen(&place.folder).map_err(failed)?;
@@ -73,13 +90,16 @@ impl Server {
         let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
         let indexing = Indexing::start(&place, Arc::clone(&reader), sealer.asker().state)
             .map_err(|error| Error::Stopped(format!("the index cannot be opened: {error}")))?;
-        let app = App::new(identity, reader, indexing, sealer.asker(), clock);
-        let (last_call, called) = oneshot::channel();
+        let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader));
+        let app = App::new(identity, reader, indexing, sealer.asker(), intake, Arc::clone(&clock));
+        let (last_call, called) = watch::channel(false);
         let count = peers.count();
-        let answering = axum::serve(peers, app.clone().router());
-        // An error is that nobody is there any more to call.
-        let answering = answering.with_graceful_shutdown(async { drop(called.await) });
-        let answering = tokio::spawn(async { answering.await });
+        let mut answering = vec![tokio::spawn(on_socket(peers, app.clone().router(), called.clone()))];
+        if let Some(door) = serving.door {
+            let router = guarded(&door, app.clone().router(), keys, clock);
+            let listener = door.into_listener().map_err(failed)?;
+            answering.push(tokio::spawn(connections::answer(listener, router, called, HEAD_WAIT)));
+        }
         Ok(Self { app, sealer, count, answering, last_call, idle: serving.idle, folder, place, lock })
     }
 
@@ -108,6 +128,7 @@ impl Server {
                 break true;
             }
             bound_log(&self.place.folder);
+            self.app.intake.rest();
             if let Some(idle) = self.idle
                 && use_of.unused_for() >= idle
             {
@@ -122,17 +143,21 @@ impl Server {
     }
 
     async fn end(self, gone: bool) -> Result<SealReport, Error> {
-        // Nobody listens: nothing is left to tell.
-        let _ = self.last_call.send(());
-        let mut answering = self.answering;
-        if tokio::time::timeout(LAST_ANSWERS, &mut answering).await.is_err() {
-            answering.abort();
+        self.last_call.send_replace(true);
+        let until = Instant::now() + LAST_ANSWERS;
+        for mut answering in self.answering {
+            if tokio::time::timeout_at(until, &mut answering).await.is_err() {
+                answering.abort();
+            }
         }
         if gone {
             tracing::warn!("the trail's folder is gone");
             self.sealer.abandon();
             return Ok(SealReport::default());
         }
+        // Before the last sealing, so that it seals the end of the producer's run too. It ends whether or not it is waited for.
+        let app = self.app.clone();
+        let _ = tokio::task::spawn_blocking(move || app.intake.end()).await;
         // What is sealed last is read into the index at the next start. An index that has much to read is not waited for.
         let closing = tokio::time::timeout(LAST_ANSWERS, self.app.indexing.close());
         if closing.await.is_err() {
@@ -147,6 +172,21 @@ impl Server {
         drop(self.lock);
         sealed
     }
+}
+
+async fn on_socket(peers: Peers, router: Router, mut called: watch::Receiver<bool>) {
+    // An error is that nobody is there any more to call.
+    let called = async move { drop(called.wait_for(|ends| *ends).await) };
+    if let Err(error) = axum::serve(peers, router).with_graceful_shutdown(called).await {
+        tracing::error!("the socket is not answered any more: {error}");
+    }
+}
+
+/// The router behind what stands in front of it for whoever comes over TCP.
+fn guarded(door: &Door, router: Router, keys: ApiKeys, clock: Arc<dyn Clock>) -> Router {
+    let hosts = if door.is_loopback() { Hosts::Loopback } else { Hosts::Any };
+    let guard = Arc::new(Guard::new(hosts, keys, clock));
+    router.layer(axum::middleware::from_fn_with_state(guard, guard::stand))
 }
 
 /// Whether anybody needs the engine.

@@ -96,6 +96,13 @@ impl Lock {
         }
     }
 
+    /// Takes the lock, and waits for whoever has it.
+    pub fn take(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        file.lock()?;
+        Ok(Self(file))
+    }
+
     /// Whether somebody has the lock. Has it itself, shared with others who look, for as long as it takes to ask.
     pub fn is_held(path: &Path) -> io::Result<bool> {
         let file = File::open(path)?;

@@ -1,9 +1,11 @@
 //! The key folder (`docs/formats/keys.md`): the private keys, the key-encryption keys and the bucket keys of one trail, outside of it.
 //! Edge: what they wrap lies in the catalog.
 
+mod api;
 mod buckets;
 mod index;
 
+pub use api::{ApiKey, ApiKeys, ApiKeysStamp, ApiScope, find_api_key};
 pub use buckets::{BUCKETS, Buckets};
 pub use index::IndexKeys;
 
@@ -270,6 +272,11 @@ impl KeyFolder {
     /// The keys of the index.
     pub fn index_keys(&self) -> IndexKeys {
         IndexKeys::of(self)
+    }
+
+    /// The keys of the API.
+    pub fn api_keys(&self) -> ApiKeys {
+        ApiKeys::of(self)
     }
 
     /// Opens the bucket keys.

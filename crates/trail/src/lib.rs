@@ -54,7 +54,7 @@ pub use erase::{Certificate, Whom};
 pub use error::{Error, Remedy, Result};
 pub use folder_source::FolderSource;
 pub use hold::{Hold, HoldFilter, HoldRequest};
-pub use keyfolder::{IndexKeys, KeyFolder};
+pub use keyfolder::{ApiKey, ApiKeys, ApiKeysStamp, ApiScope, IndexKeys, KeyFolder, find_api_key};
 pub use lock::TrailLock;
 pub use place::{ENGINE_SOCKET, InitOptions, Place, init};
 pub use reader::{

@@ -72,3 +72,9 @@ pub const SUBJECTS_PASSED_OVER: u64 = 1 << 32;
 
 /// Records whose linked ones are looked up at once: a statement of SQLite's takes so much.
 pub const ORPHANS_LOOKED_UP: usize = 4_096;
+
+/// Keys of the API: each request is compared with all of them.
+pub const API_KEYS_MAX: usize = 1_000;
+
+/// Bytes of the file with those keys: some 250 for each, and as much again for who writes it by hand.
+pub const API_KEYS_BYTES_MAX: u64 = 512 << 10;

@@ -58,7 +58,7 @@ impl Engine {
             }
             let idle = Some(Duration::from_secs(self.idle));
             let (create, daemon, json) = (self.create, self.daemon, options.json);
-            serve(&options.terminal(), Wanted { place, create, idle, daemon, json }).await
+            serve(&options.terminal(), Wanted { place, create, idle, daemon, json, listen: None }).await
         })
     }
 

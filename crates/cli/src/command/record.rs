@@ -105,10 +105,7 @@ fn draft(
         let longest = page::bytes(LINE_BYTES_MAX as u64);
         return (number, Some(Err(Problem::new(format!("longer than {longest}")))));
     };
-    // Some editors begin a file with the mark of UTF-8.
-    let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
-    let is_empty = line.trim_ascii().is_empty();
-    (number, (!is_empty).then(|| reader.read(line, moment::read_at())))
+    (number, reader.read_numbered(number, &line, moment::read_at()))
 }
 
 /// The next lines; `None` at their end, or when somebody interrupts.

@@ -1,15 +1,19 @@
-//! `minutebook serve`: the engine of a trail in the foreground, for a service manager.
+//! `minutebook serve`: the engine of a trail in the foreground, for a service manager, on its socket and over TCP.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use minutebook_server::DEFAULT_ADDRESS;
 use tokio::runtime::Runtime;
 
 use crate::failure::Result;
 use crate::options::Options;
-use crate::serving::{Wanted, serve};
+use crate::serving::{Listen, Wanted, serve};
 
-/// Run the engine of a trail until it is stopped: the same as `engine` without an end of its own.
+/// Run the engine of a trail until it is stopped: the same as `engine` without an end of its own, over TCP too.
+///
+/// Over TCP a request needs an API key: `minutebook api-key create`. What can be asked is in docs/api.md.
 #[derive(Debug, Args)]
 #[command(display_order = 11)]
 pub(super) struct Serve {
@@ -18,13 +22,61 @@ pub(super) struct Serve {
     /// Make the trail when there is none.
     #[arg(long)]
     create: bool,
+    /// The address to listen at, IP:PORT, port 0 for any that is free; `none`: the socket alone [default: 127.0.0.1:6262].
+    #[arg(long, value_name = "ADDRESS", value_parser = parse)]
+    listen: Option<Address>,
+    /// Speak HTTP without TLS at an address that others can reach: who is between reads keys and records.
+    #[arg(long)]
+    insecure_http: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Address {
+    Nowhere,
+    At(SocketAddr),
+}
+
+fn parse(text: &str) -> std::result::Result<Address, String> {
+    if text == "none" {
+        return Ok(Address::Nowhere);
+    }
+    let number = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    let wrong = |_| "not an address and a port, such as 127.0.0.1:6262 or [::1]:6262, nor `none`".to_owned();
+    number.parse().map(Address::At).map_err(wrong)
 }
 
 impl Serve {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let place = options.place_in(self.dir.unwrap_or_else(|| options.trail.clone()));
-        let (create, json) = (self.create, options.json);
-        let wanted = Wanted { place, create, idle: None, daemon: false, json };
+        let (create, json, insecure_http) = (self.create, options.json, self.insecure_http);
+        let at = |address| Some(Listen { address, insecure_http, is_asked_for: self.listen.is_some() });
+        let listen = match self.listen {
+            Some(Address::Nowhere) => None,
+            Some(Address::At(address)) => at(address),
+            None => at(DEFAULT_ADDRESS),
+        };
+        let wanted = Wanted { place, create, idle: None, daemon: false, json, listen };
         runtime.block_on(serve(&options.terminal(), wanted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_number_and_a_port() {
+        for (text, address) in
+            [("127.0.0.1:0", "127.0.0.1:0"), ("[::1]:6262", "[::1]:6262"), ("localhost:80", "127.0.0.1:80")]
+        {
+            assert!(matches!(parse(text), Ok(Address::At(found)) if found.to_string() == address), "{text}");
+        }
+        assert!(matches!(parse("none"), Ok(Address::Nowhere)));
+        for text in ["", "6262", "127.0.0.1", "example.com:80", "localhost:", "127.0.0.1:70000"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 }

@@ -31,7 +31,9 @@ fn the_one_that_runs_is_found_again() {
     let again = user.engine(&[]);
     assert_eq!((&again["pid"], &again["already"]), (&first["pid"], &json!(true)));
     user.run(["engine"]).ends(0).prints("already answers at");
-    user.run(["serve"]).ends(0).prints("already answers at");
+    user.run(["serve"]).ends(0).prints("already answers at").complains("does not listen at `127.0.0.1:6262`");
+    user.run(["serve", "--listen", "none"]).ends(0).prints("already answers at");
+    user.run(["serve", "--listen", "127.0.0.1:0"]).ends(3).complains("minutebook engine --stop");
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn a_signal_to_end_seals_what_there_is_and_the_end_of_a_session_does_not() {
     for (name, detached) in [("-TERM", true), ("-INT", true), ("-TERM", false)] {
         let user = User::with_trail();
         user.feed(["record", "--no-seal"], &decisions(40)).ends(0);
-        let running = (!detached).then(|| user.start(["serve", "--json"]));
+        let running = (!detached).then(|| user.start(["serve", "--listen", "none", "--json"]));
         let pid = match &running {
             Some(running) => {
                 serde_json::from_str::<serde_json::Value>(&running.wait_for_lines(1)[0]).unwrap()

@@ -15,4 +15,7 @@ mod program;
 mod proving;
 mod reading;
 mod recording;
+mod records_in;
 mod searching;
+mod serving_tcp;
+mod tcp;

@@ -209,10 +209,16 @@ impl Running {
 /// A request over a Unix socket, with an answer to its end.
 #[track_caller]
 pub fn ask(socket: &Path, method: &str, path: &str, body: &str) -> (u16, Value) {
+    ask_with(socket, method, path, "", body)
+}
+
+/// The same with more lines in its head, each with its end.
+#[track_caller]
+pub fn ask_with(socket: &Path, method: &str, path: &str, lines: &str, body: &str) -> (u16, Value) {
     let mut stream = UnixStream::connect(socket).unwrap();
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: e\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

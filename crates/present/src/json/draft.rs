@@ -193,6 +193,13 @@ impl DraftReader {
         self.draft(&Tree::parse(line)?, at)
     }
 
+    /// Reads the line of this number, from 1, of a file or stream; nothing for one that is empty. Some editors begin a file with the mark of UTF-8,
+    /// which is passed over.
+    pub fn read_numbered(&mut self, number: u64, line: &[u8], at: ReadAt) -> Option<Result<Draft, Problem>> {
+        let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+        (!line.trim_ascii().is_empty()).then(|| self.read(line, at))
+    }
+
     /// Makes a draft of a record that is taken apart already.
     ///
     /// # Errors

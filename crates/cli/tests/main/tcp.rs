@@ -1,0 +1,120 @@
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use crate::program::{Running, User};
+
+/// A server over TCP, and the user whose it is.
+pub struct Server {
+    pub user: User,
+    pub address: SocketAddr,
+    pub pid: Value,
+    pub running: Running,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// As it came over a connection to its end.
+    #[track_caller]
+    pub fn read(stream: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("the end of a head");
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        Self { status, headers, body: bytes[end + 4..].to_vec() }
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Requires a status.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        self
+    }
+
+    /// Requires a problem with this status and code.
+    #[track_caller]
+    pub fn is_problem(self, status: u16, code: &str) -> Self {
+        let is = self.is(status);
+        assert_eq!(is.json()["code"], code, "{is:?}");
+        assert_eq!(is.headers["content-type"], "application/problem+json");
+        is
+    }
+}
+
+impl Server {
+    /// One of a new trail, at any free port.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self::of(User::with_trail())
+    }
+
+    /// One of the trail of a user.
+    #[track_caller]
+    pub fn of(user: User) -> Self {
+        let running = user.start(["serve", "--listen", "127.0.0.1:0", "--json"]);
+        let line: Value = serde_json::from_str(&running.wait_for_lines(1)[0]).unwrap();
+        let address = line["listen"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+        Self { user, address, pid: line["pid"].clone(), running }
+    }
+
+    /// Makes a key.
+    #[track_caller]
+    pub fn key(&self, name: &str, scope: &str) -> String {
+        let ran = self.user.run(["api-key", "create", name, "--scope", scope]).ends(0);
+        ran.out.trim().to_owned()
+    }
+
+    /// Asks, and gives the answer.
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head += &format!("Host: {}\r\n", self.address);
+        }
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        // A server that refuses does not wait for all of it.
+        let _ = stream.write_all(body);
+        Answer::read(&mut stream)
+    }
+
+    /// Asks with a key.
+    #[track_caller]
+    pub fn ask(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {key}");
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        self.send(method, path, &headers, body.as_bytes())
+    }
+
+    /// Ends it as a service manager does, and gives back whose it was.
+    #[track_caller]
+    pub fn end(self) -> User {
+        crate::program::signal(&self.pid, "-TERM");
+        self.running.ended().ends(0);
+        self.user
+    }
+}

@@ -1,0 +1,21 @@
+//! `/healthz`, `/readyz`: for who watches over the process. Edge: they say yes or no, to anybody.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::App;
+
+/// The process answers.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The engine seals: it is there, and its last round did not fail.
+pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str) {
+    let works = app.sealer.state.has_changed().is_ok();
+    if works && app.sealer.state.borrow().error.is_none() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}

@@ -1,0 +1,119 @@
+//! `POST /v1/records`: records in, in the form that `minutebook record` reads. Edge: headers and the answer; how records are read and handed over is
+//! in `intake`.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::{Extension, Json};
+use minutebook_present::json::ReadAt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::records::given;
+use crate::guard::KeyName;
+use crate::intake::{Encoding, Form, RepeatKey, Sent};
+use crate::limits::{RECORDS_BYTES_MAX, REPEAT_KEY_BYTES_MAX};
+use crate::problem::Problem;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    level: Level,
+}
+
+/// When records are acknowledged.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Process,
+    #[default]
+    Disk,
+    Sealed,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Disk => "disk",
+            Self::Sealed => "sealed",
+        }
+    }
+}
+
+pub(super) async fn record(
+    State(app): State<App>,
+    query: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+    key: Option<Extension<KeyName>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Wanted { level } = given(query)?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(RECORDS_BYTES_MAX),
+        _ => Problem::request("the body broke off"),
+    })?;
+    let sent = Sent {
+        body,
+        encoding: encoding(&headers)?,
+        form: form(&headers)?,
+        at: ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() },
+        flush: level != Level::Process,
+        repeat: repeat(&headers, key.map(|Extension(name)| name).unwrap_or_default())?,
+    };
+    let taker = app.clone();
+    let taken = tokio::task::spawn_blocking(move || taker.intake.take(&sent)).await.map_err(|error| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Problem::new(status, "failed", "Recording failed", error.to_string())
+    })??;
+    if level == Level::Sealed {
+        app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
+    }
+    let ids: Vec<String> = taken.ids.iter().map(ToString::to_string).collect();
+    Ok(Json(json!({ "ids": ids, "level": level.word(), "repeated": taken.repeated })))
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().map(|value| value.to_str());
+    match (first.transpose(), values.next()) {
+        (Ok(first), None) => Ok(first),
+        _ => Err(Problem::request(format!("`{name}` is there more than once, or not in ASCII"))),
+    }
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Not in a form that is read here", detail)
+}
+
+fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    let media_type = text(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media_type.as_str() {
+        "application/json" => Ok(Form::Json),
+        "application/x-ndjson" | "application/jsonl" => Ok(Form::Lines),
+        _ => Err(unsupported("`content-type` is `application/json` or `application/x-ndjson`")),
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+    let encoding = text(headers, &header::CONTENT_ENCODING)?.unwrap_or("identity").trim();
+    match encoding.to_ascii_lowercase().as_str() {
+        "identity" => Ok(Encoding::Plain),
+        "gzip" | "x-gzip" => Ok(Encoding::Gzip),
+        "zstd" => Ok(Encoding::Zstd),
+        _ => Err(unsupported("`content-encoding` is `gzip` or `zstd`")),
+    }
+}
+
+fn repeat(headers: &HeaderMap, of: KeyName) -> Result<Option<RepeatKey>, Problem> {
+    let name = HeaderName::from_static("idempotency-key");
+    let Some(key) = text(headers, &name)? else { return Ok(None) };
+    if key.is_empty() || key.len() > REPEAT_KEY_BYTES_MAX {
+        return Err(Problem::request(format!("`{name}` has from 1 to {REPEAT_KEY_BYTES_MAX} characters")));
+    }
+    Ok(Some(RepeatKey { of, key: key.to_owned() }))
+}

@@ -1,0 +1,147 @@
+//! The body of a request with records: unpacked within its bound, and read as drafts. Edge: bytes in, drafts or what is wrong with them out; never
+//! a value.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use minutebook_present::json::{Draft, DraftReader, Problem as Wrong, ReadAt, Tree};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use zstd::stream::read::Decoder;
+
+use crate::limits::{RECORDS_BYTES_MAX, RECORDS_MAX, WRONG_TOLD, ZSTD_WINDOW_LOG};
+use crate::problem::Problem;
+
+/// How a body is packed (RFC 9110, section 8.4; RFC 8878).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Encoding {
+    /// The body as it was before it was packed. Unpacks no more than it may have.
+    pub(super) fn unpack(self, body: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+        let packed = |_| Problem::request("the body is not packed as `content-encoding` says");
+        let unpacked = match self {
+            Self::Plain => Cow::Borrowed(body),
+            Self::Gzip => Cow::Owned(bounded(MultiGzDecoder::new(body)).map_err(packed)?),
+            Self::Zstd => {
+                let mut decoder = Decoder::with_buffer(body).map_err(packed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(packed)?;
+                Cow::Owned(bounded(decoder).map_err(packed)?)
+            }
+        };
+        if unpacked.len() > RECORDS_BYTES_MAX {
+            return Err(Problem::too_large(RECORDS_BYTES_MAX));
+        }
+        Ok(unpacked)
+    }
+}
+
+fn bounded(unpacks: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    unpacks.take(RECORDS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// How records are written in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// One object, or an array of them.
+    Json,
+    /// One object a line.
+    Lines,
+}
+
+/// The records of a body, or all that is wrong with it, up to a bound.
+pub(super) fn drafts(
+    form: Form,
+    body: &[u8],
+    reader: &mut DraftReader,
+    at: ReadAt,
+) -> Result<Vec<Draft>, Problem> {
+    let mut gathered = Gathered { drafts: Vec::new(), wrong: Vec::new() };
+    match form {
+        Form::Lines => {
+            for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
+                if let Some(draft) = reader.read_numbered(number, line, at)
+                    && !gathered.add("line", number, draft)?
+                {
+                    break;
+                }
+            }
+        }
+        Form::Json => {
+            is_json(body)?;
+            let wrong = |wrong: Wrong| Problem::request(wrong.to_string());
+            match Tree::parse(body).map_err(wrong)? {
+                Tree::Array(items) => {
+                    for (number, item) in (0..).zip(&items) {
+                        if !gathered.add("item", number, reader.draft(item, at))? {
+                            break;
+                        }
+                    }
+                }
+                one => drop(gathered.add("item", 0, reader.draft(&one, at))?),
+            }
+        }
+    }
+    gathered.end()
+}
+
+/// Refuses what is no JSON, with its line: the reader of records knows columns only.
+fn is_json(body: &[u8]) -> Result<(), Problem> {
+    let line = |before: &[u8]| before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    if let Err(error) = std::str::from_utf8(body) {
+        let line = line(&body[..error.valid_up_to()]);
+        return Err(Problem::request(format!("the body is not UTF-8, at line {line}")));
+    }
+    serde_json::from_slice::<IgnoredAny>(body).map(drop).map_err(|error| {
+        Problem::request(format!("the body is not JSON, at line {}, column {}", error.line(), error.column()))
+    })
+}
+
+struct Gathered {
+    drafts: Vec<Draft>,
+    wrong: Vec<Value>,
+}
+
+impl Gathered {
+    /// Whether to go on.
+    fn add(&mut self, place: &str, number: u64, draft: Result<Draft, Wrong>) -> Result<bool, Problem> {
+        match draft {
+            // What is wrong already is told; the rest is only looked at.
+            Ok(_) if !self.wrong.is_empty() => {}
+            Ok(_) if self.drafts.len() == RECORDS_MAX => {
+                return Err(Problem::too_many(RECORDS_MAX));
+            }
+            Ok(draft) => self.drafts.push(draft),
+            Err(wrong) => {
+                self.drafts.clear();
+                let path = Some(wrong.path()).filter(|path| !path.is_empty());
+                self.wrong.push(json!({
+                    place: number, "path": path, "what": wrong.what(), "to_do": wrong.to_do(),
+                }));
+            }
+        }
+        Ok(self.wrong.len() < WRONG_TOLD)
+    }
+
+    fn end(self) -> Result<Vec<Draft>, Problem> {
+        let Some(first) = self.wrong.first() else { return Ok(self.drafts) };
+        let place = if first["line"].is_null() { "item" } else { "line" };
+        let path = first["path"].as_str().map_or(String::new(), |path| format!(", `{path}`"));
+        let detail = format!(
+            "nothing was recorded: {place} {}{path}: {}",
+            first[place],
+            first["what"].as_str().unwrap_or_default()
+        );
+        Err(Problem::wrong_records(detail, self.wrong))
+    }
+}
+
+#[cfg(test)]
+mod tests;
