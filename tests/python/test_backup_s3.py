@@ -42,7 +42,9 @@ def store():
 
 
 def request(address, method, body=b""):
-    sent = urllib.request.Request(address, method=method, data=body if method == "PUT" else None)
+    # It asks that requests are signed, and does not look how.
+    signed = {"authorization": "AWS some-key-id:some-signature"}
+    sent = urllib.request.Request(address, method=method, headers=signed, data=body if method == "PUT" else None)
     with urllib.request.urlopen(sent, timeout=10) as answer:
         return answer.read()
 
