@@ -74,20 +74,20 @@ fn of_a_wrong_request_nothing_is_recorded() {
     let (server, key) = with_key();
     let lines =
         [&decision(1), r#"{"inputs": {}}"#, "{\"subject\": \"Jane Roe\" oops", "", &decision(2)].join("\n");
-    let answer = post(&server, &key, "", &[LINES], lines.as_bytes()).is_problem(400, "wrong-records");
+    let answer = post(&server, &key, "", &[LINES], lines.as_bytes()).problem(400, "wrong-records");
     let problem = answer.json();
     let places: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|wrong| wrong["line"].as_u64()).collect();
     assert_eq!(places, [Some(2), Some(3)]);
     assert!(!problem.to_string().contains("Jane"), "{problem}");
-    post(&server, &key, "", &[JSON], b"{\"a\":\n \xff}").is_problem(400, "bad-request");
-    post(&server, &key, "", &[JSON], b"{\"a\":").is_problem(400, "bad-request");
-    post(&server, &key, "", &[("Content-Type", "text/csv")], b"a,b").is_problem(415, "unsupported");
-    post(&server, &key, "", &[JSON, ("Content-Encoding", "br")], b"").is_problem(415, "unsupported");
-    post(&server, &key, "", &[JSON, ("Content-Encoding", "gzip")], b"not").is_problem(400, "bad-request");
-    post(&server, &key, "?level=stone", &[JSON], b"[]").is_problem(400, "bad-request");
+    post(&server, &key, "", &[JSON], b"{\"a\":\n \xff}").problem(400, "bad-request");
+    post(&server, &key, "", &[JSON], b"{\"a\":").problem(400, "bad-request");
+    post(&server, &key, "", &[("Content-Type", "text/csv")], b"a,b").problem(415, "unsupported");
+    post(&server, &key, "", &[JSON, ("Content-Encoding", "br")], b"").problem(415, "unsupported");
+    post(&server, &key, "", &[JSON, ("Content-Encoding", "gzip")], b"not").problem(400, "bad-request");
+    post(&server, &key, "?level=stone", &[JSON], b"[]").problem(400, "bad-request");
     let bomb = gzip(&" ".repeat((32 << 20) + 1));
-    post(&server, &key, "", &[JSON, ("Content-Encoding", "gzip")], &bomb).is_problem(413, "too-large");
+    post(&server, &key, "", &[JSON, ("Content-Encoding", "gzip")], &bomb).problem(413, "too-large");
     assert!(ids(&post(&server, &key, "", &[JSON], b"[]").is(200).json()).is_empty());
     let user = server.end();
     assert_eq!(count(&user), 0);
@@ -104,13 +104,13 @@ fn a_request_that_comes_again_under_its_key_is_recorded_once() {
         let answer = again("job-1", query, &decisions(3)).is(200).json();
         assert_eq!(answer["ids"], first["ids"], "{query}");
     }
-    again("job-1", "", &decisions(2)).is_problem(422, "key-reused");
+    again("job-1", "", &decisions(2)).problem(422, "key-reused");
     let other = again("job-2", "", &decisions(3)).is(200).json();
     assert_ne!(other["ids"], first["ids"]);
-    again("", "", &decisions(1)).is_problem(400, "bad-request");
-    again(&"x".repeat(256), "", &decisions(1)).is_problem(400, "bad-request");
+    again("", "", &decisions(1)).problem(400, "bad-request");
+    again(&"x".repeat(256), "", &decisions(1)).problem(400, "bad-request");
     // What was wrong may come again put right.
-    again("job-3", "", "x").is_problem(400, "wrong-records");
+    again("job-3", "", "x").problem(400, "wrong-records");
     again("job-3", "", &decisions(1)).is(200);
     // Another client's keys are its own.
     let shop = server.key("shop", "write");

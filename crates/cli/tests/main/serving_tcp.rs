@@ -16,9 +16,9 @@ fn whoever_comes_over_tcp_needs_a_key_and_the_socket_does_not() {
     server.running.wait_for_word("minutebook api-key create");
     assert_eq!(server.user.ask("GET", "/v1/engine", "").0, 200);
     for path in ["/v1/engine", "/v1/records", "/log/checkpoint", "/nothing"] {
-        let answer = server.send("GET", path, &[], b"").is_problem(401, "no-such-key");
+        let answer = server.send("GET", path, &[], b"").problem(401, "no-such-key");
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
-        server.ask("mbk_guess", "GET", path, "").is_problem(401, "no-such-key");
+        server.ask("mbk_guess", "GET", path, "").problem(401, "no-such-key");
     }
     let key = server.key("ops", "all");
     assert_eq!((&key[..4], key.len()), ("mbk_", 68));
@@ -28,7 +28,7 @@ fn whoever_comes_over_tcp_needs_a_key_and_the_socket_does_not() {
         (&server.pid, Some(server.address.to_string().as_str()))
     );
     server.ask(&key, "POST", "/v1/seal", "").is(200);
-    server.ask(&key, "GET", "/nothing", "").is_problem(404, "no-such-path");
+    server.ask(&key, "GET", "/nothing", "").problem(404, "no-such-path");
     let user = server.end();
     for file in ["trail/tmp/engine.log", "keys/api-keys.toml"] {
         let text = std::fs::read_to_string(user.path(file)).unwrap_or_default();
@@ -42,19 +42,19 @@ fn a_key_does_what_it_is_for_until_it_is_revoked() {
     let server = Server::new();
     let (read, write) = (server.key("dashboard", "read"), server.key("shop", "write"));
     let line = decisions(1);
-    server.ask(&read, "POST", "/v1/records", &line).is_problem(403, "out-of-scope");
+    server.ask(&read, "POST", "/v1/records", &line).problem(403, "out-of-scope");
     let id = server.ask(&write, "POST", "/v1/records", &line).is(200).json()["ids"][0]
         .as_str()
         .unwrap()
         .to_owned();
     let path = format!("/v1/records/{id}");
-    server.ask(&write, "GET", &path, "").is_problem(403, "out-of-scope");
+    server.ask(&write, "GET", &path, "").problem(403, "out-of-scope");
     server.ask(&read, "GET", &path, "").is(200);
     server.ask(&read, "POST", &format!("{path}/verify"), "").is(200);
     server.ask(&read, "POST", "/v1/verify", "").is(200);
     for path in ["/v1/seal", "/v1/stop", "/v1/erase", "/v1/keys/sampling/rotate"] {
-        server.ask(&read, "POST", path, "{}").is_problem(403, "out-of-scope");
-        server.ask(&write, "POST", path, "{}").is_problem(403, "out-of-scope");
+        server.ask(&read, "POST", path, "{}").problem(403, "out-of-scope");
+        server.ask(&write, "POST", path, "{}").problem(403, "out-of-scope");
     }
     let listed = server.user.run(["api-key", "list"]).ends(0);
     assert!(
@@ -80,7 +80,7 @@ fn what_web_pages_send_is_refused() {
     assert_eq!(with("Host", "evil.example"), 403);
     assert_eq!(with("Origin", "https://evil.example"), 403);
     let health = server.send("GET", "/healthz", &[("Host", "evil.example")], b"");
-    health.is_problem(403, "foreign-request");
+    health.problem(403, "foreign-request");
     server.end();
 }
 
@@ -166,10 +166,10 @@ fn an_outsider_computes_the_root_of_the_log_from_what_is_served() {
         "tile//etc/passwd",
         "tile/0/007/",
     ] {
-        get(&format!("/log/{path}")).is_problem(404, "no-such-tile");
+        get(&format!("/log/{path}")).problem(404, "no-such-tile");
     }
     for path in ["trail.toml", "", "tile/", "../trail.toml", "%2e%2e/catalog.db"] {
-        get(&format!("/log/{path}")).is_problem(404, "no-such-path");
+        get(&format!("/log/{path}")).problem(404, "no-such-path");
     }
     server.end();
 }

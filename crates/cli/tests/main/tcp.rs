@@ -53,7 +53,7 @@ impl Answer {
 
     /// Requires a problem with this status and code.
     #[track_caller]
-    pub fn is_problem(self, status: u16, code: &str) -> Self {
+    pub fn problem(self, status: u16, code: &str) -> Self {
         let is = self.is(status);
         assert_eq!(is.json()["code"], code, "{is:?}");
         assert_eq!(is.headers["content-type"], "application/problem+json");
