@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ._client import Problem
 from ._faults import EngineError
 from ._limits import SEAL_TIMEOUT_S
+from ._search import moment
 
 if TYPE_CHECKING:
     from ._engine import Engine
@@ -172,7 +173,9 @@ class Life:
         `model` is a name or `name@version`, `retention` a retention class. `name`, `reason` and `by` are recorded, so they name no person;
         of `subject` a keyed hash is. Raises ValueError for a time without its zone, TrailError for what is no hold or a name in use.
         """
-        conditions = {"subject": subject, "model": model, "class": retention, "since": _time(since, "since"), "until": _time(until, "until")}
+        now = datetime.datetime.now(datetime.timezone.utc)
+        times = {"since": moment("since", since, now), "until": moment("until", until, now)}
+        conditions = {"subject": subject, "model": model, "class": retention, **times}
         filter = {name: value for name, value in conditions.items() if value is not None}
         return self._ask("POST", "/v1/holds", {"name": name, "reason": reason, "by": by, "filter": filter})
 
@@ -207,11 +210,3 @@ class Life:
             if error.code in _REFUSALS:
                 raise Refused(str(error), code=error.code, status=error.status) from None
             raise
-
-
-def _time(given: datetime.datetime | None, name: str) -> str | None:
-    if given is None:
-        return None
-    if given.utcoffset() is None:
-        raise ValueError(f"`{name}` has no time zone: `{given!r}.astimezone()` is local time, `.replace(tzinfo=datetime.timezone.utc)` UTC")
-    return given.astimezone(datetime.timezone.utc).isoformat()

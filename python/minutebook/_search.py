@@ -229,9 +229,9 @@ def question(
     asked = {
         "where": where,
         "model": model,
-        "since": _moment("since", since, now),
-        "until": _moment("until", until, now),
-        "as_of": _moment("as_of", as_of, now),
+        "since": moment("since", since, now),
+        "until": moment("until", until, now),
+        "as_of": moment("as_of", as_of, now),
         "order": None if order is None else {"by": order.removeprefix("-"), "descending": order.startswith("-")},
         "limit": limit,
         "columns": None if columns is None else names(columns),
@@ -313,7 +313,7 @@ def ask(engine: Engine, method: str, path: str, asked: Any = None, *, accept: st
         raise
 
 
-def _moment(name: str, given: When | None, now: datetime.datetime) -> str | None:
+def moment(name: str, given: When | None, now: datetime.datetime) -> str | None:
     """A moment as RFC 3339, or the text that was given."""
     ago = _AGO.fullmatch(given) if isinstance(given, str) else None
     try:

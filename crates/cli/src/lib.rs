@@ -8,6 +8,7 @@ mod command;
 mod detached;
 mod failure;
 mod import;
+mod inforce;
 mod intake;
 mod interrupt;
 mod limits;

@@ -164,6 +164,12 @@ impl Catalog {
         size.ok_or_else(|| self.malformed("its `log_size`"))
     }
 
+    /// A named count; 0 when it was never kept.
+    async fn counter(&self, name: &str) -> Result<u64> {
+        let bytes = self.meta(name).await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        Ok(bytes.map_or(0, u64::from_be_bytes))
+    }
+
     /// A named value.
     pub async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
         sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")

@@ -6,7 +6,7 @@ mod span;
 pub use span::{PRESETS, Preset, Span, Spans};
 
 use crate::limits;
-use crate::sampling::fits;
+use crate::sampling::{OneOrMany, fits};
 use minutebook_record::ClassName;
 use serde::Deserialize;
 use std::fmt;
@@ -105,22 +105,6 @@ struct RawClass {
 struct RawModel {
     name: Spanned<OneOrMany>,
     class: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a text or a list of texts")]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn list(self) -> Vec<String> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        }
-    }
 }
 
 impl Settings {

@@ -7,8 +7,8 @@ mod text;
 
 pub use keep::{Keep, RatesByValue, ValueRate};
 pub use proof::{PolicyReport, RuleReport, SamplingReport};
-pub(crate) use text::fits;
 pub use text::{ModelRules, PolicyText, Rule, TextError};
+pub(crate) use text::{OneOrMany, fits};
 
 use crate::descriptor::Id;
 use crate::keys::Secret;

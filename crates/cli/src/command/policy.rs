@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::access::Access;
 use crate::failure::{Failure, Result};
-use crate::limits::POLICY_BYTES_MAX;
+use crate::inforce;
 use crate::moment;
 use crate::options::Options;
 use minutebook_present::page;
@@ -74,13 +74,7 @@ impl Policy {
 }
 
 fn read(path: &Path) -> Result<Rules> {
-    let read = || {
-        if std::fs::metadata(path)?.len() > POLICY_BYTES_MAX {
-            return Err(std::io::Error::other("it is too large for a policy"));
-        }
-        std::fs::read_to_string(path)
-    };
-    let text = read().map_err(|error| Failure::file("read", path, &error))?;
+    let text = inforce::read(path, "a policy")?;
     Rules::parse(&text).map_err(|error| wrong(path, &error))
 }
 
@@ -136,15 +130,7 @@ impl Set {
                 }
             }
         })?;
-        let mut out = options.terminal().out();
-        if options.json {
-            out.json(&json!({ "changed": changed, "log_size": log_size }))?;
-        } else if changed {
-            out.line(&format!("the policy is in force; the log has {log_size} entries"))?;
-        } else {
-            out.line("this policy is in force already")?;
-        }
-        out.flush()
+        inforce::tell(options, ["the policy is", "this policy is"], changed, log_size)
     }
 }
 
@@ -154,20 +140,7 @@ impl Show {
             let reader = Reader::open(&options.place()).await?;
             Ok::<_, Failure>(reader.sampling_policy().await?)
         })?;
-        let mut out = options.terminal().out();
-        match text {
-            _ if options.json => out.json(&json!({ "policy": text }))?,
-            Some(text) => {
-                for line in text.lines() {
-                    let parts: Vec<_> = line.split('\t').map(page::printable).collect();
-                    out.line(&parts.join("\t"))?;
-                }
-            }
-            None => {
-                options.terminal().say("no policy was ever set: all decisions are kept");
-            }
-        }
-        out.flush()
+        inforce::show(options, "policy", text, "no policy was ever set: all decisions are kept")
     }
 }
 

@@ -14,7 +14,7 @@ use super::erase::orderer;
 use crate::access::Access;
 use crate::asking;
 use crate::failure::{Failure, Result};
-use crate::limits::POLICY_BYTES_MAX;
+use crate::inforce;
 use crate::moment;
 use crate::options::Options;
 use crate::terminal::Out;
@@ -78,13 +78,7 @@ impl Retention {
 }
 
 fn read(path: &Path) -> Result<(String, Settings)> {
-    let read = || {
-        if std::fs::metadata(path)?.len() > POLICY_BYTES_MAX {
-            return Err(io::Error::other("it is too large for retention settings"));
-        }
-        std::fs::read_to_string(path)
-    };
-    let text = read().map_err(|error| Failure::file("read", path, &error))?;
+    let text = inforce::read(path, "retention settings")?;
     let settings = Settings::parse(&text).map_err(|error| {
         let to_do = "docs/guides/retention.md says how settings are written";
         Failure::input(format!("`{}`: {error}", path.display()), to_do)
@@ -150,15 +144,7 @@ impl Set {
                 }
             }
         })?;
-        let mut out = options.terminal().out();
-        if options.json {
-            out.json(&json!({ "changed": changed, "log_size": log_size }))?;
-        } else if changed {
-            out.line(&format!("the settings are in force; the log has {log_size} entries"))?;
-        } else {
-            out.line("these settings are in force already")?;
-        }
-        out.flush()
+        inforce::tell(options, ["the settings are", "these settings are"], changed, log_size)
     }
 }
 
@@ -168,20 +154,12 @@ impl Show {
             let reader = Reader::open(&options.place()).await?;
             Ok::<_, Failure>(reader.retention().await?)
         })?;
-        let mut out = options.terminal().out();
-        match text {
-            _ if options.json => out.json(&json!({ "retention": text }))?,
-            Some(text) => {
-                for line in text.lines() {
-                    let parts: Vec<_> = line.split('\t').map(page::printable).collect();
-                    out.line(&parts.join("\t"))?;
-                }
-            }
-            None => {
-                options.terminal().say("no retention settings were ever set: everything is kept for ever");
-            }
-        }
-        out.flush()
+        inforce::show(
+            options,
+            "retention",
+            text,
+            "no retention settings were ever set: everything is kept for ever",
+        )
     }
 }
 

@@ -39,11 +39,9 @@ impl Catalog {
 
     /// Closes the catalog with all of it in its one file, durable, so that the file can be moved. Closing alone says nothing when that fails.
     pub async fn close_whole(&self) -> Result<()> {
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.pool).await;
-        let row = row.map_err(self.fault())?;
-        let is_held_up = sqlx::Row::try_get::<i64, _>(&row, 0).map_err(self.fault())? != 0;
+        let is_whole = self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         self.close().await;
-        if is_held_up {
+        if !is_whole {
             let what = "its log cannot be taken into it while somebody reads it".into();
             return Err(Error::CatalogUnusable { path: self.path.clone(), what });
         }

@@ -143,8 +143,7 @@ impl Catalog {
             .await
             .map_err(self.fault())?;
         // An erased subject's number is never given out again: erasure leaves the highest one here.
-        let erased = self.meta("last_subject").await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        Ok((placed.unwrap_or(0) as u64).max(erased.map_or(0, u64::from_be_bytes)))
+        Ok((placed.unwrap_or(0) as u64).max(self.counter("last_subject").await?))
     }
 
     /// The generation of a bucket's key, when subjects were ever put into it.
@@ -179,8 +178,7 @@ impl Catalog {
 
     /// How many subjects were erased: a reader that keeps keys at hand looks whether it still may.
     pub async fn erasures(&self) -> Result<u64> {
-        let count = self.meta(ERASURES).await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        Ok(count.map_or(0, u64::from_be_bytes))
+        self.counter(ERASURES).await
     }
 
     /// Step 2 of an erasure: the subject's row goes, its neighbours are wrapped anew, the bucket's generation advances, and the act is noted.

@@ -187,8 +187,7 @@ impl Catalog {
         if !self.checkpoint("PRAGMA wal_checkpoint(RESTART)").await? {
             return Ok(());
         }
-        let times = self.meta(LOG_EMPTIED).await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        let times = times.map_or(0, u64::from_be_bytes).wrapping_add(1);
+        let times = self.counter(LOG_EMPTIED).await?.wrapping_add(1);
         let mut transaction = self.pool.begin().await.map_err(self.fault())?;
         set_meta(&mut transaction, LOG_EMPTIED, &times.to_be_bytes()).await.map_err(self.fault())?;
         transaction.commit().await.map_err(self.fault())?;
@@ -197,15 +196,14 @@ impl Catalog {
     }
 
     /// Says whether all of the log is in the database, and nobody reads it from the log any more.
-    async fn checkpoint(&self, statement: &'static str) -> Result<bool> {
+    pub(super) async fn checkpoint(&self, statement: &'static str) -> Result<bool> {
         let row = sqlx::query(statement).fetch_one(&self.pool).await.map_err(self.fault())?;
         Ok(sqlx::Row::try_get::<i64, _>(&row, 0).map_err(self.fault())? == 0)
     }
 
     /// How many class-epochs were disposed of: a reader that keeps keys at hand looks whether it still may.
     pub async fn disposals(&self) -> Result<u64> {
-        let count = self.meta(DISPOSALS).await?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        Ok(count.map_or(0, u64::from_be_bytes))
+        self.counter(DISPOSALS).await
     }
 
     /// Class-epochs that were disposed of and may have had a record of this id.
