@@ -17,11 +17,13 @@ mod sealer;
 mod server;
 mod socket;
 mod starting;
+mod tls;
 
 pub use api::Identity;
 pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
-pub use door::{DEFAULT_ADDRESS, Door, DoorError};
+pub use door::{DEFAULT_ADDRESS, Door, DoorError, Transport};
 pub use handover::HandOver;
 pub use sealer::{Answer, Sealed, Sealer};
 pub use server::{Server, Serving};
 pub use starting::{Found, HOLDER, Held, find_or_become};
+pub use tls::{TlsError, TlsFiles};
