@@ -11,6 +11,7 @@ mod policy;
 mod records;
 mod seal;
 mod search;
+mod spool;
 mod stats;
 mod verify;
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Clock;
@@ -31,7 +32,8 @@ use tokio::sync::Notify;
 
 use crate::indexing::Indexing;
 use crate::intake::Intake;
-use crate::limits::RECORDS_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
+use crate::mirrors::Taking;
 use crate::problem::Problem;
 use crate::sealer::Asker;
 
@@ -67,6 +69,9 @@ pub(crate) struct Shared {
     pub(crate) indexing: Indexing,
     pub(crate) sealer: Asker,
     pub(crate) intake: Intake,
+    pub(crate) taking: Taking,
+    /// The public half, which epochs are sealed to.
+    pub(crate) intake_key: [u8; 32],
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
@@ -87,9 +92,11 @@ impl App {
         indexing: Indexing,
         sealer: Asker,
         intake: Intake,
+        (taking, intake_key): (Taking, [u8; 32]),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, clock, stop: Notify::new() }))
+        let stop = Notify::new();
+        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, taking, intake_key, clock, stop }))
     }
 
     pub(crate) fn router(self) -> Router {
@@ -111,6 +118,16 @@ impl App {
             .route(
                 "/v1/records",
                 get(records::records).post(intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
+            )
+            .route("/v1/spool", get(spool::about))
+            .route("/v1/spool/seal", post(seal::seal))
+            .route(
+                "/v1/spool/{producer}/{epoch}",
+                get(spool::standing).put(spool::announce).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)),
+            )
+            .route(
+                "/v1/spool/{producer}/{epoch}/{part}",
+                put(spool::put).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)),
             )
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))

@@ -18,4 +18,5 @@ mod recording;
 mod records_in;
 mod searching;
 mod serving_tcp;
+mod shipping;
 mod tcp;
