@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use minutebook_capture::{Clock, IntakePublicKey, ProducerOptions, Shipment, SystemClock};
+use minutebook_capture::{Clock, IntakePublicKey, Producer, ProducerOptions, Shipment, SystemClock};
 use minutebook_present::json::{DraftReader, ReadAt};
+use minutebook_record::{ClassName, Field, FieldType, Kind, Schema};
 use minutebook_server::HandOver;
 use serde_json::Value;
 
@@ -29,7 +30,15 @@ fn host(user: &User, name: &str, key: &str) -> PathBuf {
 }
 
 fn shipper(user: &User, folder: &Path, address: SocketAddr) -> Running {
-    user.start(["ship", folder.to_str().unwrap(), "--to", &format!("http://{address}"), "--idle", "1", "--json"])
+    user.start([
+        "ship",
+        folder.to_str().unwrap(),
+        "--to",
+        &format!("http://{address}"),
+        "--idle",
+        "1",
+        "--json",
+    ])
 }
 
 fn options(folder: &Path) -> ProducerOptions {
@@ -37,7 +46,10 @@ fn options(folder: &Path) -> ProducerOptions {
     let hex = |name: &str| remote[name].as_str().unwrap().to_owned();
     let trail = minutebook_verify::unhex(&hex("trail")).unwrap();
     let intake = IntakePublicKey::from_bytes(minutebook_verify::unhex(&hex("intake_key")).unwrap());
-    ProducerOptions { part_bytes: 64 << 10, ..ProducerOptions::new(folder.join("spool"), trail, intake, "scoring") }
+    ProducerOptions {
+        part_bytes: 64 << 10,
+        ..ProducerOptions::new(folder.join("spool"), trail, intake, "scoring")
+    }
 }
 
 /// A service that decides.
@@ -122,7 +134,9 @@ fn what_is_handed_over_elsewhere_is_in_the_trail() {
     service.handover.close().unwrap();
     running.ended().ends(0);
     assert!(Shipment::list(&folder.join("spool")).unwrap().epochs.is_empty());
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(folder.join("secret")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.join("secret")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o777, 0o600);
     let user = server.end();
     user.run(["verify"]).ends(0);
@@ -166,7 +180,10 @@ fn who_may_not_record_ships_nothing() {
     let ran = shipper(&server.user, &folder, server.address).ended();
     ran.ends(4).complains("the API key `looks` is not for this");
     std::fs::write(folder.join("api-key"), "mbk_wrong").unwrap();
-    let ran = shipper(&server.user, &folder, server.address).ended().ends(4).complains("this API key is not known here");
+    let ran = shipper(&server.user, &folder, server.address)
+        .ended()
+        .ends(4)
+        .complains("this API key is not known here");
     assert!(!ran.err.contains("mbk_wrong"), "{}", ran.err);
     std::fs::remove_file(folder.join("api-key")).unwrap();
     shipper(&server.user, &folder, server.address).ended().ends(4).complains("there is no API key");
@@ -204,7 +221,8 @@ fn a_broken_client_is_told_and_reaches_nobody_elses_producer() {
     send(own, "GET", "/v1/spool/zz/1?name=scoring", b"").problem(400, "bad-request");
     send(own, "GET", "/v1/spool/zz/-1?name=scoring", b"").problem(400, "bad-request");
     send(own, "PUT", &format!("{path}?name=scoring"), &file[..100]).problem(400, "wrong-spool");
-    send(own, "PUT", &format!("{path}/1?name=scoring&offset=4096&capacity=65536"), &[1; 64]).problem(400, "wrong-spool");
+    send(own, "PUT", &format!("{path}/1?name=scoring&offset=4096&capacity=65536"), &[1; 64])
+        .problem(400, "wrong-spool");
     let far = format!("{path}/1?name=scoring&offset=40960&capacity=65536&torn=true");
     send(own, "PUT", &far, &[1; 64]).problem(409, "spool-position");
     let long = format!("{path}/1?name=scoring&offset=4096&capacity=65536&torn=true");
@@ -215,6 +233,30 @@ fn a_broken_client_is_told_and_reaches_nobody_elses_producer() {
     let user = server.end();
     user.run(["verify"]).ends(0);
     assert_eq!(ids(&user).len(), 1);
+}
+
+/// Whoever may record could otherwise write what only the engine says of a trail.
+#[test]
+fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
+    let server = Server::new();
+    let folder = host(&server.user, "remote", &server.key("shop", "write"));
+    let running = shipper(&server.user, &folder, server.address);
+    running.wait_for_lines(1);
+    let liar = Producer::open(options(&folder)).unwrap();
+    let path = minutebook_record::Path::new(["policy", "text"]).unwrap();
+    let schema = Schema::new(vec![Field { path, field_type: FieldType::Text }]).unwrap();
+    let shape = liar.shape(schema, &[]).unwrap();
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_from_outside()) {
+        let mut record = liar.begin(&ClassName::new("standard").unwrap()).unwrap().record(&shape, kind);
+        record.text("keep nothing");
+        record.finish().unwrap();
+    }
+    liar.close().unwrap();
+    running.ended().ends(0);
+    let user = server.end();
+    user.run(["verify"]).ends(0);
+    let listed = user.run(["list", "--json", "--kind", "policy,erasure,hold,disposal,access,anchor"]).ends(0);
+    assert_eq!(listed.lines(), [""; 0]);
 }
 
 /// Decides until it is killed or has decided often enough, and says which records are on the server's disk.
@@ -257,7 +299,13 @@ struct Client {
 impl Client {
     fn service(folder: &Path, said: &Arc<Mutex<Vec<String>>>) -> (Child, std::thread::JoinHandle<()>) {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "shipping::decides_until_killed", "--nocapture", "--test-threads=1"])
+            .args([
+                "--ignored",
+                "--exact",
+                "shipping::decides_until_killed",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(FOLDER, folder)
             .env(COUNT, "1000000000")
             .stdin(Stdio::null())
