@@ -241,6 +241,28 @@ fn a_server_that_calls_an_epoch_complete_gets_nothing_deleted_that_it_was_not_se
 }
 
 #[test]
+fn what_was_sent_before_has_to_be_the_same() {
+    let (spool, server) = (Spool::new(), Server::new());
+    let producer = Producer::open(spool.small()).unwrap();
+    let mut shipped = shipment(&spool, 0);
+    let mirror = open(&server, &mut shipped);
+    let Step::Piece(piece) = shipped.next(1 << 20).unwrap() else { panic!("the opening mark") };
+    let standing = mirror.put(&piece).unwrap();
+    assert_eq!(mirror.put(&piece).unwrap(), standing);
+    let mut other = Piece { torn: true, ..piece.clone() };
+    other.bytes[40] ^= 1;
+    assert!(matches!(mirror.put(&other), Err(MirrorError::Wrong(_))));
+    let gap = Piece { offset: standing.position.offset + 16, ..piece.clone() };
+    assert!(matches!(mirror.put(&gap), Err(MirrorError::Position(at)) if at == standing.position));
+    let later = Piece { part: 2, ..piece.clone() };
+    assert!(matches!(mirror.put(&later), Err(MirrorError::Position(_))));
+    let short = Piece { end: true, bytes: Vec::new(), ..piece };
+    assert!(matches!(mirror.put(&short), Err(MirrorError::Position(_))), "an end before what is here");
+    assert_eq!(mirror.standing().unwrap(), standing);
+    producer.close().unwrap();
+}
+
+#[test]
 fn a_long_name_has_a_folder_of_its_own_for_each_producer() {
     let long = "a".repeat(64);
     let one = mirror_name(&long, ProducerId([1; 16])).unwrap();
