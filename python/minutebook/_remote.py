@@ -99,9 +99,11 @@ class Remote:
         """
         with self._lock:
             known = self._known()
+            if known is not None:
+                self.trail, self._intake_key = known["trail"], known["intake_key"]
             if known is None or not self._lives():
                 known = self._start()
-            self.trail, self._intake_key = known["trail"], known["intake_key"]
+                self.trail, self._intake_key = known["trail"], known["intake_key"]
             return str(known.get("version", __version__))
 
     def _known(self) -> dict[str, Any] | None:

@@ -125,7 +125,13 @@ class Trail(_life.Life):
         """Whether somebody takes what is handed over now."""
         engine = self._engine
         if isinstance(engine, Remote):
-            engine.ensure()
+            try:
+                engine.ensure()
+            except EngineError as error:
+                if engine.trail is None:
+                    raise
+                self._faults.note(error, "nothing is shipped: records wait on this machine until something does")
+                return False
             return True
         if not engine.keeps_running:
             return engine.find() is not None
