@@ -392,7 +392,7 @@ fn nothing_acknowledged_is_lost_or_doubled_whoever_is_killed() {
     }
     signal(&pid, "-TERM");
     served.ended().ends(0);
-    user.run(["verify"]).ends(0).prints("missing without a word");
+    user.run(["verify"]).ends(0).prints(", none missing without a word");
     let there = ids(&user);
     let once: BTreeSet<_> = there.iter().cloned().collect();
     assert_eq!(once.len(), there.len(), "each once");
