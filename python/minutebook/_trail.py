@@ -470,7 +470,8 @@ class Trail(_life.Life):
         """Returns when what was handed over so far survives what `level` says.
 
         `process`: the death of this process (at once: it does already). `disk`: a power cut; with `connect` a power cut of the server, and the
-        loss of this machine. `sealed`: it is in a published checkpoint. `witnessed`: others cosigned that. Raises TrailError when that cannot be had. What models counted only is made a record first.
+        loss of this machine. `sealed`: it is in a published checkpoint. `witnessed`: others cosigned that. Raises TrailError when that cannot
+        be had. What models counted only is made a record first.
         """
         for model in tuple(self._counters):
             if model._counter is not None:

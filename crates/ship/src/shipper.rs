@@ -1,5 +1,5 @@
-//! All epochs of a spool on their way: found and announced in order, each shipped by a task of its own. Edge: when the process ends is told here, how it
-//! is started is the program's.
+//! All epochs of a spool on their way: found and announced in order, each shipped by a task of its own. Edge: when the process ends is told here,
+//! how it is started is the program's.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
