@@ -85,15 +85,19 @@ class Way(Protocol):
     @property
     def name(self) -> str:
         """For messages: `the engine of …`."""
+        ...
 
     def connection(self, timeout_s: float | None) -> http.client.HTTPConnection:
         """A new connection, not opened yet."""
+        ...
 
     def headers(self) -> dict[str, str]:
         """What every request brings."""
+        ...
 
     def path(self, path: str) -> str:
         """Where a path of the API is there."""
+        ...
 
 
 class Socket:
