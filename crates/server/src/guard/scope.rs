@@ -8,6 +8,10 @@ const QUESTIONS: [&str; 5] = ["/v1/search", "/v1/facets", "/v1/sql", "/v1/verify
 
 /// The least scope that is for this; `All` is for everything.
 pub(super) fn needed(method: &Method, path: &str) -> ApiScope {
+    // Spools of other machines: whoever may record.
+    if path == "/v1/spool" || path.starts_with("/v1/spool/") {
+        return ApiScope::Write;
+    }
     if method == Method::GET || method == Method::HEAD {
         return ApiScope::Read;
     }
@@ -53,7 +57,9 @@ mod tests {
         ] {
             assert_eq!(of(text), ApiScope::Read, "{text}");
         }
-        assert_eq!(of("POST /v1/records"), ApiScope::Write);
+        for text in ["POST /v1/records", "GET /v1/spool", "PUT /v1/spool/x/1", "POST /v1/spool/seal"] {
+            assert_eq!(of(text), ApiScope::Write, "{text}");
+        }
         for text in [
             "POST /v1/seal",
             "POST /v1/stop",
