@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 9] = [
     &["minutebook-policy", "minutebook-sketch"],
     &["minutebook-trail", "minutebook-python"],
     &["minutebook-monitor", "minutebook-present"],
-    &["minutebook-index"],
+    &["minutebook-index", "minutebook-adapters"],
     &["minutebook-server"],
     &["minutebook"],
 ];
