@@ -122,7 +122,7 @@ fn parameters(request: &Tree<'_>) -> Members<'static> {
 /// `…/v1/models/NAME:predict` and `:explain` of the first one. As written: what is percent-encoded stays so.
 pub fn model_of_path(path: &str) -> Option<(&str, Option<&str>)> {
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    match parts.as_slice() {
+    match *parts.as_slice() {
         [.., "v2", "models", model, "infer"] => Some((model, None)),
         [.., "v2", "models", model, "versions", version, "infer"] => Some((model, Some(version))),
         [.., "v1", "models", last] => {
