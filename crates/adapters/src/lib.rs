@@ -4,8 +4,11 @@
 mod columns;
 pub mod exchange;
 pub mod foreign;
+pub mod invocations;
 pub mod limits;
+pub mod mapping;
 pub mod oip;
+pub mod openai;
 mod tensor;
 
 pub use exchange::{Call, Exchange, Row, Side, Version, VersionFrom};

@@ -11,3 +11,12 @@ pub const NESTING_MAX: usize = 12;
 
 /// Tensors of one side of a call: models have some hundred columns.
 pub const TENSORS_MAX: usize = 4_096;
+
+/// Choices of one answer of a language model: services give at most 128.
+pub const CHOICES_MAX: usize = 128;
+
+/// Calls of tools in one choice: services allow 128 tools, and a stream names each by a number that could be any.
+pub const TOOL_CALLS_MAX: usize = 256;
+
+/// Calls that one mapping file tells about: a service has some dozens.
+pub const MAPPED_CALLS_MAX: usize = 256;
