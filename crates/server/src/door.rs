@@ -76,7 +76,11 @@ impl Door {
         self.address.ip().to_canonical().is_loopback()
     }
 
-    pub(crate) fn into_listener(self) -> io::Result<tokio::net::TcpListener> {
+    /// What takes connections, for the runtime that this is called on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn into_listener(self) -> io::Result<tokio::net::TcpListener> {
         tokio::net::TcpListener::from_std(self.listener)
     }
 }
