@@ -128,6 +128,10 @@ def recorded(folder):
         return decisions(trail)
 
 
+def model(record):
+    return record.model["name"], record.model["version"]
+
+
 def ids(headers):
     return headers["minutebook-decision-id"].split(",")
 
@@ -144,10 +148,10 @@ def test_mlserver(folder, mlserver):
     first, second, failed, _ = recorded(folder)
     assert ids(headers) == [first.id, second.id]
     assert headers["minutebook-decision-count"] == "2"
-    assert (first.model, first.version, list(first.inputs.values()), first.status) == ("credit", "v7", ROWS[0], "ok")
+    assert (model(first), list(first.inputs.values()), first.status) == (("credit", "v7"), ROWS[0], "ok")
     assert [record.outputs for record in (first, second)] == [{"predict": value} for value in json.loads(body)["outputs"][0]["data"]]
     assert "applicant-7" in first.subject
-    assert (failed.model, failed.status) == ("debit", "http 404")
+    assert (model(failed), failed.status) == (("debit", "unknown"), "http 404")
 
 
 def without_ids(body):
@@ -159,7 +163,7 @@ def test_mlflow(folder, mlflow):
     forms = [
         (split, "application/json"),
         ({"dataframe_records": [dict(zip(("amount", "months"), row)) for row in ROWS]}, "application/json"),
-        ({"inputs": {"amount": [4870.0, 900.0], "months": [24.0, 6.0]}}, "application/json"),
+        ({"inputs": ROWS}, "application/json"),
         (b"amount,months\n4870.0,24.0\n900.0,6.0\n", "text/csv"),
     ]
     with proxied(folder, mlflow, "--model", "credit-risk@1.4.0") as proxy:
@@ -172,8 +176,10 @@ def test_mlflow(folder, mlflow):
     predictions = json.loads(got[2])["predictions"]
     assert len(made) == 2 * len(forms)
     for at, record in enumerate(made):
-        assert (record.model, record.version, record.status) == ("credit-risk", "1.4.0", "ok")
-        assert record.inputs == dict(zip(("amount", "months"), ROWS[at % 2]))
+        assert (model(record), record.status) == (("credit-risk", "1.4.0"), "ok")
+        # Arrays have no names.
+        names = ("x0", "x1") if at in (4, 5) else ("amount", "months")
+        assert record.inputs == dict(zip(names, ROWS[at % 2]))
         assert record.outputs == {"prediction": predictions[at % 2]}
     assert (failed.inputs, failed.status, list(failed.outputs)) == ({"amount": 1.0}, "http 400", ["error"])
 
@@ -203,8 +209,8 @@ class Interface(http.server.BaseHTTPRequestHandler):
     """A language model of few words."""
 
     protocol_version = "HTTP/1.1"
-    go_on = threading.Semaphore(0)
-    hung_up = threading.Event()
+    go_on: threading.Semaphore
+    hung_up: threading.Event
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -259,6 +265,7 @@ class Interface(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def interface():
+    Interface.go_on, Interface.hung_up = threading.Semaphore(0), threading.Event()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Interface)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -282,7 +289,7 @@ def test_openai(folder, interface):
         assert vectors[1].embedding == [1.0, 2.0]
     whole, streamed, *embedded = recorded(folder)
     assert whole.id == raw.headers["minutebook-decision-id"]
-    assert (whole.model, whole.version, whole.inputs["messages"]) == ("m", "m-2026", messages)
+    assert (model(whole), whole.inputs["messages"]) == (("m", "m-2026"), messages)
     assert (whole.params, whole.outputs["content"], whole.outputs["total_tokens"]) == ({"model": "m", "temperature": 0.5}, "It is not.", 12)
     assert (streamed.outputs["content"], streamed.outputs["finish_reason"], streamed.outputs["complete"]) == ("It is not.", "stop", True)
     assert [record.inputs["input"] for record in embedded] == ["a", "b"]
@@ -291,7 +298,6 @@ def test_openai(folder, interface):
 
 
 def test_a_client_that_hangs_up(folder, interface):
-    Interface.hung_up.clear()
     with proxied(folder, interface) as proxy, openai.OpenAI(base_url=f"{proxy}/v1", api_key="k") as client:
         with client.chat.completions.create(model="endless", messages=[], stream=True) as stream:
             assert next(iter(stream)).choices[0].delta.content == "It "

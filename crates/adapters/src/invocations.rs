@@ -210,13 +210,14 @@ fn alone(row: Row, rows: usize) -> Vec<Row> {
     all
 }
 
-/// What says that a request failed, in the words of whoever refused it.
+/// What says that a request failed, in the words of whoever refused it: `message`, `error`, `detail` or `title` of an answer, whatever its form.
 pub fn error_text(answer: &[u8]) -> Option<Row> {
     let answer = Tree::parse(answer).ok()?;
     let said = ["message", "error", "detail", "title"].into_iter().find_map(|name| get(&answer, name))?;
-    Some(match said {
-        Tree::Text(text) => error_row(text),
-        other => vec![(Cow::Borrowed("error"), foreign::value(other))],
+    Some(match (said, text(said, "message")) {
+        (Tree::Text(words), _) => error_row(words),
+        (_, Some(words)) => error_row(words),
+        (other, None) => vec![(Cow::Borrowed("error"), foreign::value(other))],
     })
 }
 

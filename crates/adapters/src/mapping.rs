@@ -109,10 +109,7 @@ impl MappedCall {
         let bodies = Bodies { call: &self.0, around, request: &request, answer: answer.as_ref() };
         let asked = rows(&request, self.0.rows.as_deref()).map_err(|problem| problem.within("request"))?;
         let inputs: Vec<Row> = asked.iter().map(|row| fields(row, &self.0.inputs)).collect();
-        let outputs = match &answer {
-            Some(answer) => Some(self.outputs(answer, asked.len())),
-            None => None,
-        };
+        let outputs = answer.as_ref().map(|answer| self.outputs(answer, asked.len()));
         let version = self.0.version.as_ref().and_then(|place| {
             let from = match place {
                 Place::Constant(_) => VersionFrom::Settings,

@@ -149,7 +149,7 @@ impl Forward {
             Route::Mapped(call) => call.class().and_then(|class| ClassName::new(class).ok()),
             _ => None,
         };
-        own.unwrap_or_else(|| self.options.class.clone())
+        own.unwrap_or(self.options.class)
     }
 
     /// Draws a number for each further decision of a call.

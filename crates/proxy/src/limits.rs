@@ -43,8 +43,8 @@ pub const LAST_CALLS: Duration = Duration::from_secs(30);
 /// Ids in the header of an answer: 64 are 2.4 KiB, and proxies cut headers at 4 KiB or 8 KiB.
 pub const IDS_TOLD: usize = 64;
 
-/// Between two tries to record again after the spool failed or was full.
-pub const RETRY: Duration = Duration::from_millis(250);
+/// Between two tries to record again after the spool failed or was full: each draws a number, which is lost when there is no room.
+pub const RETRY: Duration = Duration::from_secs(1);
 
 /// The window of a body that zstd packed, as a power of two: 8 MiB, which every reader should have (RFC 8878, section 3.1.1.1.2).
 pub const ZSTD_WINDOW_LOG: u32 = 23;

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use minutebook_adapters::Tree;
 use minutebook_capture::{Advice, CaptureError, LostReason, Producer, ProducerOptions};
 use minutebook_present::json::{DraftReader, ReadAt};
 use minutebook_record::ClassName;
 use minutebook_server::HandOver;
+use tokio::time::Instant;
 
 use crate::call::{Ended, Number};
 use crate::kept::Budget;
@@ -122,7 +122,7 @@ impl Recorder {
     /// A call passed without a number: one is drawn and told as lost when that is possible again.
     pub(crate) fn miss(&self, class: &ClassName) {
         self.shared.lost.fetch_add(1, Ordering::Relaxed);
-        *self.shared.missed().entry(class.clone()).or_default() += 1;
+        *self.shared.missed().entry(*class).or_default() += 1;
         self.shared.works.store(false, Ordering::Relaxed);
     }
 
@@ -183,7 +183,7 @@ impl Work {
 
     fn record(&mut self, mut call: Ended) {
         let records = record::records(&call, self.model.as_ref());
-        let class = call.class.clone();
+        let class = call.class;
         let mut numbers = std::mem::take(&mut call.numbers);
         // A number that stands for no decision, since the answer had other rows than the request.
         let surplus = numbers.split_off(numbers.len().min(records.len()));

@@ -43,11 +43,14 @@ pub(super) fn rows(body: &[u8]) -> Result<Vec<Row>, Problem> {
     Ok(records.iter().map(row).collect())
 }
 
-/// The narrowest type that a cell allows; an empty one allows all.
+/// The narrowest type that a cell allows; an empty one allows all. A number with a leading zero is text: it is a code.
 fn of_cell(cell: &str) -> Column {
-    if cell.is_empty() || cell.parse::<i64>().is_ok_and(|value| value.to_string() == cell) {
+    let digits = cell.strip_prefix('-').unwrap_or(cell).as_bytes();
+    let is_code = matches!(digits, [b'0', b'0'..=b'9', ..]);
+    if cell.is_empty() || (!is_code && cell.parse::<i64>().is_ok_and(|value| value.to_string() == cell)) {
         Column::Integer
-    } else if cell.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '.'))
+    } else if !is_code
+        && matches!(digits, [b'0'..=b'9' | b'.', ..])
         && cell.parse::<f64>().is_ok_and(f64::is_finite)
     {
         Column::Number

@@ -112,3 +112,16 @@ fn what_is_no_request_is_refused_where_it_is() {
     let csv = exchange(b"a,b\n1\n", "text/csv", None).unwrap_err().to_string();
     assert_eq!(csv, "`request`: not CSV in UTF-8 with the same number of cells in each line, at line 2");
 }
+
+#[test]
+fn refusals_of_others_are_told_too() {
+    for (answer, told) in [
+        (r#"{"error": {"message": "no such model", "type": "x"}}"#, Some(r#"{"error":"no such model"}"#)),
+        (r#"{"error": "Model m not found"}"#, Some(r#"{"error":"Model m not found"}"#)),
+        (r#"{"detail": [{"loc": ["body"]}]}"#, Some(r#"{"error":[{"loc":["body"]}]}"#)),
+        ("<html>", None),
+        ("[]", None),
+    ] {
+        assert_eq!(error_text(answer.as_bytes()).map(|row| json(&row)).as_deref(), told, "{answer}");
+    }
+}

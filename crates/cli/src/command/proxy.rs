@@ -162,7 +162,7 @@ impl Proxy {
                 Failing::Open => OnFailure::Open,
                 Failing::Closed => OnFailure::Closed,
             },
-            class: self.class.clone(),
+            class: self.class,
             model: self.model.clone(),
             subject_header: header(&self.subject_header)?,
             actor_header: header(&self.actor_header)?,
@@ -206,7 +206,8 @@ async fn look(options: &Options, place: &Place) {
 
 fn say(options: &Options, counts: Counts) {
     let Counts { recorded, without_content, lost } = counts;
-    let mut text = format!("{} decisions recorded", page::count(recorded));
+    let decisions = if recorded == 1 { "decision" } else { "decisions" };
+    let mut text = format!("{} {decisions} recorded", page::count(recorded));
     if without_content > 0 {
         text += &format!(", {} of them without all that was said", page::count(without_content));
     }
