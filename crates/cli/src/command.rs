@@ -15,6 +15,7 @@ mod key;
 mod list;
 mod policy;
 mod promote;
+mod proxy;
 mod receipt;
 mod record;
 mod reindex;
@@ -77,6 +78,7 @@ enum Command {
     Engine(engine::Engine),
     Serve(serve::Serve),
     Ship(ship::Ship),
+    Proxy(Box<proxy::Proxy>),
     AccessRequest(access_request::AccessRequest),
     Erase(erase::Erase),
     #[command(subcommand)]
@@ -147,6 +149,7 @@ fn run(line: CommandLine) -> Result {
         Command::Engine(command) => command.run(options, &runtime),
         Command::Serve(command) => command.run(options, &runtime),
         Command::Ship(command) => command.run(options, &runtime),
+        Command::Proxy(command) => command.run(options, &runtime),
         Command::AccessRequest(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
@@ -170,9 +173,11 @@ fn start_logging(options: &Options) {
     let level = match (options.quiet, options.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
-        (false, 1) => "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_cli=info",
+        (false, 1) => {
+            "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_proxy=info,minutebook_cli=info"
+        }
         (false, _) => {
-            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_cli=debug"
+            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_proxy=debug,minutebook_cli=debug"
         }
     };
     // The second call in a process, as in tests, changes nothing.

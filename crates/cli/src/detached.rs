@@ -18,6 +18,14 @@ use crate::terminal::Terminal;
 /// Starts this program with `arguments`, and waits until it has said on standard output that it runs, or has failed. What it prints until then
 /// is printed here, and its failure is ours.
 pub(crate) async fn start(terminal: &Terminal, arguments: &[std::ffi::OsString]) -> Result {
+    let said = start_quietly(terminal, arguments).await?;
+    let mut to = terminal.out();
+    to.text(&said)?;
+    to.flush()
+}
+
+/// The same, but what it has said on standard output is given back.
+pub(crate) async fn start_quietly(terminal: &Terminal, arguments: &[std::ffi::OsString]) -> Result<String> {
     let failed = |error: std::io::Error| Failure::Told {
         exit: Exit::Io,
         what: format!("cannot start in the background: {error}"),
@@ -34,9 +42,7 @@ pub(crate) async fn start(terminal: &Terminal, arguments: &[std::ffi::OsString])
         terminal.complain(err.trim_end());
     }
     if !out.is_empty() {
-        let mut to = terminal.out();
-        to.text(&out)?;
-        return to.flush();
+        return Ok(out);
     }
     let status = child.wait().await.map_err(failed)?;
     match status.code() {
