@@ -1,6 +1,7 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
 mod backup;
+mod cloudevents;
 mod engine;
 mod health;
 mod index;
@@ -32,8 +33,10 @@ use tokio::sync::Notify;
 use crate::indexing::Indexing;
 use crate::intake::Intake;
 use crate::limits::RECORDS_BYTES_MAX;
+use crate::logged::LoggedCalls;
 use crate::problem::Problem;
 use crate::sealer::Asker;
+use crate::versions::Versions;
 
 /// Which engine this is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -67,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) indexing: Indexing,
     pub(crate) sealer: Asker,
     pub(crate) intake: Intake,
+    pub(crate) logged: LoggedCalls,
+    pub(crate) versions: Versions,
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
@@ -89,7 +94,17 @@ impl App {
         intake: Intake,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, clock, stop: Notify::new() }))
+        Self(Arc::new(Shared {
+            identity,
+            reader,
+            indexing,
+            sealer,
+            intake,
+            logged: LoggedCalls::new(),
+            versions: Versions::default(),
+            clock,
+            stop: Notify::new(),
+        }))
     }
 
     pub(crate) fn router(self) -> Router {
@@ -111,6 +126,10 @@ impl App {
             .route(
                 "/v1/records",
                 get(records::records).post(intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
+            )
+            .route(
+                "/v1/intake/cloudevents",
+                post(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
             )
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))

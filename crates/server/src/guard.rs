@@ -129,8 +129,7 @@ impl Guard {
         if request.body().is_end_stream() {
             return Ok((request, Some((place, None))));
         }
-        let bytes_max =
-            if request.uri().path() == "/v1/records" { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
+        let bytes_max = if scope::records(request.uri().path()) { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
         let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
         if bytes > bytes_max as u64 {
             return Err(Problem::too_large(bytes_max).into());

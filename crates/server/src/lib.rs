@@ -11,12 +11,14 @@ mod handover;
 mod indexing;
 mod intake;
 mod limits;
+mod logged;
 mod peers;
 mod problem;
 mod sealer;
 mod server;
 mod socket;
 mod starting;
+mod versions;
 
 pub use api::Identity;
 pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};

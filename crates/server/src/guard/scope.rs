@@ -6,12 +6,20 @@ use minutebook_trail::ApiScope;
 /// What is asked with a body, and changes nothing.
 const QUESTIONS: [&str; 5] = ["/v1/search", "/v1/facets", "/v1/sql", "/v1/verify", "/v1/policy/check"];
 
+/// Where records come in, in whatever form.
+const RECORDS: [&str; 2] = ["/v1/records", "/v1/intake/cloudevents"];
+
+/// Whether what is sent there is recorded.
+pub(super) fn records(path: &str) -> bool {
+    RECORDS.contains(&path)
+}
+
 /// The least scope that is for this; `All` is for everything.
 pub(super) fn needed(method: &Method, path: &str) -> ApiScope {
     if method == Method::GET || method == Method::HEAD {
         return ApiScope::Read;
     }
-    if method == Method::POST && path == "/v1/records" {
+    if method == Method::POST && records(path) {
         return ApiScope::Write;
     }
     let verifies_one = || {
@@ -53,7 +61,9 @@ mod tests {
         ] {
             assert_eq!(of(text), ApiScope::Read, "{text}");
         }
-        assert_eq!(of("POST /v1/records"), ApiScope::Write);
+        for path in RECORDS {
+            assert_eq!(of(&format!("POST {path}")), ApiScope::Write);
+        }
         for text in [
             "POST /v1/seal",
             "POST /v1/stop",
