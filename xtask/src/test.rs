@@ -176,9 +176,11 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
     ]))?;
     // Its packages do not go together with the others.
     let s3 = python::environment(workspace, "s3-venv", "tests/python/s3-requirements.txt")?;
+    let senders = python::environment(workspace, "senders-venv", "tests/python/senders-requirements.txt")?;
     let mut command = Command::new(python);
     command.env("MINUTEBOOK_FAULTFS", workspace.target.join("debug/minutebook-faultfs"));
     command.env("MINUTEBOOK_S3_SERVER", s3.with_file_name("moto_server"));
+    command.env("MINUTEBOOK_SENDERS_PYTHON", &senders);
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",

@@ -93,6 +93,18 @@ impl Event {
         }
     }
 
+    /// An event of these attributes.
+    ///
+    /// # Errors
+    /// As with [`Event::binary`].
+    pub fn of<'n>(
+        attributes: impl IntoIterator<Item = (&'n str, String)>,
+        data: Vec<u8>,
+    ) -> Result<Self, Problem> {
+        let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { attributes, data }.checked()
+    }
+
     fn of_json(tree: &Tree<'_>) -> Result<Self, Problem> {
         let Tree::Object(members) = tree else { return Err(Problem::new("an event is an object")) };
         let mut attributes = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! What others send, log and capture about models becomes records in the form of `docs/formats/json.md`. Edge: bytes and headers in, records out;
 //! no I/O and no clock, and no input makes it panic.
 
+pub mod captures;
 pub mod cloudevents;
 mod columns;
 pub mod exchange;
@@ -8,6 +9,7 @@ pub mod foreign;
 pub mod limits;
 pub mod logger;
 pub mod oip;
+pub mod otlp;
 pub mod pairing;
 pub mod payload;
 mod tensor;

@@ -29,3 +29,9 @@ pub const HALVES_MAX: usize = 100_000;
 
 /// Bytes of all halves that wait.
 pub const HALVES_BYTES_MAX: usize = 128 << 20;
+
+/// Halves of calls of a file that wait for their others: files of inputs and of outputs are read one after the other.
+pub const CAPTURED_MAX: usize = 4_000_000;
+
+/// Bytes of the halves of a file that wait, about. Beyond that the oldest are recorded alone.
+pub const CAPTURED_BYTES_MAX: usize = 1 << 30;

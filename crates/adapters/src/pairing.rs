@@ -45,7 +45,7 @@ pub enum How {
     IdUsedTwice,
     /// There were too many others to wait any longer.
     NoRoom,
-    /// The server ended.
+    /// The server or the file ended.
     Ended,
 }
 
@@ -58,7 +58,8 @@ impl How {
             (Self::TimeUp, _) => "no request came in time",
             (Self::IdUsedTwice, _) => "the id was used for two calls at once",
             (Self::NoRoom, _) => "too many others waited",
-            (Self::Ended, _) => "the server ended",
+            (Self::Ended, Some(Half::Request)) => "no answer came before the end",
+            (Self::Ended, _) => "no request came before the end",
         }
     }
 }
@@ -94,6 +95,17 @@ pub enum Taken<T> {
     Ready(Vec<Matched<T>>),
 }
 
+/// How long halves wait for each other, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// For so long; calls that were whole are known again as long.
+    pub wait: Duration,
+    /// So many, with the calls that are known again.
+    pub halves: usize,
+    /// So many bytes of those that wait.
+    pub bytes: usize,
+}
+
 /// Halves that wait, and calls that were whole a while ago. Bounded in number, bytes and time.
 #[derive(Debug)]
 pub struct Pairs<T> {
@@ -101,6 +113,7 @@ pub struct Pairs<T> {
     /// By age; what is not as old as here was renewed since.
     order: VecDeque<(Duration, Key)>,
     bytes: usize,
+    bounds: Bounds,
 }
 
 #[derive(Debug)]
@@ -120,11 +133,16 @@ enum State<T> {
 
 impl<T> Default for Pairs<T> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0 }
+        Self::bounded(Bounds { wait: HALVES_WAIT, halves: HALVES_MAX, bytes: HALVES_BYTES_MAX })
     }
 }
 
 impl<T> Pairs<T> {
+    /// With other bounds than those of a server.
+    pub fn bounded(bounds: Bounds) -> Self {
+        Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, bounds }
+    }
+
     /// Takes a half at `now`, on a clock that only goes forward.
     pub fn take(&mut self, came: Came<T>, now: Duration) -> Taken<T> {
         let key = came.key.clone();
@@ -174,8 +192,8 @@ impl<T> Pairs<T> {
     pub fn over(&mut self, now: Duration) -> Vec<Matched<T>> {
         let mut found = Vec::new();
         while let Some((since, key)) = self.order.front() {
-            let is_late = now.saturating_sub(*since) >= HALVES_WAIT;
-            let is_full = self.bytes > HALVES_BYTES_MAX || self.order.len() > HALVES_MAX;
+            let is_late = now.saturating_sub(*since) >= self.bounds.wait;
+            let is_full = self.bytes > self.bounds.bytes || self.order.len() > self.bounds.halves;
             if !is_late && !is_full {
                 break;
             }

@@ -8,6 +8,7 @@ mod index;
 mod intake;
 mod life;
 mod log;
+mod otlp;
 mod policy;
 mod records;
 mod seal;
@@ -108,6 +109,7 @@ impl App {
     }
 
     pub(crate) fn router(self) -> Router {
+        let (traces, logs) = (otlp::trace_service(self.clone()), otlp::logs_service(self.clone()));
         Router::new()
             .route("/v1/engine", get(engine::engine))
             .route("/v1/status", get(engine::status))
@@ -131,6 +133,7 @@ impl App {
                 "/v1/intake/cloudevents",
                 post(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
             )
+            .merge(otlp_paths())
             .route("/v1/records/{id}", get(records::record))
             .route("/v1/records/{id}/page", get(records::page))
             .route("/v1/records/{id}/receipt", get(records::receipt))
@@ -150,7 +153,20 @@ impl App {
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self)
+            .route_service("/opentelemetry.proto.collector.trace.v1.TraceService/Export", traces)
+            .route_service("/opentelemetry.proto.collector.logs.v1.LogsService/Export", logs)
     }
+}
+
+/// An exporter appends `/v1/traces` to whatever address it is given.
+fn otlp_paths() -> Router<App> {
+    let limit = || DefaultBodyLimit::max(RECORDS_BYTES_MAX);
+    let signals = || {
+        Router::new()
+            .route("/v1/traces", post(otlp::traces).layer(limit()))
+            .route("/v1/logs", post(otlp::logs).layer(limit()))
+    };
+    signals().nest("/v1/otlp", signals())
 }
 
 /// Digests as they stand in checkpoints.

@@ -17,6 +17,7 @@ mod problem;
 mod sealer;
 mod server;
 mod socket;
+mod spans;
 mod starting;
 mod versions;
 

@@ -92,7 +92,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
     }
 }
 
-fn unsupported(detail: &str) -> Problem {
+pub(super) fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Not in a form that is read here", detail)
 }
 

@@ -7,7 +7,16 @@ use minutebook_trail::ApiScope;
 const QUESTIONS: [&str; 5] = ["/v1/search", "/v1/facets", "/v1/sql", "/v1/verify", "/v1/policy/check"];
 
 /// Where records come in, in whatever form.
-const RECORDS: [&str; 2] = ["/v1/records", "/v1/intake/cloudevents"];
+const RECORDS: [&str; 8] = [
+    "/v1/records",
+    "/v1/intake/cloudevents",
+    "/v1/otlp/v1/traces",
+    "/v1/otlp/v1/logs",
+    "/v1/traces",
+    "/v1/logs",
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+];
 
 /// Whether what is sent there is recorded.
 pub(super) fn records(path: &str) -> bool {
