@@ -125,7 +125,7 @@ def test_spans_and_events_of_opentelemetry(server, wire, compression):
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.address + path, "OTEL_EXPORTER_OTLP_COMPRESSION": compression}
     server.send(TRACES.format(wire=wire), **variables)
     records = server.end()
-    by_model = {record["model"]["name"]: record for record in records if record["model"]}
+    by_model = {record["model"]["name"]: record for record in records if "model" in record}
     assert len(records) == 3 and set(by_model) == {"small", "credit"}, "the span around them is passed over"
     chat, credit = by_model["small"], by_model["credit"]
     assert chat["model"]["version"] == "small-2026-08"
