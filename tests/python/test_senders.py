@@ -173,19 +173,20 @@ MLSERVER = """
     import urllib.request
 
     from mlserver.cloudevents import CloudEventsMiddleware
-    from mlserver.codecs import PandasCodec
+    from mlserver.codecs import NumpyCodec, StringCodec
     from mlserver.codecs.json import encode_to_json_bytes
     from mlserver.model import MLModel
     from mlserver.settings import ModelSettings, Settings
     from mlserver.types import InferenceRequest, InferenceResponse, Parameters, ResponseOutput
     from mlserver.utils import extract_headers
-    import pandas
+    import numpy
 
     model = ModelSettings(name="credit", implementation=MLModel, parameters={"version": "v3"})
     events = CloudEventsMiddleware(Settings(server_name="loans"))
-    request = PandasCodec.encode_request(pandas.DataFrame({"age": [41, 27], "purpose": ["car", "boat"]}))
-    request.id = "call-1"
-    request.parameters.headers = {"authorization": "Bearer canary"}
+    age = NumpyCodec.encode_input("age", numpy.array([[41], [27]]))
+    purpose = StringCodec.encode_input("purpose", ["car", "boat"])
+    secret = Parameters(headers={"authorization": "Bearer canary"})
+    request = InferenceRequest(id="call-1", parameters=secret, inputs=[age, purpose])
     output = ResponseOutput(name="p", shape=[2, 1], datatype="FP32", data=[0.25, 1.0])
     answer = InferenceResponse(id="call-1", model_name="credit", model_version="v3", outputs=[output])
     for message in (events.request_middleware(request, model), events.response_middleware(answer, model)):
