@@ -23,6 +23,7 @@ mod retention;
 mod seal;
 mod search;
 mod serve;
+mod ship;
 mod show;
 mod sql;
 mod stats;
@@ -75,6 +76,7 @@ enum Command {
     Seal(seal::Seal),
     Engine(engine::Engine),
     Serve(serve::Serve),
+    Ship(ship::Ship),
     AccessRequest(access_request::AccessRequest),
     Erase(erase::Erase),
     #[command(subcommand)]
@@ -144,6 +146,7 @@ fn run(line: CommandLine) -> Result {
         Command::Seal(command) => command.run(options, &runtime),
         Command::Engine(command) => command.run(options, &runtime),
         Command::Serve(command) => command.run(options, &runtime),
+        Command::Ship(command) => command.run(options, &runtime),
         Command::AccessRequest(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),

@@ -61,12 +61,16 @@ async fn all(stream: Option<impl AsyncRead + Unpin>) -> String {
 
 /// Turns away from who started this process: what is printed from now on goes to the engine's log file in the trail's folder, begun anew.
 pub(crate) fn turn_away(folder: &Path) -> Result {
-    let path = folder.join(STAGING).join(ENGINE_LOG);
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    turn_away_to(&folder.join(STAGING).join(ENGINE_LOG))
+}
+
+/// The same with another log file.
+pub(crate) fn turn_away_to(path: &Path) -> Result {
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let open = || {
         let log = log?;
         log.set_len(0)?;
         sys::redirect(&File::options().write(true).open("/dev/null")?, &log)
     };
-    open().map_err(|error| Failure::file("write", &path, &error))
+    open().map_err(|error| Failure::file("write", path, &error))
 }

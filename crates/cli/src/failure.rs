@@ -225,13 +225,15 @@ impl From<minutebook_index::Error> for Failure {
 impl From<DoorError> for Failure {
     fn from(error: DoorError) -> Self {
         let exit = match &error {
-            DoorError::Plain { .. } => Exit::Input,
+            DoorError::Plain { .. } | DoorError::Tls(_) => Exit::Input,
             DoorError::Taken { .. } | DoorError::System { .. } => Exit::Io,
         };
         let text = error.to_string();
         // The first sentence says what is wrong, the rest what to do.
         let (what, to_do) = match text.split_once(": ") {
-            Some((what, to_do)) if !matches!(error, DoorError::System { .. }) => (what, Some(to_do)),
+            Some((what, to_do)) if !matches!(error, DoorError::System { .. } | DoorError::Tls(_)) => {
+                (what, Some(to_do))
+            }
             _ => (text.as_str(), None),
         };
         Self::Told { exit, what: what.to_owned(), to_do: to_do.map(str::to_owned) }

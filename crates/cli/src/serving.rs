@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use minutebook_server::{Door, Found, Identity, Server, Serving, find_or_become};
+use minutebook_server::{Door, Found, Identity, Server, Serving, Transport, find_or_become};
 use minutebook_trail::{ApiKeys, ENGINE_SOCKET, Environment, Place};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,8 +33,7 @@ pub(crate) struct Wanted {
 /// An address to answer at.
 pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
-    /// Also where others can reach it.
-    pub(crate) insecure_http: bool,
+    pub(crate) transport: Transport,
     /// Somebody named it: an engine that does not listen there will not do.
     pub(crate) is_asked_for: bool,
 }
@@ -45,6 +44,12 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     let mut interrupt = Interrupt::listen()?;
     // Taken and passed over: the end of a session is not the end of its trails.
     let _hangup = signal(SignalKind::hangup());
+    let door = listen.as_ref().map(|listen| Door::open(listen.address, listen.transport.clone()));
+    // An address that is taken may be that of this trail's own engine. Without a trail there is none, and none is made that is not served.
+    let door = match door.transpose() {
+        Err(error) if place.trail_file().is_err() => return Err(error.into()),
+        door => door,
+    };
     let held = match find_or_become(&place, create, Environment::default(), VERSION).await? {
         Found::Running(identity) => {
             tell(terminal, &identity, json, true)?;
@@ -55,7 +60,7 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
         }
         Found::Ours(held) => held,
     };
-    let door = listen.map(|listen| Door::open(listen.address, listen.insecure_http)).transpose()?;
+    let door = door?;
     let is_open = door.is_some();
     let server = Server::start(*held, Serving { version: VERSION.into(), idle, door }).await?;
     tell(terminal, server.identity(), json, false)?;
@@ -125,8 +130,8 @@ pub(crate) fn tell(terminal: &Terminal, identity: &Identity, json: bool, already
             "version": identity.version,
             "socket": socket,
         });
-        if let Some(address) = identity.listen {
-            line["listen"] = format!("http://{address}").into();
+        if let Some(url) = identity.url() {
+            line["listen"] = url.into();
         }
         if already {
             line["already"] = true.into();
@@ -134,7 +139,7 @@ pub(crate) fn tell(terminal: &Terminal, identity: &Identity, json: bool, already
         out.json(&line)?;
     } else {
         let already = if already { "already " } else { "" };
-        let and = identity.listen.map_or(String::new(), |address| format!(" and at http://{address}"));
+        let and = identity.url().map_or(String::new(), |url| format!(" and at {url}"));
         out.line(&format!(
             "engine process {} {already}answers at `{}`{and}",
             identity.pid,

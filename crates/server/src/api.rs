@@ -8,11 +8,13 @@ mod index;
 mod intake;
 mod life;
 mod log;
+mod openapi;
 mod otlp;
 mod policy;
 mod records;
 mod seal;
 mod search;
+mod spool;
 mod stats;
 mod verify;
 
@@ -23,24 +25,29 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{delete, get, post};
+use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Clock;
 use minutebook_trail::Reader;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 use crate::indexing::Indexing;
 use crate::intake::Intake;
-use crate::limits::RECORDS_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
 use crate::logged::LoggedCalls;
+use crate::mirrors::Taking;
 use crate::problem::Problem;
 use crate::sealer::Asker;
 use crate::versions::Versions;
 
 /// Which engine this is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Identity {
     /// Of the program.
     pub version: String,
@@ -55,10 +62,23 @@ pub struct Identity {
     /// Seconds without work after which it ends by itself.
     pub idle_after_s: Option<u64>,
     /// The trail's folder.
+    #[schema(value_type = String)]
     pub folder: PathBuf,
     /// The TCP address at which it answers too.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub listen: Option<SocketAddr>,
+    /// It speaks TLS there.
+    #[serde(default)]
+    pub tls: bool,
+}
+
+impl Identity {
+    /// Where it answers over TCP, as a URL.
+    pub fn url(&self) -> Option<String> {
+        let scheme = if self.tls { "https" } else { "http" };
+        self.listen.map(|address| format!("{scheme}://{address}"))
+    }
 }
 
 /// What the handlers share.
@@ -73,6 +93,9 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) logged: LoggedCalls,
     pub(crate) versions: Versions,
+    pub(crate) taking: Taking,
+    /// The public half, which epochs are sealed to.
+    pub(crate) intake_key: [u8; 32],
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
@@ -93,6 +116,7 @@ impl App {
         indexing: Indexing,
         sealer: Asker,
         intake: Intake,
+        (taking, intake_key): (Taking, [u8; 32]),
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -103,6 +127,8 @@ impl App {
             intake,
             logged: LoggedCalls::new(),
             versions: Versions::default(),
+            taking,
+            intake_key,
             clock,
             stop: Notify::new(),
         }))
@@ -110,46 +136,10 @@ impl App {
 
     pub(crate) fn router(self) -> Router {
         let (traces, logs) = (otlp::trace_service(self.clone()), otlp::logs_service(self.clone()));
-        Router::new()
-            .route("/v1/engine", get(engine::engine))
-            .route("/v1/status", get(engine::status))
-            .route("/v1/stop", post(engine::stop))
-            .route("/v1/seal", post(seal::seal))
-            .route("/v1/policy", get(policy::policy).put(policy::set))
-            .route("/v1/policy/check", post(policy::check))
-            .route("/v1/keys/sampling/rotate", post(policy::rotate_key))
-            .route("/v1/retention", get(life::retention).put(life::set_retention))
-            .route("/v1/retention/dispose", post(life::dispose))
-            .route("/v1/holds", get(life::holds).post(life::place_hold))
-            .route("/v1/holds/{id}", delete(life::lift_hold))
-            .route("/v1/erase", post(life::erase))
-            .route("/v1/backup/snapshot", post(backup::snapshot))
-            .route("/v1/keys/copy", post(backup::key_copy))
-            .route(
-                "/v1/records",
-                get(records::records).post(intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
-            )
-            .route(
-                "/v1/intake/cloudevents",
-                post(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)),
-            )
-            .merge(otlp_paths())
-            .route("/v1/records/{id}", get(records::record))
-            .route("/v1/records/{id}/page", get(records::page))
-            .route("/v1/records/{id}/receipt", get(records::receipt))
-            .route("/v1/records/{id}/verify", post(records::verify))
-            .route("/v1/search", post(search::search))
-            .route("/v1/facets", post(search::facets))
-            .route("/v1/sql", post(search::sql))
-            .route("/v1/tables", get(index::tables))
-            .route("/v1/index", get(index::position))
-            .route("/v1/index/rebuild", post(index::rebuild))
-            .route("/v1/stats", get(stats::stats))
-            .route("/v1/verify", post(verify::verify))
-            .route("/log/checkpoint", get(log::checkpoint))
-            .route("/log/tile/{*path}", get(log::tile))
-            .route("/healthz", get(health::healthz))
-            .route("/readyz", get(health::readyz))
+        let (router, document) = routes();
+        let document = openapi::text(&document);
+        router
+            .route("/v1/openapi.json", get(async move || openapi::answer(document)))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self)
@@ -158,15 +148,48 @@ impl App {
     }
 }
 
-/// An exporter appends `/v1/traces` to whatever address it is given.
-fn otlp_paths() -> Router<App> {
-    let limit = || DefaultBodyLimit::max(RECORDS_BYTES_MAX);
-    let signals = || {
-        Router::new()
-            .route("/v1/traces", post(otlp::traces).layer(limit()))
-            .route("/v1/logs", post(otlp::logs).layer(limit()))
-    };
-    signals().nest("/v1/otlp", signals())
+/// Every path, and what the OpenAPI document says of it: what has no description is not routed.
+fn routes() -> (Router<App>, OpenApi) {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(engine::engine))
+        .routes(routes!(engine::status))
+        .routes(routes!(engine::stop))
+        .routes(routes!(seal::seal))
+        .routes(routes!(policy::policy, policy::set))
+        .routes(routes!(policy::check))
+        .routes(routes!(policy::rotate_key))
+        .routes(routes!(life::retention, life::set_retention))
+        .routes(routes!(life::dispose))
+        .routes(routes!(life::holds, life::place_hold))
+        .routes(routes!(life::lift_hold))
+        .routes(routes!(life::erase))
+        .routes(routes!(backup::snapshot))
+        .routes(routes!(backup::key_copy))
+        .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(otlp::traces).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(otlp::logs).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(spool::about))
+        .routes(routes!(spool::seal))
+        .routes(routes!(spool::standing, spool::announce).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
+        .routes(routes!(spool::put).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
+        .routes(routes!(records::record))
+        .routes(routes!(records::page))
+        .routes(routes!(records::receipt))
+        .routes(routes!(records::verify))
+        .routes(routes!(search::search))
+        .routes(routes!(search::facets))
+        .routes(routes!(search::sql))
+        .routes(routes!(index::tables))
+        .routes(routes!(index::position))
+        .routes(routes!(index::rebuild))
+        .routes(routes!(stats::stats))
+        .routes(routes!(verify::verify))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(log::tile))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .split_for_parts()
 }
 
 /// Digests as they stand in checkpoints.

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use crate::limits::DEFAULT_PORT;
+use crate::tls::{Tls, TlsError, TlsFiles};
 
 /// Where `serve` listens when nobody says where.
 pub const DEFAULT_ADDRESS: SocketAddr =
@@ -14,6 +16,18 @@ pub const DEFAULT_ADDRESS: SocketAddr =
 pub struct Door {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+}
+
+/// What is between a client and this process.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// HTTP as it is, where only this machine can reach it.
+    Plain,
+    /// HTTP as it is, anywhere.
+    InsecureHttp,
+    /// TLS 1.3.
+    Tls(TlsFiles),
 }
 
 /// Why an address cannot be listened at.
@@ -21,8 +35,8 @@ pub struct Door {
 pub enum DoorError {
     /// Others can reach it, and what is said could be read on the way.
     #[error(
-        "`{address}` can be reached from other machines, and this version speaks plain HTTP only: keys and records could be read on the way. Listen \
-         at 127.0.0.1 and put a proxy that speaks TLS in front, or say --insecure-http where the network itself is encrypted"
+        "`{address}` can be reached from other machines, and over plain HTTP keys and records could be read on the way: name a certificate \
+         with --tls-cert and --tls-key, or say --insecure-http where the network itself is encrypted"
     )]
     Plain {
         /// The address.
@@ -37,6 +51,9 @@ pub enum DoorError {
         /// The address.
         address: SocketAddr,
     },
+    /// It cannot be kept private.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The system refused.
     #[error("cannot listen at `{address}`: {source}")]
     System {
@@ -48,14 +65,18 @@ pub enum DoorError {
 }
 
 impl Door {
-    /// Takes an address. Port 0 is any that is free. Outside of loopback only with `insecure_http`.
+    /// Takes an address. Port 0 is any that is free. Reads the certificate, which blocks.
     ///
     /// # Errors
-    /// When the address is not to be used so, or cannot be had.
-    pub fn open(address: SocketAddr, insecure_http: bool) -> Result<Self, DoorError> {
-        if !address.ip().to_canonical().is_loopback() && !insecure_http {
-            return Err(DoorError::Plain { address });
-        }
+    /// When the address is not to be used so, or cannot be had, or the certificate cannot be used.
+    pub fn open(address: SocketAddr, transport: Transport) -> Result<Self, DoorError> {
+        let tls = match transport {
+            Transport::Plain if !address.ip().to_canonical().is_loopback() => {
+                return Err(DoorError::Plain { address });
+            }
+            Transport::Plain | Transport::InsecureHttp => None,
+            Transport::Tls(files) => Some(Arc::new(Tls::load(files)?)),
+        };
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => DoorError::Taken { address },
             _ => DoorError::System { address, source },
@@ -63,7 +84,7 @@ impl Door {
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, tls })
     }
 
     /// The address, with the port that it got.
@@ -76,6 +97,11 @@ impl Door {
         self.address.ip().to_canonical().is_loopback()
     }
 
+    /// What it shows to who connects, unless it speaks plain HTTP.
+    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
     pub(crate) fn into_listener(self) -> io::Result<tokio::net::TcpListener> {
         tokio::net::TcpListener::from_std(self.listener)
     }
@@ -85,26 +111,26 @@ impl Door {
 mod tests {
     use super::*;
 
-    fn open(address: &str, insecure_http: bool) -> Result<Door, DoorError> {
-        Door::open(address.parse().unwrap(), insecure_http)
+    fn open(address: &str, transport: Transport) -> Result<Door, DoorError> {
+        Door::open(address.parse().unwrap(), transport)
     }
 
     #[test]
     fn plain_http_leaves_the_machine_only_when_somebody_says_so() {
         for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
-            assert!(matches!(open(address, false), Err(DoorError::Plain { .. })), "{address}");
+            assert!(matches!(open(address, Transport::Plain), Err(DoorError::Plain { .. })), "{address}");
         }
-        assert!(!open("0.0.0.0:0", true).unwrap().is_loopback());
+        assert!(!open("0.0.0.0:0", Transport::InsecureHttp).unwrap().is_loopback());
         for address in ["127.0.0.1:0", "127.8.9.1:0"] {
-            let door = open(address, false).unwrap();
+            let door = open(address, Transport::Plain).unwrap();
             assert!(door.is_loopback() && door.address().port() != 0, "{address}");
         }
     }
 
     #[test]
     fn an_address_that_is_taken_is_told_as_such() {
-        let first = open("127.0.0.1:0", false).unwrap();
-        let second = Door::open(first.address(), false).unwrap_err();
+        let first = open("127.0.0.1:0", Transport::Plain).unwrap();
+        let second = Door::open(first.address(), Transport::Plain).err().unwrap();
         assert!(matches!(second, DoorError::Taken { .. }), "{second}");
         assert!(second.to_string().contains("--listen"));
     }

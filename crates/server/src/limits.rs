@@ -89,6 +89,15 @@ pub(crate) const REQUESTS_AT_ONCE: usize = 64;
 /// How long a client has for the head of a request, from when it is awaited: who holds a connection open for longer connects again.
 pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(15);
 
+/// How long a client may take nothing of an answer that waits: a dashboard that pauses for longer asks again.
+pub(crate) const TAKING_WAIT: Duration = Duration::from_secs(60);
+
+/// Between two questions whether whoever holds an HTTP/2 connection is still there.
+pub(crate) const ALIVE_PERIOD: Duration = Duration::from_secs(30);
+
+/// A certificate with those above it, or a key: each is a few KiB.
+pub(crate) const TLS_FILE_BYTES_MAX: u64 = 256 << 10;
+
 /// Bytes of the head of a request: names, a key and a path take some hundred.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
 
@@ -142,6 +151,18 @@ pub(crate) const INTAKE_REST: Duration = Duration::from_secs(5);
 
 /// Sealings that make room in a spool that is full, before a request is told so.
 pub(crate) const FULL_SEALS: u32 = 2;
+
+/// Bytes of the spools of other machines that may wait of one API key: some minutes of a hundred processes while the engine is behind.
+pub(crate) const SPOOL_BYTES_PER_KEY: u64 = 16 << 30;
+
+/// Epochs of the same: each is a process, and takes the engine a descriptor or two and some kilobytes.
+pub(crate) const SPOOL_EPOCHS_PER_KEY: u64 = 4_096;
+
+/// Between two looks at what waits of each key: a look reads the folders of all mirrors.
+pub(crate) const SPOOL_LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// Producers whose requests wait for each other: more than the processors that a server has.
+pub(crate) const MIRROR_LOCKS: usize = 64;
 
 /// Between two looks for the versions of a model: a deployment counts for calls this much later at the latest.
 pub(crate) const VERSIONS_LOOK_PERIOD: Duration = Duration::from_secs(5);

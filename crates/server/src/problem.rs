@@ -8,9 +8,10 @@ use minutebook_present::page;
 use minutebook_trail::{Error, Remedy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// What is wrong with a request, or why it failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
     title: String,
     status: u16,
@@ -18,6 +19,7 @@ pub(crate) struct Problem {
     code: String,
     /// Where several places of a request are wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
     errors: Vec<Value>,
 }
 

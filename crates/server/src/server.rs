@@ -17,17 +17,19 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::api::{App, Identity};
-use crate::connections;
+use crate::connections::{self, Waits};
 use crate::door::Door;
 use crate::guard::{self, Guard, Hosts};
 use crate::indexing::Indexing;
 use crate::intake::{self, Intake};
-use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD};
+use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD, TAKING_WAIT};
 use crate::logged::LoggedCalls;
+use crate::mirrors::Taking;
 use crate::peers::{Count, Peers};
 use crate::sealer::{Asker, Sealer};
 use crate::socket;
 use crate::starting::Held;
+use crate::tls::Tls;
 
 /// How an engine serves.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub struct Server {
     answering: Vec<JoinHandle<()>>,
     /// Tells the answering to take no more.
     last_call: watch::Sender<bool>,
+    tls: Option<Arc<Tls>>,
     idle: Option<Duration>,
     folder: Folder,
     place: Place,
@@ -76,8 +79,10 @@ impl Server {
             idle_after_s: serving.idle.map(|idle| idle.as_secs()),
             folder: place.folder.clone(),
             listen: serving.door.as_ref().map(Door::address),
+            tls: serving.door.as_ref().is_some_and(|door| door.tls().is_some()),
         };
-        let intake_key = IntakePublicKey::from_bytes(file.intake_key);
+        let intake_public = file.intake_key;
+        let intake_key = IntakePublicKey::from_bytes(intake_public);
         let producer = ProducerOptions {
             clock: Arc::clone(&environment.clock),
             random: Arc::clone(&environment.random),
@@ -92,16 +97,21 @@ impl Server {
         let indexing = Indexing::start(&place, Arc::clone(&reader), sealer.asker().state)
             .map_err(|error| Error::Stopped(format!("the index cannot be opened: {error}")))?;
         let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader));
-        let app = App::new(identity, reader, indexing, sealer.asker(), intake, Arc::clone(&clock));
+        let taking = (Taking::new(reader.mirrors(), place.spool()), intake_public);
+        let app = App::new(identity, reader, indexing, sealer.asker(), intake, taking, Arc::clone(&clock));
         let (last_call, called) = watch::channel(false);
         let count = peers.count();
         let mut answering = vec![tokio::spawn(on_socket(peers, app.clone().router(), called.clone()))];
+        let mut tls = None;
         if let Some(door) = serving.door {
             let router = guarded(&door, app.clone().router(), keys, clock);
+            tls = door.tls();
             let listener = door.into_listener().map_err(failed)?;
-            answering.push(tokio::spawn(connections::answer(listener, router, called, HEAD_WAIT)));
+            let waits = Waits { head: HEAD_WAIT, taking: TAKING_WAIT };
+            let answering_there = connections::answer(listener, tls.clone(), router, called, waits);
+            answering.push(tokio::spawn(answering_there));
         }
-        Ok(Self { app, sealer, count, answering, last_call, idle: serving.idle, folder, place, lock })
+        Ok(Self { app, sealer, count, answering, last_call, tls, idle: serving.idle, folder, place, lock })
     }
 
     /// Which engine this is.
@@ -131,6 +141,7 @@ impl Server {
             bound_log(&self.place.folder);
             LoggedCalls::look(&self.app);
             self.app.intake.rest();
+            self.tls.iter().for_each(|tls| tls.renew());
             if let Some(idle) = self.idle
                 && use_of.unused_for() >= idle
             {

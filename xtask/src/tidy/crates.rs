@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 9] = [
     &["minutebook-sha256"],
     &["minutebook-record", "minutebook-tlog"],
     &["minutebook-verify", "minutebook-capture"],
-    &["minutebook-policy", "minutebook-sketch"],
+    &["minutebook-policy", "minutebook-ship", "minutebook-sketch"],
     &["minutebook-trail", "minutebook-python"],
     &["minutebook-monitor", "minutebook-present"],
     &["minutebook-index", "minutebook-adapters"],

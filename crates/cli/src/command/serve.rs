@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use minutebook_server::DEFAULT_ADDRESS;
+use minutebook_server::{DEFAULT_ADDRESS, TlsFiles, Transport};
 use tokio::runtime::Runtime;
 
 use crate::failure::Result;
@@ -28,6 +28,12 @@ pub(super) struct Serve {
     /// Speak HTTP without TLS at an address that others can reach: who is between reads keys and records.
     #[arg(long)]
     insecure_http: bool,
+    /// Speak TLS with the certificate in this PEM file, then those between it and an authority; read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "insecure_http")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, a PEM file that not everybody may read.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +57,14 @@ fn parse(text: &str) -> std::result::Result<Address, String> {
 impl Serve {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let place = options.place_in(self.dir.unwrap_or_else(|| options.trail.clone()));
-        let (create, json, insecure_http) = (self.create, options.json, self.insecure_http);
-        let at = |address| Some(Listen { address, insecure_http, is_asked_for: self.listen.is_some() });
+        let (create, json) = (self.create, options.json);
+        let transport = match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => Transport::Tls(TlsFiles { certificate, key }),
+            _ if self.insecure_http => Transport::InsecureHttp,
+            _ => Transport::Plain,
+        };
+        let is_asked_for = self.listen.is_some();
+        let at = |address| Some(Listen { address, transport, is_asked_for });
         let listen = match self.listen {
             Some(Address::Nowhere) => None,
             Some(Address::At(address)) => at(address),

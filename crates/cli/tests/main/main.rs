@@ -19,4 +19,6 @@ mod recording;
 mod records_in;
 mod searching;
 mod serving_tcp;
+mod serving_tls;
+mod shipping;
 mod tcp;

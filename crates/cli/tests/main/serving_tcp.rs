@@ -184,7 +184,11 @@ fn an_address_that_cannot_be_had_is_told_with_what_to_do() {
         .ends(4)
         .complains("another process listens")
         .complains("--listen none");
-    other.run(["serve", "--listen", "0.0.0.0:0"]).ends(2).complains("--insecure-http").complains("TLS");
+    other
+        .run(["serve", "--listen", "0.0.0.0:0"])
+        .ends(2)
+        .complains("--insecure-http")
+        .complains("--tls-cert");
     other.run(["serve", "--listen", "here"]).ends(2).complains("127.0.0.1:6262");
     let open = other.start(["serve", "--listen", "0.0.0.0:0", "--insecure-http", "--json"]);
     let line = open.wait_for_lines(1).remove(0);

@@ -26,7 +26,7 @@ pub struct Answer {
 impl Answer {
     /// As it came over a connection to its end.
     #[track_caller]
-    pub fn read(stream: &mut TcpStream) -> Self {
+    pub fn read(stream: &mut impl Read) -> Self {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("the end of a head");

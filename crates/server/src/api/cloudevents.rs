@@ -16,6 +16,14 @@ use crate::guard::KeyName;
 use crate::problem::Problem;
 
 /// Answers 200 and nothing else once it is taken: KServe's logger takes any other status for a failure.
+#[utoipa::path(
+    post,
+    path = "/v1/intake/cloudevents",
+    operation_id = "intake_cloudevents",
+    tag = "intake",
+    request_body(content((Object = "application/json"), (Object = "application/cloudevents+json"), (Object = "application/cloudevents-batch+json")), description = "The data of an event with its attributes as `ce-` headers, or events as JSON; `content-encoding` gzip or zstd"),
+    responses((status = 200, description = "How many decisions were `recorded`, how many halves are `waiting`, how many were `repeated`", body = Object)),
+)]
 pub(super) async fn cloudevents(
     State(app): State<App>,
     headers: HeaderMap,

@@ -10,10 +10,24 @@ use serde_json::{Map, Value, json};
 use super::{App, Identity, base64, index};
 use crate::problem::Problem;
 
+/// Which engine this is. Looks at no disk.
+#[utoipa::path(
+    get,
+    path = "/v1/engine",
+    tag = "engine",
+    responses((status = 200, description = "This engine", body = Identity)),
+)]
 pub(super) async fn engine(State(app): State<App>) -> Json<Identity> {
     Json(app.identity.clone())
 }
 
+/// Which engine this is and how it goes. Does not wait for sealing.
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    tag = "engine",
+    responses((status = 200, description = "This engine, log, spool and index", body = Object)),
+)]
 pub(super) async fn status(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let (segments, records) = app.reader.totals().await?;
     let spool = app.reader.spool().await?;
@@ -53,6 +67,7 @@ fn producer(epoch: &WaitingEpoch) -> Value {
         "epoch": epoch.epoch,
         "pid": epoch.pid,
         "alive": epoch.alive,
+        "heard": epoch.heard.and_then(|at| Timestamp::try_from(at).ok()).map(|at| at.to_string()),
         "drawn": epoch.drawn,
         "lost": lost,
     })
@@ -65,6 +80,13 @@ fn last_sealed(app: &App) -> Option<String> {
     Timestamp::try_from(written).ok().map(|at| at.to_string())
 }
 
+/// Asks the engine to seal what there is and to end.
+#[utoipa::path(
+    post,
+    path = "/v1/stop",
+    tag = "engine",
+    responses((status = 202, description = "It ends", body = Identity)),
+)]
 pub(super) async fn stop(State(app): State<App>) -> (StatusCode, Json<Identity>) {
     app.stop.notify_one();
     (StatusCode::ACCEPTED, Json(app.identity.clone()))

@@ -6,11 +6,22 @@ use axum::http::StatusCode;
 use super::App;
 
 /// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, description = "`ok`", body = String)))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// The engine seals: it is there, and its last round did not fail.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "`ready`", body = String),
+        (status = 503, description = "`not ready`", body = String),
+    )
+)]
 pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str) {
     let works = app.sealer.state.has_changed().is_ok();
     if works && app.sealer.state.borrow().error.is_none() {

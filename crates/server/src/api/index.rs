@@ -7,10 +7,25 @@ use serde_json::{Value, json};
 use super::App;
 use crate::problem::Problem;
 
+/// The tables that can be asked, with their columns.
+#[utoipa::path(
+    get,
+    path = "/v1/tables",
+    tag = "search",
+    responses((status = 200, description = "`tables`", body = Object)),
+)]
 pub(super) async fn tables(State(app): State<App>) -> Json<Value> {
     Json(json!({ "tables": app.indexing.index.tables() }))
 }
 
+/// How far the index is behind the log.
+#[utoipa::path(
+    get,
+    path = "/v1/index",
+    operation_id = "index_position",
+    tag = "search",
+    responses((status = 200, description = "`indexed`, `log_size`, `lag`, `error`", body = Object)),
+)]
 pub(super) async fn position(State(app): State<App>) -> Result<Json<Value>, Problem> {
     Ok(Json(position_json(&app).await?))
 }
@@ -24,6 +39,14 @@ pub(super) async fn position_json(app: &App) -> Result<Value, Problem> {
     Ok(json)
 }
 
+/// Makes the index anew from the evidence. Answers when it is there.
+#[utoipa::path(
+    post,
+    path = "/v1/index/rebuild",
+    operation_id = "rebuild_index",
+    tag = "search",
+    responses((status = 200, description = "As `GET /v1/index`", body = Object)),
+)]
 pub(super) async fn rebuild(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.indexing.rebuild().await.map_err(|error| Problem::from(&*error))?;
     Ok(Json(position_json(&app).await?))

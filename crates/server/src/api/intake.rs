@@ -10,6 +10,7 @@ use minutebook_present::json::ReadAt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinError;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::records::given;
@@ -18,15 +19,19 @@ use crate::intake::{Encoding, Form, RepeatKey, Sent};
 use crate::limits::{RECORDS_BYTES_MAX, REPEAT_KEY_BYTES_MAX};
 use crate::problem::Problem;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// When it is answered.
     #[serde(default)]
+    #[param(inline)]
     level: Level,
 }
 
 /// When records are acknowledged.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[schema(as = RecordLevel)]
 #[serde(rename_all = "lowercase")]
 enum Level {
     Process,
@@ -45,6 +50,16 @@ impl Level {
     }
 }
 
+/// Records in: all of a request, or none of it.
+#[utoipa::path(
+    post,
+    path = "/v1/records",
+    operation_id = "record",
+    tag = "records",
+    params(Wanted, ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for an hour")),
+    request_body(content((Object = "application/json"), (String = "application/x-ndjson")), description = "A record, an array of them, or one a line (docs/formats/json.md); `content-encoding` gzip or zstd"),
+    responses((status = 200, description = "Their `ids`, the `level`, and whether they were `repeated`", body = Object)),
+)]
 pub(super) async fn record(
     State(app): State<App>,
     query: Result<Query<Wanted>, QueryRejection>,

@@ -8,15 +8,31 @@ use minutebook_trail::{HoldRequest, Whom};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::App;
 use crate::problem::Problem;
 use crate::sealer::Task;
 
+/// The text of the retention settings in force; null when there never were any.
+#[utoipa::path(
+    get,
+    path = "/v1/retention",
+    tag = "life",
+    responses((status = 200, description = "`retention`", body = Object)),
+)]
 pub(super) async fn retention(State(app): State<App>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "retention": app.reader.retention().await? })))
 }
 
+/// Puts retention settings in force.
+#[utoipa::path(
+    put,
+    path = "/v1/retention",
+    tag = "life",
+    request_body(content = String, content_type = "text/plain", description = "The settings (docs/formats/retention.md)"),
+    responses((status = 200, description = "`changed`, `log_size`", body = Object)),
+)]
 pub(super) async fn set_retention(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
     let text =
         String::from_utf8(body.into()).map_err(|_| Problem::request("retention settings are UTF-8"))?;
@@ -29,9 +45,10 @@ pub(super) async fn set_retention(State(app): State<App>, body: Bytes) -> Result
     done(&app, set).await
 }
 
-#[derive(Debug, Deserialize)]
+/// How to dispose.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Dispose {
+pub(super) struct Dispose {
     #[serde(default = "yes")]
     dry_run: bool,
     #[serde(default)]
@@ -42,6 +59,14 @@ fn yes() -> bool {
     true
 }
 
+/// Disposes of what is past its end, or says what would go.
+#[utoipa::path(
+    post,
+    path = "/v1/retention/dispose",
+    tag = "life",
+    request_body(content = Option<Dispose>, description = "A dry run when absent"),
+    responses((status = 200, description = "The plan, or the certificate", body = Object)),
+)]
 pub(super) async fn dispose(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
     let Dispose { dry_run, by } = read(if body.is_empty() { b"{}" } else { &body })?;
     if dry_run {
@@ -55,10 +80,25 @@ pub(super) async fn dispose(State(app): State<App>, body: Bytes) -> Result<Json<
     gone(&app, dispose).await
 }
 
+/// The holds, lifted ones among them.
+#[utoipa::path(
+    get,
+    path = "/v1/holds",
+    tag = "life",
+    responses((status = 200, description = "`holds`", body = Object)),
+)]
 pub(super) async fn holds(State(app): State<App>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "holds": app.reader.holds().await? })))
 }
 
+/// Places a hold: what it names is neither erased nor disposed of.
+#[utoipa::path(
+    post,
+    path = "/v1/holds",
+    tag = "life",
+    request_body(content = Object, description = "What is held, why, and by whom (docs/api.md)"),
+    responses((status = 200, description = "The hold", body = Object)),
+)]
 pub(super) async fn place_hold(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
     let request: HoldRequest = read(&body)?;
     let place: Task = Box::new(move |engine| {
@@ -67,13 +107,23 @@ pub(super) async fn place_hold(State(app): State<App>, body: Bytes) -> Result<Js
     done(&app, place).await
 }
 
-#[derive(Debug, Deserialize)]
+/// Why a hold ends.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Lift {
+pub(super) struct Lift {
     reason: String,
     by: String,
 }
 
+/// Lifts a hold.
+#[utoipa::path(
+    delete,
+    path = "/v1/holds/{id}",
+    tag = "life",
+    params(("id" = String, Path, description = "The hold")),
+    request_body = Lift,
+    responses((status = 200, description = "The hold", body = Object)),
+)]
 pub(super) async fn lift_hold(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -86,15 +136,24 @@ pub(super) async fn lift_hold(
     done(&app, lift).await
 }
 
-#[derive(Deserialize)]
+/// Who is erased, why, and who says so: either `subject` or `orphans_of`.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Erase {
+pub(super) struct Erase {
     subject: Option<String>,
     orphans_of: Option<String>,
     ground: String,
     by: String,
 }
 
+/// Erases a person, by destroying keys.
+#[utoipa::path(
+    post,
+    path = "/v1/erase",
+    tag = "life",
+    request_body = Erase,
+    responses((status = 200, description = "The certificate", body = Object)),
+)]
 pub(super) async fn erase(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
     let Erase { subject, orphans_of, ground, by } = read(&body)?;
     let decision = orphans_of.map(|id| id.parse::<RecordId>()).transpose();

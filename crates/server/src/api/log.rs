@@ -19,10 +19,27 @@ const NEVER_CHANGES: &str = "max-age=31536000, immutable";
 /// A partial tile goes when the full one is there.
 const GOES: &str = "max-age=60";
 
+/// The checkpoint, as C2SP tlog-tiles has it.
+#[utoipa::path(
+    get,
+    path = "/log/checkpoint",
+    operation_id = "log_checkpoint",
+    tag = "log",
+    responses((status = 200, description = "A signed note", body = String)),
+)]
 pub(super) async fn checkpoint(State(app): State<App>) -> Result<Response, Problem> {
     answer(&app, CHECKPOINT.to_owned(), "text/plain; charset=utf-8", CHANGES).await
 }
 
+/// A tile of hashes, or a bundle of entries, as C2SP tlog-tiles has them.
+#[utoipa::path(
+    get,
+    path = "/log/tile/{*path}",
+    operation_id = "log_tile",
+    tag = "log",
+    params(("path" = String, Path, description = "Such as `0/000`, `0/000.p/7`, `entries/000`")),
+    responses((status = 200, description = "Its bytes", body = [u8], content_type = "application/octet-stream")),
+)]
 pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Result<Response, Problem> {
     let path = format!("tile/{path}");
     // Reads one spelling of each tile only, so that what is opened is what a tile is called.

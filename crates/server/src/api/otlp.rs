@@ -1,4 +1,4 @@
-//! OpenTelemetry's protocol: `POST /v1/otlp/v1/traces` and `/v1/otlp/v1/logs` (also without `/v1/otlp`), and the gRPC services of the same. Edge:
+//! OpenTelemetry's protocol: `POST /v1/otlp/v1/traces` and `/v1/otlp/v1/logs`, and the gRPC services of the same. Edge:
 //! requests and answers as OTLP 1 has them; what becomes of them is in `spans`.
 
 use axum::body::Bytes;
@@ -32,6 +32,15 @@ use crate::spans::{self, Exported, Sent};
 
 const PROTOBUF: &str = "application/x-protobuf";
 
+/// Spans of OpenTelemetry: those that tell of decisions are recorded.
+#[utoipa::path(
+    post,
+    path = "/v1/otlp/v1/traces",
+    operation_id = "otlp_traces",
+    tag = "intake",
+    request_body(content((String = "application/x-protobuf"), (Object = "application/json")), description = "ExportTraceServiceRequest of OTLP; `content-encoding` gzip or zstd"),
+    responses((status = 200, description = "ExportTraceServiceResponse, in the form of the request", content((String = "application/x-protobuf"), (Object = "application/json")))),
+)]
 pub(super) async fn traces(
     State(app): State<App>,
     headers: HeaderMap,
@@ -42,6 +51,15 @@ pub(super) async fn traces(
     answer(wire, &of_traces(exported))
 }
 
+/// Log records of OpenTelemetry: events that tell of decisions are recorded.
+#[utoipa::path(
+    post,
+    path = "/v1/otlp/v1/logs",
+    operation_id = "otlp_logs",
+    tag = "intake",
+    request_body(content((String = "application/x-protobuf"), (Object = "application/json")), description = "ExportLogsServiceRequest of OTLP; `content-encoding` gzip or zstd"),
+    responses((status = 200, description = "ExportLogsServiceResponse, in the form of the request", content((String = "application/x-protobuf"), (Object = "application/json")))),
+)]
 pub(super) async fn logs(
     State(app): State<App>,
     headers: HeaderMap,

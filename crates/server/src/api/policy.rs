@@ -7,21 +7,41 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use super::App;
 use crate::problem::Problem;
 use crate::sealer::{Change, Changed};
 
+/// The text of the sampling policy in force; null when none was ever set.
+#[utoipa::path(
+    get,
+    path = "/v1/policy",
+    tag = "settings",
+    responses((status = 200, description = "`policy`", body = Object)),
+)]
 pub(super) async fn policy(State(app): State<App>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "policy": app.reader.sampling_policy().await? })))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Against {
+    /// Whose latest decision's fields it is held against.
     model: Option<String>,
 }
 
+/// Checks a sampling policy without using it.
+#[utoipa::path(
+    post,
+    path = "/v1/policy/check",
+    operation_id = "check_policy",
+    tag = "settings",
+    params(Against),
+    request_body(content = String, content_type = "text/plain", description = "The policy (docs/sampling.md)"),
+    responses((status = 200, description = "How many `models` and `rules` it has", body = Object)),
+)]
 pub(super) async fn check(
     State(app): State<App>,
     query: Result<Query<Against>, QueryRejection>,
@@ -38,12 +58,29 @@ fn text(body: Bytes) -> Result<String, Problem> {
     String::from_utf8(body.into()).map_err(|_| Problem::request("a policy is UTF-8"))
 }
 
+/// Puts a sampling policy in force.
+#[utoipa::path(
+    put,
+    path = "/v1/policy",
+    operation_id = "set_policy",
+    tag = "settings",
+    request_body(content = String, content_type = "text/plain", description = "The policy (docs/sampling.md)"),
+    responses((status = 200, description = "`changed`, `log_size`", body = Object)),
+)]
 pub(super) async fn set(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
     let text = text(body)?;
     let Changed { changed, log_size, .. } = change(&app, Change::Policy(text)).await?;
     Ok(Json(json!({ "changed": changed, "log_size": log_size })))
 }
 
+/// Replaces the sampling key.
+#[utoipa::path(
+    post,
+    path = "/v1/keys/sampling/rotate",
+    operation_id = "rotate_sampling_key",
+    tag = "settings",
+    responses((status = 200, description = "`sha256` of the new key, `log_size`", body = Object)),
+)]
 pub(super) async fn rotate_key(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let Changed { sha256, log_size, .. } = change(&app, Change::SamplingKey).await?;
     Ok(Json(json!({ "sha256": sha256, "log_size": log_size })))

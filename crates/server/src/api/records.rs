@@ -17,18 +17,25 @@ use minutebook_record::RecordId;
 use minutebook_trail::{Error, StoredRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use super::App;
 use crate::limits::{LIST_BYTES_MAX, LIST_RECORDS, LIST_RECORDS_MAX, PAGE_COLUMNS_MIN};
 use crate::problem::Problem;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Listing {
+    /// Records at most, to 1,000.
     limit: Option<usize>,
+    /// From this time on: RFC 3339, or so long ago (`7d`).
     since: Option<String>,
+    /// Before this time.
     until: Option<String>,
+    /// Of these kinds, with commas.
     kind: Option<String>,
+    /// Of this model, or of these with a `*`.
     model: Option<String>,
     #[serde(default)]
     oldest: bool,
@@ -36,6 +43,15 @@ pub(super) struct Listing {
     types: bool,
 }
 
+/// Records by time and kind, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/records",
+    operation_id = "list_records",
+    tag = "records",
+    params(Listing),
+    responses((status = 200, description = "`records`, each as docs/formats/json.md has it", body = Object)),
+)]
 pub(super) async fn records(
     State(app): State<App>,
     query: Result<Query<Listing>, QueryRejection>,
@@ -88,13 +104,23 @@ fn selection(app: &App, listing: &Listing) -> Result<Selection, Problem> {
     })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shown {
     #[serde(default)]
     types: bool,
 }
 
+/// A record, sealed first when it waits to be.
+#[utoipa::path(
+    get,
+    path = "/v1/records/{id}",
+    operation_id = "show_record",
+    tag = "records",
+    params(("id" = String, Path, description = "The record's id"), Shown),
+    responses((status = 200, description = "The record, as docs/formats/json.md has it", body = Object)),
+)]
 pub(super) async fn record(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -105,12 +131,22 @@ pub(super) async fn record(
     Ok(Json(Printer { types }.record(&record)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Paged {
     width: Option<usize>,
 }
 
+/// A record as a page for people.
+#[utoipa::path(
+    get,
+    path = "/v1/records/{id}/page",
+    operation_id = "show_page",
+    tag = "records",
+    params(("id" = String, Path, description = "The record's id"), Paged),
+    responses((status = 200, description = "The page, without colours", body = String)),
+)]
 pub(super) async fn page(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -125,12 +161,23 @@ pub(super) async fn page(
     Ok(anstream::adapter::strip_str(&page).to_string())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Disclosed {
+    /// Paths of the fields to show, with commas.
     disclose: Option<String>,
 }
 
+/// A proof that a record is in the log, which can be checked without the trail.
+#[utoipa::path(
+    get,
+    path = "/v1/records/{id}/receipt",
+    operation_id = "receipt",
+    tag = "records",
+    params(("id" = String, Path, description = "The record's id"), Disclosed),
+    responses((status = 200, description = "The receipt (docs/formats/segment.md)", body = String)),
+)]
 pub(super) async fn receipt(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -144,6 +191,15 @@ pub(super) async fn receipt(
     sealed(&app, app.reader.receipt(&id, &paths).await, || app.reader.receipt(&id, &paths)).await
 }
 
+/// A record held against its seal and the log.
+#[utoipa::path(
+    post,
+    path = "/v1/records/{id}/verify",
+    operation_id = "verify_record",
+    tag = "records",
+    params(("id" = String, Path, description = "The record's id")),
+    responses((status = 200, description = "Whether it is `verified`, with `findings`", body = Object)),
+)]
 pub(super) async fn verify(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = parse_id(&id)?;
     let checked = sealed(&app, app.reader.check(&id).await, || app.reader.check(&id)).await?;

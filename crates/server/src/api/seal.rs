@@ -6,19 +6,23 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{App, base64};
 use crate::problem::Problem;
 use crate::sealer::Sealed;
 
-#[derive(Debug, Default, Deserialize)]
+/// What a sealing is waited for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = SealRequest)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(super) struct Request {
     #[serde(default)]
     level: Level,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = SealLevel)]
 #[serde(rename_all = "lowercase")]
 enum Level {
     #[default]
@@ -26,6 +30,14 @@ enum Level {
     Witnessed,
 }
 
+/// Waits until what was handed over before is in a published checkpoint.
+#[utoipa::path(
+    post,
+    path = "/v1/seal",
+    tag = "engine",
+    request_body(content = Option<Request>, description = "`sealed` when absent"),
+    responses((status = 200, description = "The log, and what this sealing sealed", body = Object)),
+)]
 pub(super) async fn seal(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
     let request = if body.trim_ascii().is_empty() {
         Request::default()

@@ -13,12 +13,15 @@ use minutebook_index::{Answer, FacetsOf, Order, Search};
 use minutebook_present::typed;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::App;
 use crate::limits::{JSON_ROWS_MAX, SEARCH_ROWS};
 use crate::problem::Problem;
 
-#[derive(Debug, Default, Deserialize)]
+/// Which rows, in which order, with which columns.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Search)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
     r#where: Option<String>,
@@ -26,6 +29,7 @@ pub(super) struct Asked {
     since: Option<String>,
     until: Option<String>,
     as_of: Option<String>,
+    #[schema(value_type = Option<Object>)]
     order: Option<Order>,
     limit: Option<usize>,
     columns: Vec<String>,
@@ -36,7 +40,9 @@ pub(super) struct Asked {
     proven: bool,
 }
 
-#[derive(Debug, Deserialize)]
+/// What is counted of the rows of a search.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Facets)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Counted {
     #[serde(default)]
@@ -48,7 +54,8 @@ pub(super) struct Counted {
     values: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A query in SQL.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Statement {
     query: String,
@@ -97,6 +104,15 @@ fn wants_arrow(headers: &HeaderMap) -> bool {
     accepted.is_some_and(|accept| accept.contains(ARROW_STREAM))
 }
 
+/// Rows by a condition on inputs, outputs, times and models.
+#[utoipa::path(
+    post,
+    path = "/v1/search",
+    tag = "search",
+    request_body = Asked,
+    responses((status = 200, description = "`columns`, `rows`, `cursor`, `position`; or an Arrow stream for who accepts that",
+        content((Object = "application/json"), (Vec<u8> = "application/vnd.apache.arrow.stream")))),
+)]
 pub(super) async fn search(
     State(app): State<App>,
     headers: HeaderMap,
@@ -131,6 +147,14 @@ pub(super) async fn search(
     .into_response())
 }
 
+/// What the rows of a search have how often, and a histogram over time.
+#[utoipa::path(
+    post,
+    path = "/v1/facets",
+    tag = "search",
+    request_body = Counted,
+    responses((status = 200, description = "The counts", body = Object)),
+)]
 pub(super) async fn facets(
     State(app): State<App>,
     body: Result<Json<Counted>, JsonRejection>,
@@ -146,6 +170,15 @@ pub(super) async fn facets(
     Ok(Json(json!(app.indexing.index.facets(&of).await?)))
 }
 
+/// A query in SQL over the tables of the models.
+#[utoipa::path(
+    post,
+    path = "/v1/sql",
+    tag = "search",
+    request_body = Statement,
+    responses((status = 200, description = "`columns`, `rows`; or an Arrow stream for who accepts that",
+        content((Object = "application/json"), (Vec<u8> = "application/vnd.apache.arrow.stream")))),
+)]
 pub(super) async fn sql(
     State(app): State<App>,
     headers: HeaderMap,

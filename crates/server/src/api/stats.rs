@@ -10,13 +10,15 @@ use minutebook_present::typed;
 use minutebook_sketch::Length;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::IntoParams;
 
 use super::App;
 use super::records::given;
 use crate::limits::{STATS_BINS_MAX, STATS_QUANTILES_MAX, STATS_VALUES_MAX, STATS_WINDOWS_MAX};
 use crate::problem::Problem;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     model: String,
@@ -29,6 +31,14 @@ pub(super) struct Wanted {
     feature: Option<String>,
 }
 
+/// How a model's inputs and outputs are distributed over time.
+#[utoipa::path(
+    get,
+    path = "/v1/stats",
+    tag = "search",
+    params(Wanted),
+    responses((status = 200, description = "Windows by model and version", body = Object)),
+)]
 pub(super) async fn stats(
     State(app): State<App>,
     query: Result<Query<Wanted>, QueryRejection>,

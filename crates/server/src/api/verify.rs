@@ -14,6 +14,14 @@ use crate::problem::Problem;
 /// All of it: the engine has the keys.
 const LEVEL: u8 = 2;
 
+/// The whole trail computed again from its stored bytes.
+#[utoipa::path(
+    post,
+    path = "/v1/verify",
+    operation_id = "verify_trail",
+    tag = "records",
+    responses((status = 200, description = "The report, as `minutebook verify --json` prints it", body = Object)),
+)]
 pub(super) async fn verify(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let (folder, keys) = (app.identity.folder.clone(), app.reader.keys().clone());
     // Reads and computes for long, and the keys wait for the catalog.

@@ -3,7 +3,7 @@
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Version, header};
 use std::net::IpAddr;
 
 use crate::problem::Problem;
@@ -49,10 +49,12 @@ impl Hosts {
     }
 }
 
-/// The one host that the request names.
+/// The one host that the request names; in HTTP/2 as `:authority` (RFC 9113, section 8.3.1).
 fn host(request: &Request) -> Option<Authority> {
     let mut named = request.headers().get_all(header::HOST).iter();
-    let first = named.next()?;
+    let Some(first) = named.next() else {
+        return request.uri().authority().filter(|_| request.version() == Version::HTTP_2).cloned();
+    };
     if named.next().is_some() { None } else { Authority::try_from(first.as_bytes()).ok() }
 }
 

@@ -7,13 +7,11 @@ use minutebook_trail::ApiScope;
 const QUESTIONS: [&str; 5] = ["/v1/search", "/v1/facets", "/v1/sql", "/v1/verify", "/v1/policy/check"];
 
 /// Where records come in, in whatever form.
-const RECORDS: [&str; 8] = [
+const RECORDS: [&str; 6] = [
     "/v1/records",
     "/v1/intake/cloudevents",
     "/v1/otlp/v1/traces",
     "/v1/otlp/v1/logs",
-    "/v1/traces",
-    "/v1/logs",
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 ];
@@ -25,6 +23,10 @@ pub(super) fn records(path: &str) -> bool {
 
 /// The least scope that is for this; `All` is for everything.
 pub(super) fn needed(method: &Method, path: &str) -> ApiScope {
+    // Spools of other machines: whoever may record.
+    if path == "/v1/spool" || path.starts_with("/v1/spool/") {
+        return ApiScope::Write;
+    }
     if method == Method::GET || method == Method::HEAD {
         return ApiScope::Read;
     }
@@ -69,6 +71,9 @@ mod tests {
             "POST /v1/verify",
         ] {
             assert_eq!(of(text), ApiScope::Read, "{text}");
+        }
+        for text in ["GET /v1/spool", "PUT /v1/spool/x/1", "POST /v1/spool/seal"] {
+            assert_eq!(of(text), ApiScope::Write, "{text}");
         }
         for path in RECORDS {
             assert_eq!(of(&format!("POST {path}")), ApiScope::Write);
