@@ -1,5 +1,5 @@
-//! What serving platforms capture into files: SageMaker, Azure ML, KServe's blobs. Edge: a line after the other, records out; where files come from, and
-//! what becomes of the records, is elsewhere.
+//! What serving platforms capture into files: SageMaker, Azure ML, KServe's blobs. Edge: lines in, records out; where files come from, and what
+//! becomes of the records, is elsewhere.
 
 mod azureml;
 mod kserve;

@@ -271,7 +271,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(name in ".{0,8}", value in prop::collection::vec(any::<u8>(), 0..40), body in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn any_bytes_are_read_or_refused(
+            name in ".{0,8}",
+            value in prop::collection::vec(any::<u8>(), 0..40),
+            body in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
             let mut headers = kserve();
             let name = format!("ce-{name}");
             headers.push((&name, &value));

@@ -20,8 +20,8 @@ pub const EVENTS_MAX: usize = 1_000;
 /// One attribute of an event, in bytes. The longest are lists of a request's headers.
 pub const ATTRIBUTE_BYTES_MAX: usize = 16 << 10;
 
-/// How long one half of a call waits for the other, and how long a call is known again when it is delivered twice. Models answer within seconds, large
-/// ones within a minute; what waits is in memory only.
+/// How long one half of a call waits for the other, and how long a call is known again when it is delivered twice. Models answer within seconds,
+/// large ones within a minute; what waits is in memory only.
 pub const HALVES_WAIT: Duration = Duration::from_secs(120);
 
 /// Halves that wait and calls that are known again: at 800 calls a second it is as many as come in [`HALVES_WAIT`].

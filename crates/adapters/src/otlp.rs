@@ -1,5 +1,5 @@
-//! OpenTelemetry's traces and logs (OTLP 1): spans and events that tell of a model's decision become records, others are counted. Edge: messages as they
-//! are on the wire; how they travel, and when they are recorded, is elsewhere.
+//! OpenTelemetry's traces and logs (OTLP 1): spans and events that tell of a model's decision become records, others are counted. Edge: messages as
+//! they are on the wire; how they travel, and when they are recorded, is elsewhere.
 
 mod attributes;
 mod evaluation;

@@ -1,5 +1,5 @@
-//! Calls that model servers log in two halves: taken, held together until they are whole or their time is up, and recorded. Edge: when and where; what
-//! the halves say is in `minutebook-adapters`.
+//! Calls that model servers log in two halves: held together until they are whole or their time is up, and recorded. Edge: when and where; what the
+//! halves say is in `minutebook-adapters`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

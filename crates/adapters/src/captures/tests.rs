@@ -54,7 +54,9 @@ fn sagemaker_has_a_call_a_line() {
     assert_eq!((&found[1]["outputs"], &found[1]["status"]), (&json!({"y": 0.5}), &json!("ok")));
     assert_eq!(found[0]["model"], json!({"name": "churn", "version": "4"}));
     assert_eq!(found[0]["time"], 1_795_330_800_000_000_000_i64);
-    let environment = json!({"intake": "file", "sender": "SageMaker", "event_id": "da2c46a8-4b37-4a1f-a9e8-1d5d3b0e3f4b", "version_from": "settings"});
+    let event = "da2c46a8-4b37-4a1f-a9e8-1d5d3b0e3f4b";
+    let environment =
+        json!({"intake": "file", "sender": "SageMaker", "event_id": event, "version_from": "settings"});
     assert_eq!(found[0]["environment"], environment);
     let found =
         sagemaker(&part("CSV", "text/csv", "1\n2"), &part("CSV", "text/csv; charset=utf-8", "0.25,0.5"));
@@ -103,7 +105,10 @@ fn azureml_has_half_a_call_a_line() {
         (&json!({"age": 27, "plan": "b"}), &json!({"churn": 0.5}))
     );
     assert_eq!(found[1]["model"], json!({"name": "churn", "version": "7"}));
-    let environment = json!({"intake": "file", "sender": "Azure ML", "event_id": "1", "endpoint": "churn", "deployment": "blue", "paired": "request and answer", "version_from": "sender"});
+    let environment = json!({
+        "intake": "file", "sender": "Azure ML", "event_id": "1", "endpoint": "churn", "deployment": "blue",
+        "paired": "request and answer", "version_from": "sender",
+    });
     assert_eq!(found[0]["environment"], environment);
     let alone = |at: usize| {
         (found[at]["status"].as_str().unwrap(), found[at]["environment"]["paired"].as_str().unwrap())

@@ -1,5 +1,5 @@
-//! Our own convention for models over tables (`minutebook.*`), for which nobody else has one (`docs/guides/opentelemetry.md`). Edge: attributes; spans
-//! are taken apart elsewhere.
+//! Our own convention for models over tables (`minutebook.*`), for which nobody else has one (`docs/guides/opentelemetry.md`). Edge: attributes;
+//! spans are taken apart elsewhere.
 
 use std::borrow::Cow;
 

@@ -90,7 +90,10 @@ fn a_call_by_the_conventions_of_opentelemetry() {
     );
     assert_eq!(found["inputs"]["messages"][0]["parts"][0]["content"], "?");
     assert_eq!(found["inputs"]["instructions"][0]["content"], "Be brief.");
-    let outputs = json!({"messages": [{"finish_reason": "stop", "role": "assistant"}], "finish_reasons": ["stop"], "model": "small-2026-08", "response": "r-1", "input_tokens": 12, "output_tokens": 3});
+    let outputs = json!({
+        "messages": [{"finish_reason": "stop", "role": "assistant"}], "finish_reasons": ["stop"],
+        "model": "small-2026-08", "response": "r-1", "input_tokens": 12, "output_tokens": 3,
+    });
     assert_eq!(found["outputs"], outputs);
     assert_eq!(
         (&found["time"], &found["duration_ns"]),
@@ -101,13 +104,18 @@ fn a_call_by_the_conventions_of_opentelemetry() {
         (&json!("5b8efff798038103d269b633813fc60c"), &json!("eee19b7ec3c1b174"))
     );
     assert_eq!(found["status"], "ok");
-    let environment = json!({"intake": "OTLP span", "service": "shop", "instrumentation": "lib", "span_name": "chat small", "provider": "openai", "attributes": {"session.id": "s"}, "version_from": "answer"});
+    let environment = json!({
+        "intake": "OTLP span", "service": "shop", "instrumentation": "lib", "span_name": "chat small",
+        "provider": "openai", "attributes": {"session.id": "s"}, "version_from": "answer",
+    });
     assert_eq!(found["environment"], environment, "the secret is left out");
 }
 
 #[test]
 fn content_may_be_in_an_event_or_in_older_attributes() {
-    let event = json!({"events": [{"name": "gen_ai.client.inference.operation.details", "attributes": attributes(&json!({"gen_ai.input.messages": "[1]"}))}]});
+    let messages = attributes(&json!({"gen_ai.input.messages": "[1]"}));
+    let name = "gen_ai.client.inference.operation.details";
+    let event = json!({"events": [{"name": name, "attributes": messages}]});
     let found = read(&json!({"gen_ai.request.model": "small"}), &event).unwrap();
     assert_eq!(found["inputs"]["messages"], json!([1]));
     let found = span(&json!({
@@ -182,7 +190,8 @@ fn a_model_over_a_table_by_our_own_convention() {
 #[test]
 fn what_failed_says_how() {
     let chat = json!({"gen_ai.request.model": "small"});
-    let failed = json!({"status": {"code": 2}, "events": [{"name": "exception", "attributes": attributes(&json!({"exception.type": "TimeoutError"}))}]});
+    let exception = attributes(&json!({"exception.type": "TimeoutError"}));
+    let failed = json!({"status": {"code": 2}, "events": [{"name": "exception", "attributes": exception}]});
     assert_eq!(read(&chat, &failed).unwrap()["status"], "TimeoutError");
     assert_eq!(read(&chat, &json!({"status": {"code": 2}})).unwrap()["status"], "error");
     let caught = json!({"events": [{"name": "exception", "attributes": attributes(&json!({"exception.type": "Caught"}))}]});
@@ -284,7 +293,8 @@ proptest! {
     /// A request that is cut off, or has a byte changed, is read or refused.
     #[test]
     fn damaged_requests_are_read_or_refused(cut in 0_usize..600, at in 0_usize..600, byte in any::<u8>()) {
-        let mut bytes = request(Wire::Protobuf, &json!({"gen_ai.request.model": "small", "gen_ai.input.messages": "[{}]", "n": [1, {"a": 2}]}), &json!({}));
+        let of = json!({"gen_ai.request.model": "small", "gen_ai.input.messages": "[{}]", "n": [1, {"a": 2}]});
+        let mut bytes = request(Wire::Protobuf, &of, &json!({}));
         if let Some(place) = bytes.get_mut(at) {
             *place = byte;
         }

@@ -124,7 +124,10 @@ proptest! {
     fn each_half_comes_out_once(steps in prop::collection::vec((0_u8..3, any::<bool>(), 0_u64..3, 0_u64..70), 0..60)) {
         let (mut pairs, mut now) = (Pairs::default(), 0);
         let (mut in_, mut out) = (0, 0);
-        let count = |ready: &[Matched<()>]| ready.iter().map(|one| usize::from(one.request.is_some()) + usize::from(one.answer.is_some())).sum::<usize>();
+        let count = |ready: &[Matched<()>]| {
+            let halves = ready.iter().flat_map(|one| one.request.iter().chain(&one.answer));
+            halves.count()
+        };
         for (id, is_request, print, pause) in steps {
             now += pause;
             let half = if is_request { Half::Request } else { Half::Answer };

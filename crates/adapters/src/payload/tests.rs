@@ -72,6 +72,28 @@ fn tensors_may_stand_behind_the_json() {
     assert_eq!(found[1]["outputs"]["y"], 2);
 }
 
+const REQUESTS: [&str; 8] = [
+    "1",
+    "[]",
+    "{}",
+    r#"{"instances":[1]}"#,
+    r#"{"instances":[]}"#,
+    r#"{"$bytes":1}"#,
+    r#"{"$bytes":"x"}"#,
+    r#"{"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]}"#,
+];
+
+const ANSWERS: [&str; 8] = [
+    "1",
+    "[]",
+    "{}",
+    r#"{"predictions":[{}]}"#,
+    r#"{"predictions":3}"#,
+    r#"{"error":[]}"#,
+    r#"{"outputs":[]}"#,
+    r#"{"a":{"$a":1}}"#,
+];
+
 proptest! {
     #[test]
     fn any_bytes_are_records(
@@ -83,8 +105,8 @@ proptest! {
 
     #[test]
     fn any_json_is_records(
-        request in prop::sample::select(vec!["1", "[]", "{}", r#"{"instances":[1]}"#, r#"{"instances":[]}"#, r#"{"$bytes":1}"#, r#"{"$bytes":"x"}"#, r#"{"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]}"#]),
-        answer in prop::sample::select(vec!["1", "[]", "{}", r#"{"predictions":[{}]}"#, r#"{"predictions":3}"#, r#"{"error":[]}"#, r#"{"outputs":[]}"#, r#"{"a":{"$a":1}}"#]),
+        request in prop::sample::select(REQUESTS.to_vec()),
+        answer in prop::sample::select(ANSWERS.to_vec()),
     ) {
         prop_assert_eq!(records(Some(request.as_bytes()), Some(answer.as_bytes())).len(), 1);
     }

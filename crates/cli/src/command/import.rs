@@ -21,7 +21,8 @@ use minutebook_present::json::{Draft, DraftReader, Problem, ReadAt};
 /// A mapping says which column is what, by the options below or in a TOML file with the same names. The time
 /// of a row is kept as the time at which it happened; ids and numbers are new.
 ///
-/// Captures of SageMaker, Azure ML and KServe say themselves what is what: --model, --model-version, --model-artifact and --class go over what they say.
+/// Captures of SageMaker, Azure ML and KServe say themselves what is what; --model, --model-version,
+/// --model-artifact and --class go over what they say.
 #[derive(Debug, Args)]
 #[command(display_order = 3)]
 pub(super) struct Import {

@@ -21,8 +21,19 @@ use crate::problem::Problem;
     path = "/v1/intake/cloudevents",
     operation_id = "intake_cloudevents",
     tag = "intake",
-    request_body(content((Object = "application/json"), (Object = "application/cloudevents+json"), (Object = "application/cloudevents-batch+json")), description = "The data of an event with its attributes as `ce-` headers, or events as JSON; `content-encoding` gzip or zstd"),
-    responses((status = 200, description = "How many decisions were `recorded`, how many halves are `waiting`, how many were `repeated`", body = Object)),
+    request_body(
+        content(
+            (Object = "application/json"),
+            (Object = "application/cloudevents+json"),
+            (Object = "application/cloudevents-batch+json"),
+        ),
+        description = "The data of an event, its attributes in `ce-` headers, or events as JSON; `content-encoding` gzip or zstd",
+    ),
+    responses((
+        status = 200,
+        description = "Counts: decisions `recorded`, halves `waiting` for the other, halves `repeated`",
+        body = Object,
+    )),
 )]
 pub(super) async fn cloudevents(
     State(app): State<App>,

@@ -38,8 +38,15 @@ const PROTOBUF: &str = "application/x-protobuf";
     path = "/v1/otlp/v1/traces",
     operation_id = "otlp_traces",
     tag = "intake",
-    request_body(content((String = "application/x-protobuf"), (Object = "application/json")), description = "ExportTraceServiceRequest of OTLP; `content-encoding` gzip or zstd"),
-    responses((status = 200, description = "ExportTraceServiceResponse, in the form of the request", content((String = "application/x-protobuf"), (Object = "application/json")))),
+    request_body(
+        content((String = "application/x-protobuf"), (Object = "application/json")),
+        description = "ExportTraceServiceRequest of OTLP; `content-encoding` gzip or zstd",
+    ),
+    responses((
+        status = 200,
+        description = "ExportTraceServiceResponse, in the form of the request",
+        content((String = "application/x-protobuf"), (Object = "application/json")),
+    )),
 )]
 pub(super) async fn traces(
     State(app): State<App>,
@@ -57,8 +64,15 @@ pub(super) async fn traces(
     path = "/v1/otlp/v1/logs",
     operation_id = "otlp_logs",
     tag = "intake",
-    request_body(content((String = "application/x-protobuf"), (Object = "application/json")), description = "ExportLogsServiceRequest of OTLP; `content-encoding` gzip or zstd"),
-    responses((status = 200, description = "ExportLogsServiceResponse, in the form of the request", content((String = "application/x-protobuf"), (Object = "application/json")))),
+    request_body(
+        content((String = "application/x-protobuf"), (Object = "application/json")),
+        description = "ExportLogsServiceRequest of OTLP; `content-encoding` gzip or zstd",
+    ),
+    responses((
+        status = 200,
+        description = "ExportLogsServiceResponse, in the form of the request",
+        content((String = "application/x-protobuf"), (Object = "application/json")),
+    )),
 )]
 pub(super) async fn logs(
     State(app): State<App>,
