@@ -163,3 +163,12 @@ pub(crate) const SPOOL_LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 /// Producers whose requests wait for each other: more than the processors that a server has.
 pub(crate) const MIRROR_LOCKS: usize = 64;
+
+/// Between two looks for the versions of a model: a deployment counts for calls this much later at the latest.
+pub(crate) const VERSIONS_LOOK_PERIOD: Duration = Duration::from_secs(5);
+
+/// Records that are looked at for the version of a model, the latest first: calls come within minutes, and models change by the day.
+pub(crate) const VERSIONS_KEPT: usize = 64;
+
+/// Models whose versions are kept: a server has some hundred.
+pub(crate) const VERSIONS_MODELS: usize = 1_024;

@@ -52,6 +52,11 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "wrong-records", "Records are wrong", detail) }
     }
 
+    /// Whether the same request may do later.
+    pub(crate) fn is_for_later(&self) -> bool {
+        matches!(self.status, 429 | 503)
+    }
+
     /// What is wrong, in words.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

@@ -23,6 +23,7 @@ use crate::guard::{self, Guard, Hosts};
 use crate::indexing::Indexing;
 use crate::intake::{self, Intake};
 use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD, TAKING_WAIT};
+use crate::logged::LoggedCalls;
 use crate::mirrors::Taking;
 use crate::peers::{Count, Peers};
 use crate::sealer::{Asker, Sealer};
@@ -138,6 +139,7 @@ impl Server {
                 break true;
             }
             bound_log(&self.place.folder);
+            LoggedCalls::look(&self.app);
             self.app.intake.rest();
             self.tls.iter().for_each(|tls| tls.renew());
             if let Some(idle) = self.idle
@@ -168,7 +170,11 @@ impl Server {
         }
         // Before the last sealing, so that it seals the end of the producer's run too. It ends whether or not it is waited for.
         let app = self.app.clone();
-        let _ = tokio::task::spawn_blocking(move || app.intake.end()).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            app.logged.end(&app);
+            app.intake.end();
+        })
+        .await;
         // What is sealed last is read into the index at the next start. An index that has much to read is not waited for.
         let closing = tokio::time::timeout(LAST_ANSWERS, self.app.indexing.close());
         if closing.await.is_err() {

@@ -6,6 +6,21 @@ use minutebook_trail::ApiScope;
 /// What is asked with a body, and changes nothing.
 const QUESTIONS: [&str; 5] = ["/v1/search", "/v1/facets", "/v1/sql", "/v1/verify", "/v1/policy/check"];
 
+/// Where records come in, in whatever form.
+const RECORDS: [&str; 6] = [
+    "/v1/records",
+    "/v1/intake/cloudevents",
+    "/v1/otlp/v1/traces",
+    "/v1/otlp/v1/logs",
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+];
+
+/// Whether what is sent there is recorded.
+pub(super) fn records(path: &str) -> bool {
+    RECORDS.contains(&path)
+}
+
 /// The least scope that is for this; `All` is for everything.
 pub(super) fn needed(method: &Method, path: &str) -> ApiScope {
     // Spools of other machines: whoever may record.
@@ -15,7 +30,7 @@ pub(super) fn needed(method: &Method, path: &str) -> ApiScope {
     if method == Method::GET || method == Method::HEAD {
         return ApiScope::Read;
     }
-    if method == Method::POST && path == "/v1/records" {
+    if method == Method::POST && records(path) {
         return ApiScope::Write;
     }
     let verifies_one = || {
@@ -57,8 +72,11 @@ mod tests {
         ] {
             assert_eq!(of(text), ApiScope::Read, "{text}");
         }
-        for text in ["POST /v1/records", "GET /v1/spool", "PUT /v1/spool/x/1", "POST /v1/spool/seal"] {
+        for text in ["GET /v1/spool", "PUT /v1/spool/x/1", "POST /v1/spool/seal"] {
             assert_eq!(of(text), ApiScope::Write, "{text}");
+        }
+        for path in RECORDS {
+            assert_eq!(of(&format!("POST {path}")), ApiScope::Write);
         }
         for text in [
             "POST /v1/seal",
