@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::records::given;
+use crate::access::Asker;
 use crate::guard::KeyName;
 use crate::intake::{Encoding, Form, RepeatKey, Sent};
 use crate::limits::{RECORDS_BYTES_MAX, REPEAT_KEY_BYTES_MAX};
@@ -60,6 +61,7 @@ impl Level {
 )]
 pub(super) async fn record(
     State(app): State<App>,
+    asker: Asker,
     query: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
     key: Option<Extension<KeyName>>,
@@ -71,6 +73,7 @@ pub(super) async fn record(
         _ => Problem::request("the body broke off"),
     })?;
     let sent = Sent {
+        asker,
         body,
         encoding: encoding(&headers)?,
         form: form(&headers)?,
