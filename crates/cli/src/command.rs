@@ -1,5 +1,6 @@
 //! The commands, a file each, and the program around them: parsing, logging, the runtime, the exit code.
 
+mod access;
 mod access_request;
 mod api_key;
 mod backup;
@@ -86,6 +87,8 @@ enum Command {
     #[command(subcommand)]
     ApiKey(api_key::ApiKey),
     #[command(subcommand)]
+    Access(access::Access),
+    #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Retention(retention::Retention),
@@ -154,6 +157,7 @@ fn run(line: CommandLine) -> Result {
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
         Command::ApiKey(command) => command.run(options),
+        Command::Access(command) => command.run(options, &runtime),
         Command::Policy(command) => command.run(options, &runtime),
         Command::Retention(command) => command.run(options, &runtime),
         Command::Hold(command) => command.run(options, &runtime),

@@ -66,7 +66,7 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     tell(terminal, server.identity(), json, false)?;
     if is_open && !has_api_keys(&place) {
         terminal.say(
-            "nobody has an API key yet, and over TCP one is needed: `minutebook api-key create NAME` makes one",
+            "nobody has an API key yet, and over TCP one is needed: `minutebook api-key create NAME --role ROLE` makes one",
         );
     }
     if daemon {

@@ -20,6 +20,12 @@ pub enum Error {
         /// Names that are near, as a sentence's end.
         hint: String,
     },
+    /// A column that is masked for who asks.
+    #[error("`{name}` is masked for you: it cannot be asked for, nor be named in a condition")]
+    Masked {
+        /// The column.
+        name: String,
+    },
     /// The query took longer than it may.
     #[error("the query took longer than {seconds} s: ask for a shorter time, or for fewer columns")]
     Time {

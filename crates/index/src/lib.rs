@@ -20,6 +20,7 @@ mod state;
 mod sys;
 mod table;
 mod threads;
+mod view;
 
 pub use ask::{Answer, Bar, Facet, FacetValue, Facets, FacetsOf, Found, Order, Range, Search, TableInfo};
 pub use column::{Column, ColumnType};
@@ -28,3 +29,4 @@ pub use export::{Export, Exported, Form};
 pub use index::{INDEX_FOLDER, Index, Mode, Position};
 pub use indexer::{Advanced, Indexer};
 pub use table::{LINKS, RECORDS};
+pub use view::{Sight, View, is_account};

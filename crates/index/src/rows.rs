@@ -28,6 +28,12 @@ pub fn json(rows: &RecordBatch) -> Result<Vec<Map<String, Value>>> {
     Ok(objects)
 }
 
+/// The texts of a column, as far as it is there and of texts.
+pub fn texts_of<'r>(rows: &'r RecordBatch, column: &str) -> impl Iterator<Item = &'r str> {
+    let texts = rows.column_by_name(column).and_then(|texts| texts.as_string_opt::<i32>());
+    texts.into_iter().flat_map(|texts| texts.iter()).flatten()
+}
+
 fn value(column: &ArrayRef, row: usize) -> Result<Value> {
     if column.is_null(row) {
         return Ok(Value::Null);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use minutebook_record::{Header, Schema};
+use minutebook_record::{Header, Path, Schema, masked_places};
 use minutebook_trail::StoredRecord;
 
 /// A record with as much of its content as the reader may see.
@@ -55,6 +55,21 @@ impl Opened {
             Content::Readable(values) => values.get(place)?.as_deref(),
             Content::Erased | Content::NoKey => None,
         }
+    }
+}
+
+impl Opened {
+    /// Takes away what is masked, and says whether anything was: the fields that `hides` names, and with any input what betrays inputs. Of a record
+    /// without inputs `hides_inputs` says whether to treat it as if one were masked.
+    pub fn mask(&mut self, hides: impl Fn(&Path) -> bool, hides_inputs: bool) -> bool {
+        let Content::Readable(values) = &mut self.content else { return false };
+        let masked = masked_places(&self.schema, hides, hides_inputs);
+        for (value, masked) in values.iter_mut().zip(&masked) {
+            if *masked {
+                *value = None;
+            }
+        }
+        masked.contains(&true)
     }
 }
 

@@ -59,19 +59,9 @@ impl Disclosure {
         seed: &Seed,
         mask: &[Path],
     ) -> Result<Self, DisclosureError> {
-        let mut masked: Vec<bool> =
-            schema.fields().iter().map(|field| mask.iter().any(|path| field.path.is_within(path))).collect();
-        let inputs =
-            || schema.fields().iter().zip(&masked).filter(|(field, _)| field.path.first() == "inputs");
-        let input_is_masked = match inputs().next() {
-            Some(_) => inputs().any(|(_, masked)| *masked),
-            None => mask.iter().any(|path| path.first() == "inputs"),
-        };
-        if input_is_masked {
-            for (field, masked) in schema.fields().iter().zip(&mut masked) {
-                *masked |= betrays_inputs(&field.path);
-            }
-        }
+        let hides_inputs = mask.iter().any(|path| path.first() == "inputs");
+        let hides = |field: &Path| mask.iter().any(|path| field.is_within(path));
+        let masked = masked_places(schema, hides, hides_inputs);
         let salts = commit::salts(seed, schema.len());
         let mut fields = Vec::with_capacity(schema.len());
         let mut values_bytes = 0;
@@ -214,6 +204,23 @@ impl Disclosure {
         }
         Ok(Self { header, schema, fields })
     }
+}
+
+/// Which fields of a schema are masked: those that `hides` names, and with any input whatever betrays inputs (see [`Disclosure::make`]). A record that
+/// has no inputs of its own is treated as if one were masked when `hides_inputs` says so.
+pub fn masked_places(schema: &Schema, hides: impl Fn(&Path) -> bool, hides_inputs: bool) -> Vec<bool> {
+    let mut masked: Vec<bool> = schema.fields().iter().map(|field| hides(&field.path)).collect();
+    let inputs = || schema.fields().iter().zip(&masked).filter(|(field, _)| field.path.first() == "inputs");
+    let input_is_masked = match inputs().next() {
+        Some(_) => inputs().any(|(_, masked)| *masked),
+        None => hides_inputs,
+    };
+    if input_is_masked {
+        for (field, masked) in schema.fields().iter().zip(&mut masked) {
+            *masked |= betrays_inputs(&field.path);
+        }
+    }
+    masked
 }
 
 /// Whether a field lets one compute back an input: one attribution, a reason or a counterfactual is enough. Of an explanation only how it was

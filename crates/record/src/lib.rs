@@ -19,7 +19,7 @@ pub mod value;
 
 pub use check::{check, check_any};
 pub use commit::{Commitment, Committer, LeafHash, Preimage, Salt, Sealed, Seed};
-pub use disclosure::Disclosure;
+pub use disclosure::{Disclosure, masked_places};
 pub use error::{DecodeError, Fault, FieldError, SchemaError, ValuesError};
 pub use field_type::{Element, FieldType, IntegerType, Zone};
 pub use header::{ClassName, Epoch, Header, Kind, ProducerId, RecordId, Seq};

@@ -1,5 +1,6 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
+mod access;
 mod backup;
 mod cloudevents;
 mod engine;
@@ -163,6 +164,8 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(life::holds, life::place_hold))
         .routes(routes!(life::lift_hold))
         .routes(routes!(life::erase))
+        .routes(routes!(access::access, access::set_access))
+        .routes(routes!(access::person))
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
         .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))

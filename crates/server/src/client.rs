@@ -163,6 +163,14 @@ impl EngineClient {
         self.told(Method::PUT, "/v1/retention", Bytes::copy_from_slice(text.as_bytes())).await
     }
 
+    /// Puts a text in force that says who may do what: durable on return.
+    ///
+    /// # Errors
+    /// When the text is none.
+    pub async fn set_access(&self, text: &str) -> Result<PolicySetThere, Refused> {
+        self.told(Method::PUT, "/v1/access", Bytes::copy_from_slice(text.as_bytes())).await
+    }
+
     /// What a disposal would do now, after everything that was handed over is sealed. Changes nothing else.
     ///
     /// # Errors

@@ -1,10 +1,9 @@
-//! What every request over TCP has to pass: where it says it goes, the key that it brings, what that key is for, and how much it takes. Edge: the
+//! What every request over TCP has to pass: where it says it goes, the key that it brings, what the key's roles permit, and how much it takes. Edge: the
 //! socket has none of this; it is its owner's.
 
 mod failures;
 mod hosts;
 mod keyring;
-mod scope;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,10 +18,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use minutebook_capture::Clock;
-use minutebook_trail::{ApiKeys, ApiScope};
+use minutebook_trail::{ApiKey, ApiKeys};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use crate::access::{Gate, Pass};
 use crate::connections::Peer;
 use crate::limits::{
     BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX, REQUESTS_AT_ONCE,
@@ -40,6 +40,7 @@ pub(crate) struct KeyName(pub(crate) Option<String>);
 pub(crate) struct Guard {
     hosts: Hosts,
     keys: Keyring,
+    gate: Arc<Gate>,
     failures: Failures,
     clock: Arc<dyn Clock>,
     requests: Arc<Semaphore>,
@@ -84,8 +85,11 @@ fn refuse(status: StatusCode, code: &str, title: &str, detail: impl Into<String>
 /// Lets a request through, or answers it.
 pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut answer = match guard.pass(request).await {
-        Ok((request, held)) => {
-            let answer = next.run(request).await;
+        Ok((request, pass, held)) => {
+            let mut answer = next.run(request).await;
+            if let Some(pass) = pass {
+                answer = guard.gate.account(pass, answer).await;
+            }
             drop(held);
             answer
         }
@@ -102,10 +106,11 @@ pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, nex
 type Held = Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
 
 impl Guard {
-    pub(crate) fn new(hosts: Hosts, keys: ApiKeys, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(hosts: Hosts, keys: ApiKeys, gate: Arc<Gate>, clock: Arc<dyn Clock>) -> Self {
         Self {
             hosts,
             keys: Keyring::new(keys),
+            gate,
             failures: Failures::default(),
             clock,
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
@@ -114,23 +119,27 @@ impl Guard {
         }
     }
 
-    async fn pass(&self, mut request: Request) -> Result<(Request, Held), Refusal> {
+    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Pass>, Held), Refusal> {
         if let Some(problem) = self.hosts.refuse(&request) {
             return Err(problem.into());
         }
         if matches!(request.uri().path(), "/healthz" | "/readyz") {
             *request.body_mut() = Body::empty();
-            return Ok((request, None));
+            return Ok((request, None, None));
         }
-        let name = self.admit(&request)?;
-        request.extensions_mut().insert(name);
+        let key = self.admit(&request)?;
+        let (method, path) = (request.method(), request.uri().path());
+        let pass = self.gate.enter(&key, method, path, request.headers()).await?;
+        request.extensions_mut().insert(KeyName(Some(key.name)));
+        request.extensions_mut().insert(pass.asker());
+        let pass = Some(pass);
         let busy = || {
             let detail = "more requests at once than this server works on: try again in a moment";
             refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).later()
         };
         let place = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| busy())?;
         if request.body().is_end_stream() {
-            return Ok((request, Some((place, None))));
+            return Ok((request, pass, Some((place, None))));
         }
         let bytes_max = if scope::records(request.uri().path()) { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
         let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
@@ -142,7 +151,7 @@ impl Guard {
             Arc::clone(&self.bodies).try_acquire_many_owned((bytes as u32 >> 10) + 1).map_err(|_| busy())?;
         let (head, body) = request.into_parts();
         let body = self.read(body, bytes_max).await?;
-        Ok((Request::from_parts(head, body), Some((place, Some(room)))))
+        Ok((Request::from_parts(head, body), pass, Some((place, Some(room)))))
     }
 
     async fn read(&self, body: Body, bytes_max: usize) -> Result<Body, Refusal> {
@@ -159,8 +168,8 @@ impl Guard {
         }
     }
 
-    /// The name of the key that a request brings, when it is for what the request wants.
-    fn admit(&self, request: &Request) -> Result<KeyName, Refusal> {
+    /// The key that a request brings.
+    fn admit(&self, request: &Request) -> Result<ApiKey, Refusal> {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| *address);
         let now = Instant::now();
         if !self.failures.may_try(peer, now) {
@@ -191,16 +200,10 @@ impl Guard {
         let now_s = self.clock.wall_ns().div_euclid(1_000_000_000);
         let Some(key) = found.filter(|key| !key.is_expired(now_s)) else {
             self.failures.failed(peer, now);
+            self.gate.unknown();
             return Err(unknown("this API key is not known here: it is wrong, revoked, or past its end"));
         };
-        let needed = scope::needed(request.method(), request.uri().path());
-        if key.scope != ApiScope::All && key.scope != needed {
-            let needed = scope::word(needed);
-            let detail =
-                format!("the API key `{}` is not for this: one of scope `{needed}` is, or `all`", key.name);
-            return Err(refuse(StatusCode::FORBIDDEN, "out-of-scope", "The key is not for this", detail));
-        }
-        Ok(KeyName(Some(key.name)))
+        Ok(key)
     }
 }
 

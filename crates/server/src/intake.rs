@@ -12,14 +12,16 @@ use axum::http::StatusCode;
 use minutebook_capture::{Advice, CaptureError, Level, ProducerOptions};
 use minutebook_present::json::{Draft, DraftReader, ReadAt};
 use minutebook_record::RecordId;
+use minutebook_record::fields::ModelRef;
 use minutebook_trail::{Error, Reader};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::access::Asker;
 use crate::handover::HandOver;
 use crate::limits::{FULL_SEALS, INTAKE_REST};
 use crate::problem::Problem;
-use crate::sealer::Asker;
+use crate::sealer::Asker as Sealing;
 pub(crate) use body::{Encoding, Form};
 pub(crate) use repeats::RepeatKey;
 use repeats::{Entry, Repeats};
@@ -30,7 +32,7 @@ pub(crate) const PRODUCER: &str = "http";
 /// Takes records, one request after the other: what is in memory of them is bounded so.
 pub(crate) struct Intake {
     options: ProducerOptions,
-    sealer: Asker,
+    sealer: Sealing,
     reader: Arc<Reader>,
     work: Mutex<Work>,
 }
@@ -46,6 +48,8 @@ struct Work {
 
 /// Records as they were sent.
 pub(crate) struct Sent {
+    /// Who sent them.
+    pub(crate) asker: Asker,
     pub(crate) body: Bytes,
     pub(crate) encoding: Encoding,
     pub(crate) form: Form,
@@ -64,7 +68,7 @@ pub(crate) struct Taken {
 }
 
 impl Intake {
-    pub(crate) fn new(options: ProducerOptions, sealer: Asker, reader: Arc<Reader>) -> Self {
+    pub(crate) fn new(options: ProducerOptions, sealer: Sealing, reader: Arc<Reader>) -> Self {
         let work = Work {
             handover: None,
             drafts: DraftReader::new(false),
@@ -113,6 +117,7 @@ impl Intake {
         }
         let drafts = body::drafts(sent.form, &body, &mut work.drafts, sent.at)?;
         drop(body);
+        may_record(&sent.asker, &drafts)?;
         let lost = if entry.ids.is_empty() { Vec::new() } else { self.missing(&entry.ids)? };
         let done = self.record(work, &drafts, &mut entry.ids, &lost, sent.flush);
         entry.is_safe = done.is_ok();
@@ -208,6 +213,34 @@ impl Intake {
             close(handover);
         }
     }
+}
+
+/// Refuses a request when one of its records is none that its sender may hand over.
+fn may_record(asker: &Asker, drafts: &[Draft]) -> Result<(), Problem> {
+    let mut last: Option<&Draft> = None;
+    for draft in drafts {
+        // The model is a constant of the shape.
+        if last.is_some_and(|last| last.kind == draft.kind && Arc::ptr_eq(&last.shape, &draft.shape)) {
+            continue;
+        }
+        asker.may_record(draft.kind, model_of(draft).as_deref())?;
+        last = Some(draft).filter(|draft| !is_open(draft));
+    }
+    Ok(())
+}
+
+fn model_place(draft: &Draft) -> Option<usize> {
+    draft.shape.schema().find_parts(&["model"])
+}
+
+/// Whether each record of the shape says its model itself.
+fn is_open(draft: &Draft) -> bool {
+    model_place(draft).is_some_and(|place| draft.shape.open_places().contains(&place))
+}
+
+fn model_of(draft: &Draft) -> Option<String> {
+    let value = draft.all_values().swap_remove(model_place(draft)?);
+    ModelRef::decode(&value).ok().flatten().map(|model| model.name)
 }
 
 fn close(handover: HandOver) {

@@ -2,6 +2,7 @@
 //! (`docs/api.md`).
 //! Edge: when and for whom, not how; no cryptography, no SQL, no terminal.
 
+mod access;
 mod api;
 mod client;
 mod connections;

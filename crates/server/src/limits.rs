@@ -172,3 +172,21 @@ pub(crate) const VERSIONS_KEPT: usize = 64;
 
 /// Models whose versions are kept: a server has some hundred.
 pub(crate) const VERSIONS_MODELS: usize = 1_024;
+/// Decisions about models and fields that are kept for one key: a trail with 1,000 models of 200 fields.
+pub(crate) const DECIDED_MAX: usize = 200_000;
+
+/// Keys and purposes for which what they see is kept at hand.
+pub(crate) const HOLDERS_MAX: usize = 256;
+
+/// Denials of one key in [`DENIALS_PERIOD`] that have a record each; of the others their number is recorded. Somebody who tries everything would fill
+/// the trail otherwise.
+pub(crate) const DENIALS_MAX: u32 = 20;
+
+/// How long denials of a key are counted together.
+pub(crate) const DENIALS_PERIOD: Duration = Duration::from_secs(60);
+
+/// Bytes of a question in the record of a read: most are far shorter.
+pub(crate) const ASKED_BYTES_MAX: usize = 4 << 10;
+
+/// Names of models in the record of a read.
+pub(crate) const MODELS_TOLD: usize = 100;

@@ -21,12 +21,19 @@ pub(crate) struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     errors: Vec<Value>,
+    /// Where it denies something to who asks: what was asked, for the record of it.
+    #[serde(skip)]
+    denied: Option<String>,
 }
+
+/// That something was denied, and what was asked; an extension of the answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Denied(pub(crate) String);
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, title: &str, detail: impl Into<String>) -> Self {
         let (title, code) = (title.to_owned(), code.to_owned());
-        Self { title, status: status.as_u16(), detail: detail.into(), code, errors: Vec::new() }
+        Self { title, status: status.as_u16(), detail: detail.into(), code, errors: Vec::new(), denied: None }
     }
 
     /// The request cannot be understood.
@@ -55,6 +62,16 @@ impl Problem {
     /// Whether the same request may do later.
     pub(crate) fn is_for_later(&self) -> bool {
         matches!(self.status, 429 | 503)
+    }
+
+    /// It denies something to who asks.
+    pub(crate) fn denied(self) -> Self {
+        Self { denied: Some(String::new()), ..self }
+    }
+
+    /// The same problem with what was asked, for the record when it denies something.
+    pub(crate) fn asked(self, asked: &str) -> Self {
+        Self { denied: self.denied.map(|_| asked.to_owned()), ..self }
     }
 
     /// What is wrong, in words.
@@ -110,6 +127,10 @@ impl From<&minutebook_index::Error> for Problem {
         use minutebook_index::Error as E;
         let (status, code, title) = match error {
             E::Trail(error) => return Self::from(error),
+            E::Masked { .. } => {
+                let title = "The column is masked";
+                return Self::new(StatusCode::FORBIDDEN, "masked", title, error.to_string()).denied();
+            }
             E::Question(_) => (StatusCode::BAD_REQUEST, "wrong-question", "The question is wrong"),
             E::NoTable { .. } => (StatusCode::NOT_FOUND, "no-such-table", "No such model or table"),
             E::Time { .. } | E::Memory | E::Answer { .. } => {
@@ -137,6 +158,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // INVARIANT: made from a status above.
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let denied = self.denied.clone();
+        let mut answer =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
+        if let Some(asked) = denied {
+            answer.extensions_mut().insert(Denied(asked));
+        }
+        answer
     }
 }

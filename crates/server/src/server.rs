@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::access::{Asker as Who, Gate, SpoolBook};
 use crate::api::{App, Identity};
 use crate::connections::{self, Waits};
 use crate::door::Door;
@@ -53,6 +54,8 @@ pub struct Server {
     last_call: watch::Sender<bool>,
     tls: Option<Arc<Tls>>,
     idle: Option<Duration>,
+    /// Of the TCP address.
+    gate: Arc<Gate>,
     folder: Folder,
     place: Place,
     /// The socket's name is that of who has the lock: let go last.
@@ -96,22 +99,29 @@ impl Server {
         let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
         let indexing = Indexing::start(&place, Arc::clone(&reader), sealer.asker().state)
             .map_err(|error| Error::Stopped(format!("the index cannot be opened: {error}")))?;
+        let told = ProducerOptions { name: crate::access::PRODUCER.into(), ..producer.clone() };
+        let book = SpoolBook::new(told, sealer.asker(), Arc::clone(&clock));
+        let index = indexing.index.clone();
+        let models = Arc::new(move || index.models());
+        let access_file = reader.keys().folder().access_file();
+        let gate = Arc::new(Gate::new(access_file, models, Arc::new(book), Arc::clone(&clock)));
         let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader));
         let taking = (Taking::new(reader.mirrors(), place.spool()), intake_public);
         let app = App::new(identity, reader, indexing, sealer.asker(), intake, taking, Arc::clone(&clock));
         let (last_call, called) = watch::channel(false);
         let count = peers.count();
-        let mut answering = vec![tokio::spawn(on_socket(peers, app.clone().router(), called.clone()))];
+        let mut answering = vec![tokio::spawn(on_socket(peers, owned(app.clone().router()), called.clone()))];
         let mut tls = None;
         if let Some(door) = serving.door {
-            let router = guarded(&door, app.clone().router(), keys, clock);
+            let router = guarded(&door, app.clone().router(), keys, Arc::clone(&gate), clock);
             tls = door.tls();
             let listener = door.into_listener().map_err(failed)?;
             let waits = Waits { head: HEAD_WAIT, taking: TAKING_WAIT };
             let answering_there = connections::answer(listener, tls.clone(), router, called, waits);
             answering.push(tokio::spawn(answering_there));
         }
-        Ok(Self { app, sealer, count, answering, last_call, tls, idle: serving.idle, folder, place, lock })
+        let idle = serving.idle;
+        Ok(Self { app, sealer, count, answering, last_call, tls, idle, gate, folder, place, lock })
     }
 
     /// Which engine this is.
@@ -141,6 +151,7 @@ impl Server {
             bound_log(&self.place.folder);
             LoggedCalls::look(&self.app);
             self.app.intake.rest();
+            self.gate.rest();
             self.tls.iter().for_each(|tls| tls.renew());
             if let Some(idle) = self.idle
                 && use_of.unused_for() >= idle
@@ -169,12 +180,13 @@ impl Server {
             return Ok(SealReport::default());
         }
         // Before the last sealing, so that it seals the end of the producer's run too. It ends whether or not it is waited for.
-        let app = self.app.clone();
-        let _ = tokio::task::spawn_blocking(move || {
+        let (app, gate) = (self.app.clone(), self.gate);
+        let ending = move || {
             app.logged.end(&app);
             app.intake.end();
-        })
-        .await;
+            gate.end();
+        };
+        let _ = tokio::task::spawn_blocking(ending).await;
         // What is sealed last is read into the index at the next start. An index that has much to read is not waited for.
         let closing = tokio::time::timeout(LAST_ANSWERS, self.app.indexing.close());
         if closing.await.is_err() {
@@ -199,10 +211,15 @@ async fn on_socket(peers: Peers, router: Router, mut called: watch::Receiver<boo
     }
 }
 
+/// The router for who owns the socket: everything may be done.
+fn owned(router: Router) -> Router {
+    router.layer(axum::Extension(Who::Owner))
+}
+
 /// The router behind what stands in front of it for whoever comes over TCP.
-fn guarded(door: &Door, router: Router, keys: ApiKeys, clock: Arc<dyn Clock>) -> Router {
+fn guarded(door: &Door, router: Router, keys: ApiKeys, gate: Arc<Gate>, clock: Arc<dyn Clock>) -> Router {
     let hosts = if door.is_loopback() { Hosts::Loopback } else { Hosts::Any };
-    let guard = Arc::new(Guard::new(hosts, keys, clock));
+    let guard = Arc::new(Guard::new(hosts, keys, gate, clock));
     router.layer(axum::middleware::from_fn_with_state(guard, guard::stand))
 }
 

@@ -62,7 +62,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ActRow {
     /// Names the act.
     pub id: Id,
-    /// `erasure`, `rotation`, `signing-rotation`, `sampling`, `sampling-key`, `retention`, `hold`, `hold-lifted`, `disposal`.
+    /// `erasure`, `rotation`, `signing-rotation`, `sampling`, `sampling-key`, `retention`, `access`, `hold`, `hold-lifted`, `disposal`.
     pub kind: String,
     /// For the module that did it.
     pub body: Vec<u8>,
@@ -196,6 +196,13 @@ impl Catalog {
             set_meta(&mut transaction, SAMPLING_KEY, key_digest).await
         };
         work.await.map_err(self.fault())?;
+        transaction.commit().await.map_err(self.fault())
+    }
+
+    /// Notes an act that is to be recorded, and changes nothing else. Durable on return.
+    pub async fn note(&self, act: &ActRow) -> Result<()> {
+        let mut transaction = self.pool.begin().await.map_err(self.fault())?;
+        add_act(&mut transaction, act).await.map_err(self.fault())?;
         transaction.commit().await.map_err(self.fault())
     }
 

@@ -1,11 +1,13 @@
 //! The key folder (`docs/formats/keys.md`): the private keys, the key-encryption keys and the bucket keys of one trail, outside of it.
 //! Edge: what they wrap lies in the catalog.
 
+mod access;
 mod api;
 mod buckets;
 mod index;
 
-pub use api::{ApiKey, ApiKeys, ApiKeysStamp, ApiScope, find_api_key};
+pub use access::AccessFile;
+pub use api::{ApiKey, ApiKeys, find_api_key};
 pub use buckets::{BUCKETS, Buckets};
 pub use index::IndexKeys;
 
@@ -279,6 +281,11 @@ impl KeyFolder {
         ApiKeys::of(self)
     }
 
+    /// What was said of who may do what.
+    pub fn access_file(&self) -> AccessFile {
+        AccessFile::new(self.path.clone())
+    }
+
     /// Opens the bucket keys.
     pub fn buckets(&self) -> Result<Buckets> {
         Buckets::open(self)
@@ -324,6 +331,10 @@ impl KeyFolder {
             {
                 continue;
             }
+            // Before the keys: with keys and without it, whoever restores would have less forbidden than was.
+            if let Some(text) = self.access_file().load()? {
+                AccessFile::new(target).save(&text)?;
+            }
             let path = target.join(BUCKETS_FILE);
             let old = open_to_wipe(&path)?;
             durable::replace(target, &staged(BUCKETS_FILE), &path, &[&slots])
@@ -343,6 +354,21 @@ impl KeyFolder {
 fn secret(text: &str) -> Option<Secret> {
     let bytes = Zeroizing::new(BASE64.decode(text).ok()?);
     Some(Secret::new(<[u8; 32]>::try_from(bytes.as_slice()).ok()?))
+}
+
+/// Tells one state of a file of this folder from the next: such a file is replaced, never written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStamp(Option<(u64, u64, i64, i64)>);
+
+impl FileStamp {
+    /// Of the file as it is now. Looks at no content.
+    fn of(file: &Path) -> std::io::Result<Self> {
+        match std::fs::metadata(file) {
+            Ok(about) => Ok(Self(Some((about.ino(), about.len(), about.ctime(), about.ctime_nsec())))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The name of a file while it is written.

@@ -1,6 +1,7 @@
 //! The engine of a Minutebook trail: lock, catalog, keys and erasure, sealing, sequencing, recovery; and reading beside it. Edge: no HTTP, no
 //! people's roles; the only holder of the signing key.
 
+mod access;
 mod acknowledgement;
 mod backup;
 mod batch;
@@ -54,7 +55,7 @@ pub use erase::{Certificate, Whom};
 pub use error::{Error, Remedy, Result};
 pub use folder_source::FolderSource;
 pub use hold::{Hold, HoldFilter, HoldRequest};
-pub use keyfolder::{ApiKey, ApiKeys, ApiKeysStamp, ApiScope, IndexKeys, KeyFolder, find_api_key};
+pub use keyfolder::{AccessFile, ApiKey, ApiKeys, FileStamp, IndexKeys, KeyFolder, find_api_key};
 pub use lock::TrailLock;
 pub use place::{ENGINE_SOCKET, InitOptions, Place, init};
 pub use reader::{

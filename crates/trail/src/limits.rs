@@ -76,5 +76,17 @@ pub const ORPHANS_LOOKED_UP: usize = 4_096;
 /// Keys of the API: each request is compared with all of them.
 pub const API_KEYS_MAX: usize = 1_000;
 
+/// Roles of one of them: there are seven, and room for more.
+pub const API_KEY_ROLES_MAX: usize = 32;
+
+/// Patterns of models of one of them: each model that is asked for is held against all.
+pub const API_KEY_MODELS_MAX: usize = 64;
+
+/// Bytes of such a pattern: a name of a model has fewer.
+pub const API_KEY_PATTERN_BYTES_MAX: usize = 256;
+
+/// Bytes of the text that says who may do what: a record holds it whole.
+pub const ACCESS_BYTES_MAX: u64 = 64 << 10;
+
 /// Bytes of the file with those keys: some 250 for each, and as much again for who writes it by hand.
 pub const API_KEYS_BYTES_MAX: u64 = 512 << 10;

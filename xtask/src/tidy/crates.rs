@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 10] = [
     &["minutebook-policy", "minutebook-ship", "minutebook-sketch"],
     &["minutebook-trail", "minutebook-python"],
     &["minutebook-monitor", "minutebook-present"],
-    &["minutebook-index", "minutebook-adapters"],
+    &["minutebook-access", "minutebook-adapters", "minutebook-index"],
     &["minutebook-server"],
     &["minutebook-proxy"],
     &["minutebook"],
@@ -27,8 +27,14 @@ const LAYERS: [&[&str]; 10] = [
 const TOOLS: [&str; 3] = ["minutebook-faultfs", "minutebook-faultfs-preload", "xtask"];
 
 /// Crates that do no I/O, and what would bring it in.
-const PURE: [&str; 5] =
-    ["minutebook-policy", "minutebook-record", "minutebook-sketch", "minutebook-tlog", "minutebook-verify"];
+const PURE: [&str; 6] = [
+    "minutebook-access",
+    "minutebook-policy",
+    "minutebook-record",
+    "minutebook-sketch",
+    "minutebook-tlog",
+    "minutebook-verify",
+];
 const BRINGS_IO: [&str; 6] = ["async-trait", "libc", "object_store", "sqlx", "tokio", "tracing-subscriber"];
 
 pub(super) fn check(metadata: &Value) -> Vec<Finding> {

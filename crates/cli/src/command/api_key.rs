@@ -1,9 +1,12 @@
 //! `minutebook api-key`: the keys by which clients are let in over TCP.
 
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
+use minutebook_access::Role;
 use minutebook_capture::SystemRandom;
-use minutebook_trail::{ApiKeys, ApiScope};
-use serde_json::{Value, json};
+use minutebook_present::page;
+use minutebook_trail::ApiKeys;
+use serde_json::json;
 
 use crate::failure::Result;
 use crate::moment;
@@ -23,15 +26,18 @@ pub(super) enum ApiKey {
 pub(super) struct Create {
     /// What it is called: a service, never a person; [a-z0-9][a-z0-9._-]{0,63}.
     name: String,
-    /// What it is for.
-    #[arg(long, value_enum, default_value = "read")]
-    scope: Scope,
+    /// What its holder is: may be given several times.
+    #[arg(long = "role", value_name = "ROLE", value_enum, required = true)]
+    roles: Vec<OfRole>,
+    /// For models of these names; `*` stands for any text, and it may be given several times [default: *, all of them].
+    #[arg(long = "model", value_name = "PATTERN")]
+    models: Vec<String>,
     /// When it ends: in so long (30d), or a time such as 2027-02-01 [default: never].
     #[arg(long, value_name = "TIME", value_parser = moment::parse_ahead)]
     expires: Option<i64>,
 }
 
-/// List the keys: names, scopes, times.
+/// List the keys: names, roles, models, times.
 #[derive(Debug, Args)]
 pub(super) struct List {}
 
@@ -42,14 +48,27 @@ pub(super) struct Revoke {
     name: String,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Scope {
-    /// To look at what there is: records, searches, statistics, the log, verification.
-    Read,
-    /// To hand records over, and nothing else.
-    Write,
-    /// For everything, erasing and stopping too.
-    All,
+/// A role as the command line has it.
+#[derive(Debug, Clone, Copy)]
+struct OfRole(Role);
+
+impl ValueEnum for OfRole {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [OfRole; 7] = [
+            OfRole(Role::Recorder),
+            OfRole(Role::Analyst),
+            OfRole(Role::Investigator),
+            OfRole(Role::Auditor),
+            OfRole(Role::PrivacyOfficer),
+            OfRole(Role::ModelOwner),
+            OfRole(Role::Administrator),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.words()))
+    }
 }
 
 impl ApiKey {
@@ -67,18 +86,19 @@ impl ApiKey {
 
 impl Create {
     fn run(self, options: &Options, keys: &ApiKeys) -> Result {
-        let scope = match self.scope {
-            Scope::Read => ApiScope::Read,
-            Scope::Write => ApiScope::Write,
-            Scope::All => ApiScope::All,
-        };
+        let mut roles: Vec<String> = self.roles.iter().map(|role| role.0.name().to_owned()).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        let models = if self.models.is_empty() { vec!["*".to_owned()] } else { self.models };
         let (created, expires) = (moment::now_text(), self.expires.map(moment::text_of));
-        let secret = keys.create(&self.name, scope, created.clone(), expires.clone(), &SystemRandom)?;
+        let secret =
+            keys.create(&self.name, (&roles, &models), created.clone(), expires.clone(), &SystemRandom)?;
         let terminal = options.terminal();
         let mut out = terminal.out();
         if options.json {
             out.json(&json!({
-                "name": self.name, "scope": scope, "created": created, "expires": expires, "key": secret.as_str(),
+                "name": self.name, "roles": roles, "models": models, "created": created, "expires": expires,
+                "key": secret.as_str(),
             }))?;
         } else {
             out.line(&secret)?;
@@ -100,24 +120,27 @@ fn list(options: &Options, keys: &ApiKeys) -> Result {
         let is_expired = key.is_expired(now_s);
         if options.json {
             out.json(&json!({
-                "name": key.name, "scope": key.scope, "created": key.created, "expires": key.expires, "expired": is_expired,
+                "name": key.name, "roles": key.roles, "models": key.models, "created": key.created,
+                "expires": key.expires, "expired": is_expired,
             }))?;
             continue;
         }
-        let scope = match json!(key.scope) {
-            Value::String(scope) => scope,
-            other => other.to_string(),
-        };
         let end = match &key.expires {
             Some(at) if is_expired => format!("expired {at}"),
             Some(at) => format!("until {at}"),
             None => "without an end".into(),
         };
-        out.line(&format!("{:<24} {scope:<6} since {}  {end}", key.name, key.created))?;
+        let models = key.models.iter().map(|model| page::printable(model)).collect::<Vec<_>>().join(", ");
+        out.line(&format!(
+            "{}: {}; models {models}; since {}, {end}",
+            key.name,
+            key.roles.join(", "),
+            key.created
+        ))?;
     }
     out.flush()?;
     if all.is_empty() {
-        terminal.say("there is no API key: `minutebook api-key create NAME` makes one");
+        terminal.say("there is no API key: `minutebook api-key create NAME --role ROLE` makes one");
     }
     Ok(())
 }

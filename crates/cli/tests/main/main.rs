@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access_masks;
+mod access_matrix;
 mod access_request;
 mod api;
 mod backup;

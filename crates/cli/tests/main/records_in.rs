@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
 use crate::program::{User, decision, decisions, signal, wait_until};
-use crate::tcp::{Answer, Server};
+use crate::tcp::{Answer, EVERYTHING, Server};
 
 /// A server, and a key that may do everything.
 fn with_key() -> (Server, String) {
     let server = Server::new();
-    let key = server.key("ops", "all");
+    let key = server.key("ops", EVERYTHING);
     (server, key)
 }
 
@@ -56,7 +56,7 @@ fn records_come_in_as_minutebook_record_takes_them() {
     assert_eq!((status, &answer["code"]), (415, &json!("unsupported")), "the socket takes them too");
     let user = server.end();
     assert_eq!(count(&user), 8);
-    user.run(["verify"]).ends(0).prints("8 numbers drawn: 8 kept");
+    user.run(["verify"]).ends(0).prints("16 numbers drawn: 16 kept");
 }
 
 /// Packed by the system's own program.
@@ -113,7 +113,7 @@ fn a_request_that_comes_again_under_its_key_is_recorded_once() {
     again("job-3", "", "x").problem(400, "wrong-records");
     again("job-3", "", &decisions(1)).is(200);
     // Another client's keys are its own.
-    let shop = server.key("shop", "write");
+    let shop = server.key("shop", "recorder");
     let theirs = post(&server, &shop, "", &[LINES, ("Idempotency-Key", "job-1")], decisions(3).as_bytes())
         .is(200)
         .json();

@@ -8,7 +8,7 @@ use minutebook_tlog::{
 };
 
 use crate::program::{User, decisions, signal, wait_until};
-use crate::tcp::{Answer, Server};
+use crate::tcp::{Answer, EVERYTHING, Server};
 
 #[test]
 fn whoever_comes_over_tcp_needs_a_key_and_the_socket_does_not() {
@@ -20,7 +20,7 @@ fn whoever_comes_over_tcp_needs_a_key_and_the_socket_does_not() {
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
         server.ask("mbk_guess", "GET", path, "").problem(401, "no-such-key");
     }
-    let key = server.key("ops", "all");
+    let key = server.key("ops", EVERYTHING);
     assert_eq!((&key[..4], key.len()), ("mbk_", 68));
     let engine = server.ask(&key, "GET", "/v1/engine", "").is(200).json();
     assert_eq!(
@@ -28,7 +28,7 @@ fn whoever_comes_over_tcp_needs_a_key_and_the_socket_does_not() {
         (&server.pid, Some(server.address.to_string().as_str()))
     );
     server.ask(&key, "POST", "/v1/seal", "").is(200);
-    server.ask(&key, "GET", "/nothing", "").problem(404, "no-such-path");
+    server.ask(&key, "GET", "/nothing", "").problem(403, "not-permitted");
     let user = server.end();
     for file in ["trail/tmp/engine.log", "keys/api-keys.toml"] {
         let text = std::fs::read_to_string(user.path(file)).unwrap_or_default();
@@ -40,27 +40,31 @@ fn whoever_comes_over_tcp_needs_a_key_and_the_socket_does_not() {
 #[test]
 fn a_key_does_what_it_is_for_until_it_is_revoked() {
     let server = Server::new();
-    let (read, write) = (server.key("dashboard", "read"), server.key("shop", "write"));
+    let (read, write) = (server.key("dashboard", "analyst,auditor"), server.key("shop", "recorder"));
     let line = decisions(1);
-    server.ask(&read, "POST", "/v1/records", &line).problem(403, "out-of-scope");
+    server.ask(&read, "POST", "/v1/records", &line).problem(403, "not-permitted");
     let id = server.ask(&write, "POST", "/v1/records", &line).is(200).json()["ids"][0]
         .as_str()
         .unwrap()
         .to_owned();
     let path = format!("/v1/records/{id}");
-    server.ask(&write, "GET", &path, "").problem(403, "out-of-scope");
+    server.ask(&write, "GET", &path, "").problem(403, "not-permitted");
     server.ask(&read, "GET", &path, "").is(200);
     server.ask(&read, "POST", &format!("{path}/verify"), "").is(200);
     server.ask(&read, "POST", "/v1/verify", "").is(200);
-    for path in ["/v1/seal", "/v1/stop", "/v1/erase", "/v1/keys/sampling/rotate"] {
-        server.ask(&read, "POST", path, "{}").problem(403, "out-of-scope");
-        server.ask(&write, "POST", path, "{}").problem(403, "out-of-scope");
+    for path in ["/v1/stop", "/v1/erase", "/v1/keys/sampling/rotate"] {
+        server.ask(&read, "POST", path, "{}").problem(403, "not-permitted");
+        server.ask(&write, "POST", path, "{}").problem(403, "not-permitted");
     }
     let listed = server.user.run(["api-key", "list"]).ends(0);
     assert!(
         listed.out.contains("dashboard") && listed.out.contains("shop") && !listed.out.contains(&read[4..])
     );
-    server.user.run(["api-key", "create", "shop"]).ends(2).complains("there is an API key `shop` already");
+    server
+        .user
+        .run(["api-key", "create", "shop", "--role", "recorder"])
+        .ends(2)
+        .complains("there is an API key `shop` already");
     server.user.run(["api-key", "revoke", "shop"]).ends(0).prints("`shop` is revoked");
     wait_until("the end of the key", || server.ask(&write, "POST", "/v1/records", &line).status == 401);
     server.ask(&read, "GET", &path, "").is(200);
@@ -71,7 +75,7 @@ fn a_key_does_what_it_is_for_until_it_is_revoked() {
 #[test]
 fn what_web_pages_send_is_refused() {
     let server = Server::new();
-    let key = format!("Bearer {}", server.key("ops", "all"));
+    let key = format!("Bearer {}", server.key("ops", EVERYTHING));
     let with = |name: &str, value: &str| {
         server.send("GET", "/v1/engine", &[("Authorization", &key), (name, value)], b"").status
     };
@@ -124,7 +128,7 @@ fn an_outsider_computes_the_root_of_the_log_from_what_is_served() {
     for _ in 0..3 {
         server.user.record(&decisions(2));
     }
-    let outsider = Outsider { key: server.key("auditor", "read"), server: &server };
+    let outsider = Outsider { key: server.key("auditor", "auditor"), server: &server };
     let get = |path: &str| server.ask(&outsider.key, "GET", path, "");
     let note = get("/log/checkpoint");
     assert_eq!(note.headers["content-type"], "text/plain; charset=utf-8");
@@ -169,7 +173,7 @@ fn an_outsider_computes_the_root_of_the_log_from_what_is_served() {
         get(&format!("/log/{path}")).problem(404, "no-such-tile");
     }
     for path in ["trail.toml", "", "tile/", "../trail.toml", "%2e%2e/catalog.db"] {
-        get(&format!("/log/{path}")).problem(404, "no-such-path");
+        get(&format!("/log/{path}")).problem(403, "not-permitted");
     }
     server.end();
 }
@@ -207,7 +211,7 @@ fn an_address_that_cannot_be_had_is_told_with_what_to_do() {
 #[test]
 fn it_ends_in_order_and_clients_that_hang_do_not_hold_it() {
     let server = Server::new();
-    let key = server.key("ops", "all");
+    let key = server.key("ops", EVERYTHING);
     let connect = || TcpStream::connect(server.address).unwrap();
     // One that says nothing, one within its head, one that has an answer and stays.
     let (mut silent, mut slow, mut idle) = (connect(), connect(), connect());

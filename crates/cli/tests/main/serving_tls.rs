@@ -83,7 +83,8 @@ fn with_a_certificate_others_reach_it_over_tls_1_3_and_a_new_one_holds_without_a
     let address: SocketAddr =
         line["listen"].as_str().unwrap().strip_prefix("https://").unwrap().parse().unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], address.port()));
-    let made = user.run(["api-key", "create", "ops", "--scope", "all"]).ends(0);
+    let made =
+        user.run(["api-key", "create", "ops", "--role", "recorder", "--role", "administrator"]).ends(0);
     let key = made.out.trim();
 
     let client = Client::new(&first, address, &[&TLS13]);

@@ -6,6 +6,10 @@ use serde_json::Value;
 
 use crate::program::{Running, User};
 
+/// Every role there is.
+pub const EVERYTHING: &str =
+    "recorder,analyst,investigator,auditor,privacy-officer,model-owner,administrator";
+
 /// A server over TCP, and the user whose it is.
 pub struct Server {
     pub user: User,
@@ -77,10 +81,19 @@ impl Server {
         Self { user, address, pid: line["pid"].clone(), running }
     }
 
-    /// Makes a key.
+    /// Makes a key of these roles, with commas between.
     #[track_caller]
-    pub fn key(&self, name: &str, scope: &str) -> String {
-        let ran = self.user.run(["api-key", "create", name, "--scope", scope]).ends(0);
+    pub fn key(&self, name: &str, roles: &str) -> String {
+        self.key_for(name, roles, &[])
+    }
+
+    /// Makes one that is for models of these names.
+    #[track_caller]
+    pub fn key_for(&self, name: &str, roles: &str, models: &[&str]) -> String {
+        let mut arguments = vec!["api-key", "create", name];
+        roles.split(',').for_each(|role| arguments.extend(["--role", role]));
+        models.iter().for_each(|model| arguments.extend(["--model", *model]));
+        let ran = self.user.run(arguments).ends(0);
         ran.out.trim().to_owned()
     }
 
@@ -102,11 +115,15 @@ impl Server {
         Answer::read(&mut stream)
     }
 
-    /// Asks with a key.
+    /// Asks with a key, and says what for.
     #[track_caller]
     pub fn ask(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {key}");
-        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", "application/json"),
+            ("Minutebook-Purpose", "a test"),
+        ];
         self.send(method, path, &headers, body.as_bytes())
     }
 

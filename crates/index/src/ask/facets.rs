@@ -14,6 +14,7 @@ use crate::column::ColumnType;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::limits;
+use crate::view::View;
 
 /// Ranges of a column of numbers.
 const RANGES: usize = 10;
@@ -95,6 +96,14 @@ impl Index {
     /// # Errors
     /// As [`Index::search`].
     pub async fn facets(&self, asked: &FacetsOf) -> Result<Facets> {
+        self.facets_for(None, asked).await
+    }
+
+    /// The same for who sees a part.
+    ///
+    /// # Errors
+    /// As [`Index::search_for`].
+    pub async fn facets_for(&self, view: Option<&View>, asked: &FacetsOf) -> Result<Facets> {
         if asked.values > limits::FACET_VALUES_MAX || asked.bars > limits::BARS_MAX {
             return Err(Error::Question(format!(
                 "`values` is at most {}, `bars` at most {}",
@@ -102,7 +111,7 @@ impl Index {
                 limits::BARS_MAX
             )));
         }
-        let session = Session::new(&self.shared);
+        let session = Session::new(&self.shared, view);
         let mut search = asked.search.clone();
         search.columns.clone_from(&asked.columns);
         search.order = None;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::question::quoted;
+use super::session::WHOLE;
 use crate::state::State;
 use crate::table::TableId;
 
@@ -56,7 +57,10 @@ pub fn table(state: &State, wanted: &BTreeSet<String>, up_to: Option<&str>) -> S
         }
     }
     let within = up_to.map(|id| format!(" AND id < '{id}'")).unwrap_or_default();
-    format!("SELECT {} FROM links WHERE target IS NOT NULL{within} GROUP BY target", columns.join(", "))
+    format!(
+        "SELECT {} FROM {WHOLE}.links WHERE target IS NOT NULL{within} GROUP BY target",
+        columns.join(", ")
+    )
 }
 
 /// How a column is taken over: what says whether is false where there is no link.

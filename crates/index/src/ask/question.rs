@@ -213,6 +213,8 @@ pub struct Query {
     statement: Statement,
     /// The tables that it names, as they are written.
     pub tables: BTreeSet<String>,
+    /// Whether it asks how it would be answered.
+    pub explains: bool,
 }
 
 impl Query {
@@ -253,7 +255,8 @@ impl Query {
             make_whole(expr);
             ControlFlow::Continue(())
         });
-        Ok(Self { statement, tables })
+        let explains = matches!(statement, Statement::Explain { .. });
+        Ok(Self { statement, tables, explains })
     }
 
     /// The statement for tables with these columns.

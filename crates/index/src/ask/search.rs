@@ -16,7 +16,7 @@ use minutebook_policy::nearest::proposal;
 use serde::{Deserialize, Serialize};
 
 use super::question::{Condition, literal, quoted};
-use super::session::Session;
+use super::session::{Session, WHOLE};
 use super::{linked, no_table};
 use crate::column::{Column, ColumnType};
 use crate::error::{Error, Result};
@@ -24,6 +24,7 @@ use crate::index::Index;
 use crate::limits;
 use crate::state::{State, TableState};
 use crate::table::{RECORDS, TableId};
+use crate::view::{FENCE, View, fenced};
 
 /// Columns that an answer has after the fixed ones, unless others are asked for: what led to the decision and what it was.
 const SHOWN_GROUPS: [&str; 7] =
@@ -133,6 +134,9 @@ pub(super) struct Scope {
     pub columns: Vec<Column>,
     /// Entries of the log that are looked through.
     pub log: u64,
+    /// Whether it is of rows that were selected before any condition of the asker.
+    is_fenced: bool,
+    masked: Arc<BTreeSet<String>>,
 }
 
 impl Scope {
@@ -147,6 +151,9 @@ impl Scope {
     /// [`Error::Question`] with the names that are near.
     pub fn column(&self, name: &str) -> Result<&Column> {
         self.columns.iter().find(|column| column.name == name).ok_or_else(|| {
+            if self.masked.contains(name) {
+                return Error::Masked { name: name.to_owned() };
+            }
             let hint = proposal("", name, self.columns.iter().map(|column| column.name.as_str()));
             Error::Question(format!("no column `{name}`{hint}"))
         })
@@ -159,7 +166,15 @@ impl Index {
     /// # Errors
     /// [`Error::Question`] when the condition is wrong or names what is not there; time and memory are bounded.
     pub async fn search(&self, search: &Search) -> Result<Found> {
-        let session = Session::new(&self.shared);
+        self.search_for(None, search).await
+    }
+
+    /// The same for who sees a part of it: what is hidden is not there.
+    ///
+    /// # Errors
+    /// As [`Index::search`], and [`Error::Masked`] for a column that is there and masked.
+    pub async fn search_for(&self, view: Option<&View>, search: &Search) -> Result<Found> {
+        let session = Session::new(&self.shared, view);
         let cursor = search.cursor.as_deref().map(Cursor::read).transpose()?;
         let mut search = search.clone();
         if let Some(cursor) = &cursor {
@@ -202,7 +217,7 @@ impl Index {
                 keyed.push(needed.into());
             }
         }
-        let later = more <= FETCH_LATER_MAX && keyed.len() > 8;
+        let later = more <= FETCH_LATER_MAX && keyed.len() > 8 && !scope.is_fenced;
         let first = if later { vec!["id".to_owned(), "time".to_owned()] } else { keyed.clone() };
         let sql = format!(
             "SELECT {} FROM {} WHERE {filter} ORDER BY {order} LIMIT {more}{offset}",
@@ -236,7 +251,7 @@ impl Index {
         mask: &[String],
         log: Option<(u64, u64)>,
     ) -> Result<(String, u64)> {
-        let session = Session::new(&self.shared);
+        let session = Session::new(&self.shared, None);
         let scope = scope(&session, search, None)?;
         let columns = crate::export::unmasked(wanted(search, &scope)?, mask)?;
         if columns.is_empty() {
@@ -251,12 +266,12 @@ impl Index {
 
     /// Runs SQL that [`Index::plan_rows`] made, without the bound of time: an export takes as long as it takes.
     pub(crate) async fn run_own(&self, sql: &str) -> Result<super::Answer> {
-        Session::new(&self.shared).run_for(sql, std::time::Duration::from_secs(24 * 3_600)).await
+        Session::new(&self.shared, None).run_for(sql, std::time::Duration::from_secs(24 * 3_600)).await
     }
 
     /// The columns of such SQL.
     pub(crate) async fn schema_of(&self, sql: &str) -> Result<SchemaRef> {
-        let answer = Session::new(&self.shared).run(&format!("{sql} LIMIT 0")).await?;
+        let answer = Session::new(&self.shared, None).run(&format!("{sql} LIMIT 0")).await?;
         Ok(Arc::clone(&answer.schema))
     }
 
@@ -265,7 +280,7 @@ impl Index {
         let sql = format!(
             "SELECT id FROM records WHERE kind IN ('erasure', 'disposal') AND log_index >= {log_index} LIMIT 1"
         );
-        Ok(one(Session::new(&self.shared).run(&sql).await?).await?.num_rows() > 0)
+        Ok(one(Session::new(&self.shared, None).run(&sql).await?).await?.num_rows() > 0)
     }
 
     /// The columns of rows whose ids were found, in their order.
@@ -322,15 +337,42 @@ pub(super) fn scope(session: &Session, search: &Search, cursor: Option<&Cursor>)
             Some((model, version)) => (Some(model), version),
             None => (None, ""),
         };
-    let mut filters = Vec::new();
-    let (mut from, mut columns) = source(state, model, &of_table, &mut filters, named.contains("kind"))?;
+    let masked = &session.seen.masked;
+    // What is not found may be there and masked, and is told as that.
+    let or_masked = |error: Error| {
+        let name = named.iter().find(|name| masked.contains(*name));
+        match (error, name) {
+            (Error::Question(_), Some(name)) => Error::Masked { name: name.clone() },
+            (error, _) => error,
+        }
+    };
     let up_to = search.as_of_ns.map(id_from);
+    let log = cursor.map_or(state.position, |cursor| cursor.log.min(state.position));
+    let mut filters = Vec::new();
+    if !version.is_empty() {
+        filters.push(format!("version = {}", literal(version)));
+    }
+    filters.extend(search.since_ns.map(|ns| format!("time >= {}", instant(ns))));
+    filters.extend(search.until_ns.map(|ns| format!("time <= {}", instant(ns))));
+    filters.extend(up_to.as_ref().map(|id| format!("id < '{id}'")));
+    if cursor.is_some() {
+        filters.push(format!("log_index < {log}"));
+    }
+    let (mut from, mut columns) =
+        source(state, model, &of_table, &mut filters, named.contains("kind")).map_err(or_masked)?;
+    let mut is_fenced = false;
+    if let Some(rows) = session.seen.rows.as_ref().filter(|_| from == RECORDS) {
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let rows = std::iter::once(&**rows).chain(filters.iter().map(String::as_str)).collect::<Vec<_>>();
+        from = format!("({})", fenced(&format!("{WHOLE}.{RECORDS}"), &names, &rows.join(" AND ")));
+        is_fenced = true;
+    }
     let real: BTreeSet<String> = linked.intersection(&known).cloned().collect();
     if let Some(missing) =
         linked.difference(&known).find(|name| columns.iter().all(|column| column.name != **name))
     {
         let hint = proposal("", missing, known.iter().map(String::as_str));
-        return Err(Error::Question(format!("no linked record has `{missing}`{hint}")));
+        return Err(or_masked(Error::Question(format!("no linked record has `{missing}`{hint}"))));
     }
     if !real.is_empty() {
         let links = linked::table(state, &real, up_to.as_deref());
@@ -339,7 +381,18 @@ pub(super) fn scope(session: &Session, search: &Search, cursor: Option<&Cursor>)
         columns.retain(|column| !real.contains(&column.name));
         let own =
             columns.iter().map(|column| format!("d.{}", quoted(&column.name))).collect::<Vec<_>>().join(", ");
-        from = format!("(SELECT {own}, {taken} FROM {from} d LEFT JOIN ({links}) l ON l.\"_target\" = d.id)");
+        // Links of records that are not seen are among them: a condition is held against those only that are.
+        let fence = match session.seen.rows {
+            Some(_) => {
+                is_fenced = true;
+                let filter = if filters.is_empty() { "true".to_owned() } else { filters.join(" AND ") };
+                format!(" WHERE {filter} LIMIT {FENCE}")
+            }
+            None => String::new(),
+        };
+        from = format!(
+            "(SELECT {own}, {taken} FROM {from} d LEFT JOIN ({links}) l ON l.\"_target\" = d.id{fence})"
+        );
         let of_links = state.tables.get(&TableId::Links);
         for name in &real {
             let kind =
@@ -347,21 +400,11 @@ pub(super) fn scope(session: &Session, search: &Search, cursor: Option<&Cursor>)
             columns.push(Column { name: name.clone(), kind });
         }
     }
-    if !version.is_empty() {
-        filters.push(format!("version = {}", literal(version)));
-    }
-    filters.extend(search.since_ns.map(|ns| format!("time >= {}", instant(ns))));
-    filters.extend(search.until_ns.map(|ns| format!("time <= {}", instant(ns))));
-    filters.extend(up_to.map(|id| format!("id < '{id}'")));
-    let log = cursor.map_or(state.position, |cursor| cursor.log.min(state.position));
-    if cursor.is_some() {
-        filters.push(format!("log_index < {log}"));
-    }
     if let Some(condition) = &condition {
         let types = columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
         filters.push(format!("({})", condition.sql(&types)));
     }
-    let scope = Scope { from, filters, columns, log };
+    let scope = Scope { from, filters, columns, log, is_fenced, masked: Arc::clone(masked) };
     for name in &named {
         scope.column(name)?;
     }

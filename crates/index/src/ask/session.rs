@@ -28,6 +28,7 @@ use crate::limits;
 use crate::provider::IndexTable;
 use crate::state::{State, TableState};
 use crate::table::{LINKS, RECORDS, TableId};
+use crate::view::{Seen, View, fenced};
 
 /// Batches that wait for a reader who is slower than the query.
 const AHEAD: usize = 4;
@@ -84,18 +85,43 @@ pub fn runtime() -> Result<Arc<RuntimeEnv>> {
 /// A session that sees the tables of one state.
 pub struct Session {
     context: SessionContext,
-    state: Arc<State>,
+    /// What is seen.
+    pub seen: Seen,
     shared: Arc<Shared>,
 }
 
 impl Session {
-    /// Over the present state.
-    pub fn new(shared: &Arc<Shared>) -> Self {
-        Self::over(shared, shared.state())
+    /// Over the present state, for questions that this crate writes: whoever sees a part of the rows has [`WHOLE`] fenced.
+    pub fn new(shared: &Arc<Shared>, view: Option<&View>) -> Self {
+        let seen = match view {
+            Some(view) => view.of(shared.state()),
+            None => Seen::all(shared.state()),
+        };
+        Self::over(shared, seen, None)
     }
 
-    /// Over a state.
-    pub fn over(shared: &Arc<Shared>, state: Arc<State>) -> Self {
+    /// The same for SQL of somebody else, who can name every table there is: only rows that are seen are in them.
+    pub async fn for_sql(shared: &Arc<Shared>, view: Option<&View>) -> Result<Self> {
+        let inner = Self::new(shared, view);
+        let Some(rows) = inner.seen.rows.clone() else { return Ok(inner) };
+        let mut fenced_tables: HashMap<String, Arc<dyn TableProvider>> = HashMap::new();
+        for (name, id) in [(RECORDS, TableId::Records), (LINKS, TableId::Links)] {
+            let empty = TableState::empty(id.clone());
+            let table = inner.seen.state.tables.get(&id).map_or(&empty, |table| table);
+            let columns: Vec<String> =
+                table.schema.fields().iter().map(|field| field.name().clone()).collect();
+            let sql = fenced(&format!("{WHOLE}.{name}"), &columns, &rows);
+            let frame = inner.context.sql(&sql).await.map_err(|error| told(&error))?;
+            fenced_tables.insert(name.to_owned(), frame.into_view());
+        }
+        Ok(Self::over(shared, inner.seen, Some(fenced_tables)))
+    }
+
+    fn over(
+        shared: &Arc<Shared>,
+        seen: Seen,
+        fenced: Option<HashMap<String, Arc<dyn TableProvider>>>,
+    ) -> Self {
         let mut config = SessionConfig::new()
             .with_target_partitions(shared.threads.count())
             .with_create_default_catalog_and_schema(false)
@@ -106,20 +132,20 @@ impl Session {
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.bloom_filter_on_read = false;
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&shared.runtime));
-        context.register_catalog(CATALOG, Arc::new(Tables(Arc::clone(&state))));
+        context.register_catalog(CATALOG, Arc::new(Tables { state: Arc::clone(&seen.state), fenced }));
         context.register_udf(words::has_words());
-        Self { context, state, shared: Arc::clone(shared) }
+        Self { context, seen, shared: Arc::clone(shared) }
     }
 
     /// The state that it sees.
     pub fn state(&self) -> &Arc<State> {
-        &self.state
+        &self.seen.state
     }
 
     /// The columns of the tables of these names, for telling mixed ones.
     pub fn types<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> HashMap<String, ColumnType> {
         let mut types: HashMap<String, ColumnType> = HashMap::new();
-        for table in tables.into_iter().filter_map(|name| table(&self.state, name)) {
+        for table in tables.into_iter().filter_map(|name| table(&self.seen.state, name)) {
             for column in &table.columns {
                 let known = types.entry(column.name.clone()).or_insert(column.kind);
                 // Mixed in one of the tables: read as a number there, and a number reads as itself.
@@ -159,6 +185,8 @@ impl Session {
         });
         let planned = tokio::time::timeout_at(deadline, planning).await.map_err(|_| out_of_time())?;
         let planned = planned.map_err(|error| Error::Query(error.to_string()))?;
+        let seen = self.seen.clone();
+        let told = move |error: &DataFusionError| told_of(error, &seen);
         let mut stream = planned.map_err(|error| told(&error))?;
         let schema = plain(&stream.schema());
         let (sender, batches) = mpsc::channel(AHEAD);
@@ -212,6 +240,8 @@ const CATALOG: &str = "trail";
 const ALL: &str = "trail";
 /// Those of models only: one that is named as a table of ours is found there.
 const MODELS: &str = "models";
+/// Those of ours with all rows, where [`ALL`] has a part of them.
+pub const WHOLE: &str = "whole";
 
 /// A table by its name: ours first.
 pub fn table<'a>(state: &'a State, name: &str) -> Option<&'a Arc<TableState>> {
@@ -224,7 +254,11 @@ pub fn table<'a>(state: &'a State, name: &str) -> Option<&'a Arc<TableState>> {
 }
 
 #[derive(Debug)]
-struct Tables(Arc<State>);
+struct Tables {
+    state: Arc<State>,
+    /// Tables of ours as somebody sees a part of them; then the whole ones are not there.
+    fenced: Option<HashMap<String, Arc<dyn TableProvider>>>,
+}
 
 impl CatalogProvider for Tables {
     fn schema_names(&self) -> Vec<String> {
@@ -234,10 +268,12 @@ impl CatalogProvider for Tables {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let own = match name {
             ALL => true,
+            WHOLE if self.fenced.is_none() => true,
             MODELS => false,
             _ => return None,
         };
-        Some(Arc::new(Named { state: Arc::clone(&self.0), own }))
+        let fenced = self.fenced.clone().unwrap_or_default();
+        Some(Arc::new(Named { state: Arc::clone(&self.state), own, fenced }))
     }
 }
 
@@ -245,22 +281,29 @@ impl CatalogProvider for Tables {
 struct Named {
     state: Arc<State>,
     own: bool,
+    fenced: HashMap<String, Arc<dyn TableProvider>>,
 }
 
 impl Named {
-    fn find(&self, name: &str) -> Option<Arc<TableState>> {
+    fn find(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        if self.own
+            && let Some(fenced) = self.fenced.get(name)
+        {
+            return Some(Arc::clone(fenced));
+        }
         let empty = |id| Arc::new(TableState::empty(id));
         let found = if self.own {
-            table(&self.state, name)
+            table(&self.state, name).cloned()
         } else {
-            self.state.tables.get(&TableId::Model(name.to_owned()))
+            self.state.tables.get(&TableId::Model(name.to_owned())).cloned()
         };
-        match name {
+        let found = match name {
             // They are there before their first row is.
             RECORDS if self.own && found.is_none() => Some(empty(TableId::Records)),
             LINKS if self.own && found.is_none() => Some(empty(TableId::Links)),
-            _ => found.cloned(),
-        }
+            _ => found,
+        };
+        found.map(|table| Arc::new(IndexTable(table)) as Arc<dyn TableProvider>)
     }
 }
 
@@ -271,11 +314,32 @@ impl SchemaProvider for Named {
     }
 
     async fn table(&self, name: &str) -> datafusion::error::Result<Option<Arc<dyn TableProvider>>> {
-        Ok(self.find(name).map(|table| Arc::new(IndexTable(table)) as Arc<dyn TableProvider>))
+        Ok(self.find(name))
     }
 
     fn table_exist(&self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+}
+
+/// What an error of the query engine means to who asked and sees this: a column that is masked is told as such, and of a value that cannot be
+/// computed nothing, since it may be one that is not seen.
+fn told_of(error: &DataFusionError, seen: &Seen) -> Error {
+    if seen.is_all {
+        return told(error);
+    }
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => match error.as_ref() {
+            SchemaError::FieldNotFound { field, .. } if seen.masked.contains(&field.name) => {
+                Error::Masked { name: field.name.clone() }
+            }
+            error => schema_error(error),
+        },
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
+            Error::Question("a value cannot be computed".into())
+        }
+        DataFusionError::External(error) if !error.is::<Error>() => Error::Query("the query failed".into()),
+        _ => told(error),
     }
 }
 

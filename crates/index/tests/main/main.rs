@@ -7,3 +7,4 @@ mod evolution;
 mod exporting;
 mod fixture;
 mod life;
+mod viewing;

@@ -1,10 +1,11 @@
 //! `/v1/tables`, `/v1/index`, `/v1/index/rebuild`: what can be asked, how far the index is, and the index made anew.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::App;
+use crate::access::{Asker, Told};
 use crate::problem::Problem;
 
 /// The tables that can be asked, with their columns.
@@ -14,8 +15,11 @@ use crate::problem::Problem;
     tag = "search",
     responses((status = 200, description = "`tables`", body = Object)),
 )]
-pub(super) async fn tables(State(app): State<App>) -> Json<Value> {
-    Json(json!({ "tables": app.indexing.index.tables() }))
+pub(super) async fn tables(State(app): State<App>, asker: Asker) -> (Extension<Told>, Json<Value>) {
+    let tables = app.indexing.index.tables_for(asker.view());
+    let mut told = Told { asked: "names of columns".into(), ..Told::default() };
+    tables.iter().filter(|table| table.model).for_each(|table| told.add_model(Some(&table.name)));
+    (Extension(told), Json(json!({ "tables": tables })))
 }
 
 /// How far the index is behind the log.

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::records::given;
+use crate::access::Asker;
 use crate::guard::KeyName;
 use crate::intake::{Encoding, Form, RepeatKey, Sent};
 use crate::limits::{RECORDS_BYTES_MAX, REPEAT_KEY_BYTES_MAX};
@@ -62,6 +63,7 @@ impl Level {
 )]
 pub(super) async fn record(
     State(app): State<App>,
+    asker: Asker,
     query: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
     key: Option<Extension<KeyName>>,
@@ -69,7 +71,8 @@ pub(super) async fn record(
 ) -> Result<Json<Value>, Problem> {
     let Wanted { level } = given(query)?;
     let sent = Sent {
-        body: body_of(body)?,
+            asker,
+            body: body_of(body)?,
         encoding: encoding(&headers)?,
         form: form(&headers)?,
         at: ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() },

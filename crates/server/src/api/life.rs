@@ -180,12 +180,12 @@ async fn gone(app: &App, task: Task) -> Result<Json<Value>, Problem> {
     Ok(answer)
 }
 
-async fn done(app: &App, task: Task) -> Result<Json<Value>, Problem> {
+pub(super) async fn done(app: &App, task: Task) -> Result<Json<Value>, Problem> {
     app.sealer.task(task).await.map(Json).map_err(|error| Problem::from(&*error))
 }
 
 /// What is wrong is told by its place alone: the body may name a person.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::request(format!(

@@ -5,11 +5,16 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use minutebook_access::Action;
+use minutebook_policy::Policy;
+use minutebook_trail::Error;
+use minutebook_verify::sampling::ModelRules;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::App;
+use crate::access::{Asker, not_permitted};
 use crate::problem::Problem;
 use crate::sealer::{Change, Changed};
 
@@ -44,10 +49,17 @@ pub(super) struct Against {
 )]
 pub(super) async fn check(
     State(app): State<App>,
+    asker: Asker,
     query: Result<Query<Against>, QueryRejection>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let Query(against) = query.map_err(|error| Problem::request(error.body_text()))?;
+    // What is wrong tells names of its fields.
+    if let Some(model) = &against.model
+        && !asker.may(Action::CheckSampling, Some(model))
+    {
+        return Err(not_permitted(Action::CheckSampling, "against this model"));
+    }
     let policy = app.reader.check_policy(&text(body)?, against.model.as_deref()).await?;
     let models = &policy.text().models;
     let rules: usize = models.iter().map(|table| table.rules.len()).sum();
@@ -67,8 +79,12 @@ fn text(body: Bytes) -> Result<String, Problem> {
     request_body(content = String, content_type = "text/plain", description = "The policy (docs/sampling.md)"),
     responses((status = 200, description = "`changed`, `log_size`", body = Object)),
 )]
-pub(super) async fn set(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
+pub(super) async fn set(State(app): State<App>, asker: Asker, body: Bytes) -> Result<Json<Value>, Problem> {
     let text = text(body)?;
+    if !asker.may(Action::SetSampling, None) {
+        let before = app.reader.sampling_policy().await?;
+        only_own(&asker, before.as_deref(), &text)?;
+    }
     let Changed { changed, log_size, .. } = change(&app, Change::Policy(text)).await?;
     Ok(Json(json!({ "changed": changed, "log_size": log_size })))
 }
@@ -88,4 +104,25 @@ pub(super) async fn rotate_key(State(app): State<App>) -> Result<Json<Value>, Pr
 
 async fn change(app: &App, change: Change) -> Result<Changed, Problem> {
     app.sealer.change(change).await.map_err(|error| Problem::from(&*error))
+}
+
+/// Whether two policies differ in tables only that are of models with which the asker may do so; a table of others stays as it is, and where it is
+/// among those of others.
+fn only_own(asker: &Asker, before: Option<&str>, after: &str) -> Result<(), Problem> {
+    let tables = |text: &str| -> Result<Vec<ModelRules>, Problem> {
+        Ok(Policy::parse(text).map_err(Error::Policy)?.text().models.clone())
+    };
+    // A pattern is one's own when whatever it fits is: `*` in it is met by `*` alone.
+    let is_own =
+        |table: &ModelRules| table.names.iter().all(|name| asker.may(Action::SetSampling, Some(name)));
+    let others =
+        |tables: Vec<ModelRules>| tables.into_iter().filter(|table| !is_own(table)).collect::<Vec<_>>();
+    let (before, after) = (before.map(tables).transpose()?.unwrap_or_default(), tables(after)?);
+    if others(before) != others(after) {
+        return Err(not_permitted(
+            Action::SetSampling,
+            "with models of others: leave their tables as they are (`GET /v1/policy`)",
+        ));
+    }
+    Ok(())
 }

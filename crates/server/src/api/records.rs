@@ -2,14 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use jiff::tz::TimeZone;
 use minutebook_present::json::Printer;
-use minutebook_present::opened::Opened;
 use minutebook_present::page::{self, Look};
 use minutebook_present::selection::Selection;
 use minutebook_present::typed;
@@ -20,6 +19,7 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::App;
+use crate::access::{Asker, Shown as Seen, Told};
 use crate::limits::{LIST_BYTES_MAX, LIST_RECORDS, LIST_RECORDS_MAX, PAGE_COLUMNS_MIN};
 use crate::problem::Problem;
 
@@ -54,6 +54,7 @@ pub(super) struct Listing {
 )]
 pub(super) async fn records(
     State(app): State<App>,
+    asker: Asker,
     query: Result<Query<Listing>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let listing = given(query)?;
@@ -64,11 +65,13 @@ pub(super) async fn records(
     let selection = selection(&app, &listing)?;
     let printer = Printer { types: listing.types };
     let (mut list, mut count, mut too_large) = (String::from(r#"{"records":["#), 0, false);
+    let mut told = Told { asked: asked(&listing), records: Some(0), ..Told::default() };
     let mut each = |record: StoredRecord| {
-        let record = Opened::from(record);
-        if !selection.wants(&record) {
+        let Some(shown) = asker.open(record).filter(|shown| selection.wants(&shown.record)) else {
             return ControlFlow::Continue(());
-        }
+        };
+        told.add(&shown);
+        let record = shown.record;
         if count > 0 {
             list.push(',');
         }
@@ -85,7 +88,15 @@ pub(super) async fn records(
         )));
     }
     list.push_str("]}");
-    Ok(([(header::CONTENT_TYPE, "application/json")], list))
+    Ok((Extension(told), [(header::CONTENT_TYPE, "application/json")], list))
+}
+
+/// What a listing asks for, for the record of it.
+fn asked(listing: &Listing) -> String {
+    let Listing { since, until, kind, model, .. } = listing;
+    let said = [("kind", kind), ("model", model), ("since", since), ("until", until)];
+    let said = said.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+    said.collect::<Vec<_>>().join(" ")
 }
 
 fn selection(app: &App, listing: &Listing) -> Result<Selection, Problem> {
@@ -123,12 +134,13 @@ pub(super) struct Shown {
 )]
 pub(super) async fn record(
     State(app): State<App>,
+    asker: Asker,
     Path(id): Path<String>,
     query: Result<Query<Shown>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let Shown { types } = given(query)?;
-    let record = Opened::from(find(&app, parse_id(&id)?).await?);
-    Ok(Json(Printer { types }.record(&record)))
+    let (told, shown) = find(&app, &asker, parse_id(&id)?).await?;
+    Ok((Extension(told), Json(Printer { types }.record(&shown.record))))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -149,16 +161,18 @@ pub(super) struct Paged {
 )]
 pub(super) async fn page(
     State(app): State<App>,
+    asker: Asker,
     Path(id): Path<String>,
     query: Result<Query<Paged>, QueryRejection>,
-) -> Result<String, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let Paged { width } = given(query)?;
     if width.is_some_and(|width| width < PAGE_COLUMNS_MIN) {
         return Err(Problem::request(format!("`width` is at least {PAGE_COLUMNS_MIN}")));
     }
-    let record = Opened::from(find(&app, parse_id(&id)?).await?);
-    let page = page::record(&Look { width, unicode: true, zone: TimeZone::system() }, &record);
-    Ok(anstream::adapter::strip_str(&page).to_string())
+    let (told, shown) = find(&app, &asker, parse_id(&id)?).await?;
+    let look = Look { width, unicode: true, zone: TimeZone::system() };
+    let page = page::record(&look, &shown.record);
+    Ok((Extension(told), anstream::adapter::strip_str(&page).to_string()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -180,15 +194,33 @@ pub(super) struct Disclosed {
 )]
 pub(super) async fn receipt(
     State(app): State<App>,
+    asker: Asker,
     Path(id): Path<String>,
     query: Result<Query<Disclosed>, QueryRejection>,
-) -> Result<String, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let paths = given(query)?.disclose;
     let paths = paths.iter().flat_map(|paths| paths.split(',')).map(typed::path);
     let paths: Vec<_> =
         paths.collect::<Result<_, _>>().map_err(|what| Problem::request(format!("`disclose`: {what}")))?;
     let id = parse_id(&id)?;
-    sealed(&app, app.reader.receipt(&id, &paths).await, || app.reader.receipt(&id, &paths)).await
+    let (mut told, shown) = find(&app, &asker, id).await?;
+    let hidden = shown.hidden();
+    // Of what is asked for, whatever is masked is left out; who asks for that alone is told so.
+    let of = |path: &minutebook_record::Path| {
+        let fields = shown.record.schema.fields().iter().map(|field| &field.path);
+        fields.filter(|field| field.is_within(path)).all(|field| hidden.contains(field))
+    };
+    if let Some(masked) =
+        paths.iter().find(|path| hidden.iter().any(|hidden| hidden.is_within(path)) && of(path))
+    {
+        let name = masked.to_string();
+        return Err(minutebook_index::Error::Masked { name }.into());
+    }
+    if paths.is_empty() {
+        told.masked = false;
+    }
+    let receipt = app.reader.masked_receipt(&id, &paths, &hidden).await?;
+    Ok((Extension(told), receipt))
 }
 
 /// A record held against its seal and the log.
@@ -200,9 +232,14 @@ pub(super) async fn receipt(
     params(("id" = String, Path, description = "The record's id")),
     responses((status = 200, description = "Whether it is `verified`, with `findings`", body = Object)),
 )]
-pub(super) async fn verify(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn verify(
+    State(app): State<App>,
+    asker: Asker,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let id = parse_id(&id)?;
-    let checked = sealed(&app, app.reader.check(&id).await, || app.reader.check(&id)).await?;
+    find(&app, &asker, id).await?;
+    let checked = app.reader.check(&id).await?;
     Ok(Json(json!({
         "verified": checked.findings.is_empty(),
         "findings": checked.findings.iter().map(page::finding_json).collect::<Vec<_>>(),
@@ -221,20 +258,28 @@ pub(super) fn given<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Pro
     query.map(|Query(given)| given).map_err(|rejection| Problem::request(rejection.body_text()))
 }
 
-async fn find(app: &App, id: RecordId) -> Result<StoredRecord, Problem> {
-    sealed(app, app.reader.get(&id).await, || app.reader.get(&id)).await
-}
-
-/// What was found of a record, or what is found when all that was handed over is sealed.
-async fn sealed<T, F>(app: &App, found: Result<T, Error>, again: impl FnOnce() -> F) -> Result<T, Problem>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    match found {
-        Err(Error::NoRecord { .. }) => {
+/// A record as it is seen, and what is told of that. One that is not there for this asker is as one that is not there at all.
+async fn find(app: &App, asker: &Asker, id: RecordId) -> Result<(Told, Seen), Problem> {
+    let found = match app.reader.get(&id).await {
+        Ok(record) => asker.open(record),
+        Err(Error::NoRecord { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    // Also for one that is not seen: the time that the answer takes tells nothing then.
+    let found = match found {
+        Some(shown) => Some(shown),
+        None => {
             app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
-            Ok(again().await?)
+            match app.reader.get(&id).await {
+                Ok(record) => asker.open(record),
+                Err(Error::NoRecord { .. }) => None,
+                Err(error) => return Err(error.into()),
+            }
         }
-        found => Ok(found?),
-    }
+    };
+    let absent = || Problem::from(Error::NoRecord { id: id.to_string() }).denied();
+    let shown = found.ok_or_else(absent)?;
+    let mut told = Told { ids: vec![id], ..Told::default() };
+    told.add(&shown);
+    Ok((told, shown))
 }

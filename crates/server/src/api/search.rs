@@ -1,21 +1,22 @@
 //! `/v1/search`, `/v1/facets`, `/v1/sql`: questions to the index. Answers are JSON, or an Arrow stream for who accepts that.
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures::stream;
 use jiff::tz::TimeZone;
 use minutebook_index::rows::{self, ARROW_STREAM, ArrowStream};
-use minutebook_index::{Answer, FacetsOf, Order, Search};
+use minutebook_index::{Answer, FacetsOf, Index, Order, Search};
 use minutebook_present::typed;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::App;
+use crate::access::{Asker, Told};
 use crate::limits::{JSON_ROWS_MAX, SEARCH_ROWS};
 use crate::problem::Problem;
 
@@ -64,6 +65,25 @@ pub(super) struct Statement {
 }
 
 impl Asked {
+    /// What is asked for, for the record of it: names, and no value that somebody wrote.
+    fn words(&self, app: &App) -> String {
+        let mut words = Vec::new();
+        if let Some(condition) = &self.r#where {
+            words.push(format!("where {}", app.indexing.index.without_literals(condition)));
+        }
+        let said =
+            [("model", &self.model), ("since", &self.since), ("until", &self.until), ("as_of", &self.as_of)];
+        words
+            .extend(said.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?))));
+        if let Some(order) = &self.order {
+            words.push(format!("order by {}", app.indexing.index.without_literals(&order.by)));
+        }
+        if !self.columns.is_empty() {
+            words.push(columns(app, &self.columns));
+        }
+        words.join("; ")
+    }
+
     fn search(&self, app: &App) -> Result<Search, Problem> {
         let time = |member: &str, text: &Option<String>| {
             let time = |text: &String| typed::time(text, app.clock.wall_ns(), &TimeZone::UTC);
@@ -84,6 +104,19 @@ impl Asked {
             cursor: self.cursor.clone(),
         })
     }
+}
+
+fn columns(app: &App, columns: &[String]) -> String {
+    let names = columns.iter().map(|name| app.indexing.index.without_literals(name));
+    format!("columns {}", names.collect::<Vec<_>>().join(", "))
+}
+
+/// What an answer of the index has, before its rows are looked at.
+fn told(app: &App, asker: &Asker, asked: String, model: Option<&str>) -> Told {
+    let masked = asker.view().is_some_and(|view| app.indexing.index.masks(view));
+    let mut told = Told { asked, masked, ..Told::default() };
+    told.add_model(model.map(|model| model.split('@').next().unwrap_or(model)));
+    told
 }
 
 fn given<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
@@ -115,12 +148,18 @@ fn wants_arrow(headers: &HeaderMap) -> bool {
 )]
 pub(super) async fn search(
     State(app): State<App>,
+    asker: Asker,
     headers: HeaderMap,
     body: Result<Json<Asked>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let asked = given(body)?;
     freshen(&app, asked.fresh).await?;
-    let found = app.indexing.index.search(&asked.search(&app)?).await?;
+    let words = asked.words(&app);
+    let found = app.indexing.index.search_for(asker.view(), &asked.search(&app)?).await;
+    let found = found.map_err(|error| Problem::from(error).asked(&words))?;
+    let mut told = told(&app, &asker, words, asked.model.as_deref());
+    told.records = Some(found.rows.num_rows() as u64);
+    rows::texts_of(&found.rows, "model").for_each(|model| told.add_model(Some(model)));
     if asked.proven {
         app.indexing.index.prove(&found.rows).await?;
     }
@@ -128,7 +167,7 @@ pub(super) async fn search(
         let mut arrow = ArrowStream::new(&found.schema)?;
         let mut bytes = arrow.write(&found.rows)?;
         bytes.extend(arrow.finish()?);
-        let mut answer = ([(header::CONTENT_TYPE, ARROW_STREAM)], bytes).into_response();
+        let mut answer = (Extension(told), [(header::CONTENT_TYPE, ARROW_STREAM)], bytes).into_response();
         let told = answer.headers_mut();
         told.insert("minutebook-position", found.position.into());
         if let Some(cursor) = found.cursor.and_then(|cursor| cursor.parse().ok()) {
@@ -138,13 +177,9 @@ pub(super) async fn search(
     }
     let columns: Vec<&str> = found.schema.fields().iter().map(|field| field.name().as_str()).collect();
     let rows = rows::json(&found.rows)?;
-    Ok(Json(json!({
-        "columns": columns,
-        "rows": rows,
-        "cursor": found.cursor,
-        "position": found.position,
-    }))
-    .into_response())
+    let answer =
+        json!({ "columns": columns, "rows": rows, "cursor": found.cursor, "position": found.position });
+    Ok((Extension(told), Json(answer)).into_response())
 }
 
 /// What the rows of a search have how often, and a histogram over time.
@@ -157,17 +192,23 @@ pub(super) async fn search(
 )]
 pub(super) async fn facets(
     State(app): State<App>,
+    asker: Asker,
     body: Result<Json<Counted>, JsonRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(Extension<Told>, Json<Value>), Problem> {
     let asked = given(body)?;
     freshen(&app, asked.search.fresh).await?;
     let of = FacetsOf {
         search: asked.search.search(&app)?,
         bars: asked.bars,
-        columns: asked.columns,
+        columns: asked.columns.clone(),
         values: asked.values.unwrap_or(10),
     };
-    Ok(Json(json!(app.indexing.index.facets(&of).await?)))
+    let words = format!("{}; {}", asked.search.words(&app), columns(&app, &of.columns));
+    let facets = app.indexing.index.facets_for(asker.view(), &of).await;
+    let facets = facets.map_err(|error| Problem::from(error).asked(&words))?;
+    let mut told = told(&app, &asker, words, asked.search.model.as_deref());
+    told.records = Some(facets.count);
+    Ok((Extension(told), Json(json!(facets))))
 }
 
 /// A query in SQL over the tables of the models.
@@ -181,14 +222,22 @@ pub(super) async fn facets(
 )]
 pub(super) async fn sql(
     State(app): State<App>,
+    asker: Asker,
     headers: HeaderMap,
     body: Result<Json<Statement>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let asked = given(body)?;
     freshen(&app, asked.fresh).await?;
-    let mut answer = app.indexing.index.sql(&asked.query).await?;
+    let words = app.indexing.index.without_literals(&asked.query);
+    let answer = app.indexing.index.sql_for(asker.view(), &asked.query).await;
+    let mut answer = answer.map_err(|error| Problem::from(error).asked(&words))?;
+    let mut told = told(&app, &asker, words, None);
+    let models = app.indexing.index.models();
+    for table in Index::tables_named(&asked.query) {
+        told.add_model(models.contains(&table).then_some(&table));
+    }
     if wants_arrow(&headers) {
-        return arrow(answer).await;
+        return Ok((Extension(told), arrow(answer).await?).into_response());
     }
     let columns: Vec<String> = answer.schema.fields().iter().map(|field| field.name().clone()).collect();
     let mut all = Vec::new();
@@ -200,7 +249,8 @@ pub(super) async fn sql(
             )));
         }
     }
-    Ok(Json(json!({ "columns": columns, "rows": all })).into_response())
+    told.records = Some(all.len() as u64);
+    Ok((Extension(told), Json(json!({ "columns": columns, "rows": all }))).into_response())
 }
 
 /// Rows as they are found. What fails before the first rows is told as a problem; afterwards the stream breaks off.

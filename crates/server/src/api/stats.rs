@@ -1,12 +1,15 @@
 //! `/v1/stats`: how a model's inputs and outputs are distributed over time.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::{Extension, Json};
 use jiff::tz::TimeZone;
+use minutebook_access::Action;
 use minutebook_present::selection::is_model;
-use minutebook_present::stats::{Asked, json, series};
+use minutebook_present::stats::{Asked, Series, json, series};
 use minutebook_present::typed;
+use minutebook_record::Path;
+use minutebook_record::fields::ModelRef;
 use minutebook_sketch::Length;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +17,7 @@ use utoipa::IntoParams;
 
 use super::App;
 use super::records::given;
+use crate::access::{Asker, Told};
 use crate::limits::{STATS_BINS_MAX, STATS_QUANTILES_MAX, STATS_VALUES_MAX, STATS_WINDOWS_MAX};
 use crate::problem::Problem;
 
@@ -41,8 +45,9 @@ pub(super) struct Wanted {
 )]
 pub(super) async fn stats(
     State(app): State<App>,
+    asker: Asker,
     query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(Extension<Told>, Json<Value>), Problem> {
     let wanted = given(query)?;
     let wrong = |member: &str, what: String| Problem::request(format!("`{member}`: {what}"));
     let seconds = |member: &str, text: &Option<String>, or: i64| match text {
@@ -64,15 +69,44 @@ pub(super) async fn stats(
     if since > until {
         return Err(wrong("since", "it is later than `until`".into()));
     }
-    let found =
-        series(app.reader.windows(length, since..until, &|model| is_model(&wanted.model, model)).await?);
+    let is_seen = |model: &ModelRef| {
+        is_model(&wanted.model, model) && asker.may(Action::ReadStatistics, Some(&model.name))
+    };
+    let mut found = series(app.reader.windows(length, since..until, &is_seen).await?);
+    let mut told = Told { asked: format!("by {length:?}").to_lowercase(), ..Told::default() };
+    for series in &mut found {
+        told.add_model(Some(&series.model.name));
+        told.masked |= mask(&asker, series, &asked.features)?;
+    }
     let windows: usize = found.iter().map(|series| series.windows.len()).sum();
     if windows > STATS_WINDOWS_MAX {
         return Err(Problem::request(format!(
             "the answer would have {windows} windows, and at most {STATS_WINDOWS_MAX} are given: ask for a shorter time, or `by` a longer one"
         )));
     }
-    Ok(Json(json(&found, &asked)))
+    told.records = Some(windows as u64);
+    Ok((Extension(told), Json(json(&found, &asked))))
+}
+
+/// Takes away the features that are masked, and says whether there are some.
+///
+/// # Errors
+/// When one of them is asked for by its name.
+fn mask(asker: &Asker, series: &mut Series, wanted: &[Path]) -> Result<bool, Problem> {
+    let model = series.model.name.clone();
+    let all: Vec<Path> = series.whole.features.keys().cloned().collect();
+    let is_shown = |path: &Path| path.first() == "event" || asker.sees(Some(&model), path);
+    if all.iter().all(is_shown) {
+        return Ok(false);
+    }
+    if let Some(path) = wanted.iter().find(|path| all.contains(path) && !is_shown(path)) {
+        return Err(minutebook_index::Error::Masked { name: path.to_string() }.into());
+    }
+    let windows = series.windows.iter_mut().map(|(_, window)| window);
+    for window in windows.chain([&mut series.whole]) {
+        window.features.retain(|path, _| is_shown(path));
+    }
+    Ok(true)
 }
 
 fn asked(wanted: &Wanted) -> Result<Asked, Problem> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minutebook_trail::{ApiKey, ApiKeys, ApiKeysStamp, Error, find_api_key};
+use minutebook_trail::{ApiKey, ApiKeys, Error, FileStamp, find_api_key};
 use tokio::time::Instant;
 
 use crate::limits::KEYS_LOOK_PERIOD;
@@ -15,7 +15,7 @@ pub(super) struct Keyring {
 
 struct Seen {
     looked: Instant,
-    stamp: ApiKeysStamp,
+    stamp: FileStamp,
     keys: Arc<Vec<ApiKey>>,
 }
 

@@ -554,7 +554,7 @@ fn check_acts(tables: &Tables, evidence: &Evidence, findings: &mut Findings) {
                 Some(_) => None,
             },
             "hold" | "hold-lifted" => (hold::is_act(&act) != Some(true)).then_some("it is malformed"),
-            "rotation" | "signing-rotation" | "sampling" | "sampling-key" | "retention" => {
+            "rotation" | "signing-rotation" | "sampling" | "sampling-key" | "retention" | "access" => {
                 let digest = minutebook_sha256::digest(body);
                 (digest[..16] != id).then_some("its id is not the one that its content gives")
             }

@@ -1,11 +1,13 @@
-//! The keys of the API (`docs/formats/api-keys.md`): names, scopes and digests of the secrets that clients have. Edge: finds the key that was
-//! presented; what a scope allows is the server's.
+//! The keys of the API (`docs/formats/api-keys.md`): names, roles and digests of the secrets that clients have. Edge: finds the key that was
+//! presented; what a role allows is not known here.
 
-use super::{KeyFolder, staged};
+use super::{FileStamp, KeyFolder, staged};
 use crate::durable::{self, Lock};
 use crate::environment::draw;
 use crate::error::{Error, Result};
-use crate::limits::{API_KEYS_BYTES_MAX, API_KEYS_MAX};
+use crate::limits::{
+    API_KEY_MODELS_MAX, API_KEY_PATTERN_BYTES_MAX, API_KEY_ROLES_MAX, API_KEYS_BYTES_MAX, API_KEYS_MAX,
+};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -13,7 +15,6 @@ use minutebook_capture::{Random, is_producer_name};
 use minutebook_verify::{Id, hex, unhex};
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -25,26 +26,16 @@ const PREFIX: &str = "mbk_";
 /// Bytes of a secret in front of its hex digits.
 const SECRET_BYTES: usize = 32;
 
-/// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ApiScope {
-    /// To look at what there is.
-    Read,
-    /// To hand records over.
-    Write,
-    /// For everything.
-    All,
-}
-
 /// A key of the API, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// `[a-z0-9][a-z0-9._-]{0,63}`: a service, never a person.
     pub name: String,
-    /// What it is for.
-    pub scope: ApiScope,
+    /// Names of its roles: `[a-z][a-z-]{0,31}`, one at least.
+    pub roles: Vec<String>,
+    /// Patterns of the names of models that it is for; `*` stands for any text. One at least.
+    pub models: Vec<String>,
     /// SHA-256 of the secret as it is presented, in hex digits.
     pub sha256: String,
     /// RFC 3339, UTC, whole seconds.
@@ -71,10 +62,6 @@ struct KeysFile {
     keys: Vec<ApiKey>,
 }
 
-/// Tells one state of the file from the next: it is replaced, never written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApiKeysStamp(Option<(u64, u64, i64, i64)>);
-
 /// The keys of a trail's API, in its key folder. What is read here blocks on a small file.
 #[derive(Debug, Clone)]
 pub struct ApiKeys {
@@ -100,15 +87,9 @@ impl ApiKeys {
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn stamp(&self) -> Result<ApiKeysStamp> {
+    pub fn stamp(&self) -> Result<FileStamp> {
         let file = self.file();
-        match std::fs::metadata(&file) {
-            Ok(about) => {
-                Ok(ApiKeysStamp(Some((about.ino(), about.len(), about.ctime(), about.ctime_nsec()))))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(ApiKeysStamp(None)),
-            Err(error) => Err(Error::io("look at the API keys", &file, error)),
-        }
+        FileStamp::of(&file).map_err(|error| Error::io("look at the API keys", &file, error))
     }
 
     /// All of them, in the order in which they were made; none when there never was one.
@@ -152,17 +133,20 @@ impl ApiKeys {
         if file.keys.iter().any(|key| unhex::<32>(&key.sha256).is_none()) {
             return Err(malformed("the digest of an API key"));
         }
+        if file.keys.iter().any(|key| !is_for_something(&key.roles, &key.models)) {
+            return Err(malformed("the roles or models of an API key"));
+        }
         Ok(file.keys)
     }
 
-    /// Makes a key, and gives its secret: it cannot be had again. `created` and `expires` are as in [`ApiKey`]. Durable on return.
+    /// Makes a key, and gives its secret: it cannot be had again. Roles, models, `created` and `expires` are as in [`ApiKey`]. Durable on return.
     ///
     /// # Errors
     /// When there is one of this name, the name is none, there are too many, or the file cannot be written.
     pub fn create(
         &self,
         name: &str,
-        scope: ApiScope,
+        (roles, models): (&[String], &[String]),
         created: String,
         expires: Option<String>,
         random: &dyn Random,
@@ -171,6 +155,11 @@ impl ApiKeys {
             return Err(Error::Request(
                 "the name of an API key is of `[a-z0-9][a-z0-9._-]{0,63}`: a service, never a person".into(),
             ));
+        }
+        if !is_for_something(roles, models) {
+            return Err(Error::Request(format!(
+                "an API key has from 1 to {API_KEY_ROLES_MAX} roles, and from 1 to {API_KEY_MODELS_MAX} patterns of models"
+            )));
         }
         let _lock = self.lock()?;
         let mut keys = self.load()?;
@@ -187,7 +176,8 @@ impl ApiKeys {
         let bytes = Zeroizing::new(draw::<SECRET_BYTES>(random)?);
         let secret = Zeroizing::new(format!("{PREFIX}{}", hex(bytes.as_slice())));
         let sha256 = hex(digest(&SHA256, secret.as_bytes()).as_ref());
-        keys.push(ApiKey { name: name.to_owned(), scope, sha256, created, expires });
+        let (roles, models) = (roles.to_vec(), models.to_vec());
+        keys.push(ApiKey { name: name.to_owned(), roles, models, sha256, created, expires });
         self.save(keys)?;
         Ok(secret)
     }
@@ -228,6 +218,20 @@ impl ApiKeys {
     }
 }
 
+fn is_for_something(roles: &[String], models: &[String]) -> bool {
+    let is_role = |role: &String| {
+        let mut bytes = role.bytes();
+        role.len() <= 32
+            && bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
+            && bytes.all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
+    let is_pattern = |pattern: &String| !pattern.is_empty() && pattern.len() <= API_KEY_PATTERN_BYTES_MAX;
+    (1..=API_KEY_ROLES_MAX).contains(&roles.len())
+        && (1..=API_KEY_MODELS_MAX).contains(&models.len())
+        && roles.iter().all(is_role)
+        && models.iter().all(is_pattern)
+}
+
 /// The one of `keys` whose secret was presented. All are compared, each in a time that does not depend on how much of it fits.
 pub fn find_api_key<'k>(keys: &'k [ApiKey], presented: &str) -> Option<&'k ApiKey> {
     let presented = digest(&SHA256, presented.as_bytes());
@@ -250,8 +254,13 @@ mod tests {
         (folder, keys)
     }
 
+    fn some() -> (Vec<String>, Vec<String>) {
+        (vec!["analyst".into()], vec!["credit-*".into()])
+    }
+
     fn made(keys: &ApiKeys, name: &str) -> Zeroizing<String> {
-        keys.create(name, ApiScope::Read, "2026-11-21T09:30:00Z".into(), None, &SystemRandom).unwrap()
+        let (roles, models) = some();
+        keys.create(name, (&roles, &models), "2026-11-21T09:30:00Z".into(), None, &SystemRandom).unwrap()
     }
 
     #[test]
@@ -292,10 +301,22 @@ mod tests {
     fn names_are_unique_and_a_revoked_key_is_gone() {
         let (_folder, keys) = empty();
         let secret = made(&keys, "ci");
-        let again = keys.create("ci", ApiScope::All, String::new(), None, &SystemRandom);
+        let (roles, models) = some();
+        let again = keys.create("ci", (&roles, &models), String::new(), None, &SystemRandom);
         assert!(again.unwrap_err().to_string().contains("already"));
         for wrong in ["", "Jane Roe", "-x"] {
-            assert!(keys.create(wrong, ApiScope::All, String::new(), None, &SystemRandom).is_err());
+            assert!(keys.create(wrong, (&roles, &models), String::new(), None, &SystemRandom).is_err());
+        }
+        for (roles, models) in [
+            (vec![], vec!["*"]),
+            (vec!["analyst"], vec![]),
+            (vec!["Analyst"], vec!["*"]),
+            (vec!["analyst"], vec![""]),
+            (vec!["analyst"; 33], vec!["*"]),
+        ] {
+            let texts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let (roles, models) = (texts(roles), texts(models));
+            assert!(keys.create("x", (&roles, &models), String::new(), None, &SystemRandom).is_err());
         }
         assert_eq!(keys.revoke("ci").unwrap().name, "ci");
         assert_eq!(find_api_key(&keys.load().unwrap(), &secret), None);
@@ -306,7 +327,8 @@ mod tests {
     fn an_end_is_reached_to_the_second_and_an_unreadable_one_is_past() {
         let key = |expires: Option<&str>| ApiKey {
             name: "x".into(),
-            scope: ApiScope::All,
+            roles: Vec::new(),
+            models: Vec::new(),
             sha256: String::new(),
             created: String::new(),
             expires: expires.map(str::to_owned),
@@ -328,7 +350,10 @@ mod tests {
             ("api-keys/1", "keys/1"),
             ("0707", "0808"),
             ("sha256 = \"", "sha256 = \"0"),
-            ("\"read\"", "\"root\""),
+            ("[\"analyst\"]", "[\"\"]"),
+            ("[\"analyst\"]", "\"analyst\""),
+            ("roles =", "scope ="),
+            ("[\"credit-*\"]", "[]"),
             ("name =", "nome ="),
         ] {
             std::fs::write(&path, good.replacen(from, to, 1)).unwrap();

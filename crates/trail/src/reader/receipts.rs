@@ -20,6 +20,14 @@ impl Reader {
     /// # Errors
     /// When the record is not sealed in the published log, or a field to disclose is not there.
     pub async fn receipt(&self, id: &RecordId, disclose: &[Path]) -> Result<String> {
+        self.masked_receipt(id, disclose, &[]).await
+    }
+
+    /// The same, with the fields at and below `mask` hidden whatever is to be disclosed, and what betrays inputs where one of them is.
+    ///
+    /// # Errors
+    /// As [`Reader::receipt`].
+    pub async fn masked_receipt(&self, id: &RecordId, disclose: &[Path], mask: &[Path]) -> Result<String> {
         let (row, segment, place) = self.find(id).await?;
         let (checkpoint, note) = self.checkpoint().await?;
         let size = checkpoint.size();
@@ -33,7 +41,7 @@ impl Reader {
         } else {
             let (keys, copy) = (self.keys.clone(), segment.clone());
             let record = blocking(move || copy.record(0, place, &keys)).await?;
-            Some(disclose_only(&record, disclose)?)
+            Some(disclose_only(&record, disclose, mask)?)
         };
         let path = inclusion_path(&segment.leaves, LeafIndex::new(place as u64))
             .map_err(|e| wrong(e.to_string()))?;
@@ -95,8 +103,8 @@ impl Reader {
     }
 }
 
-/// A disclosure that shows only the fields at or below `paths`.
-fn disclose_only(record: &StoredRecord, paths: &[Path]) -> Result<Vec<u8>> {
+/// A disclosure that shows only the fields at or below `paths`, and of these none at or below `mask`.
+fn disclose_only(record: &StoredRecord, paths: &[Path], mask: &[Path]) -> Result<Vec<u8>> {
     let Content::Readable { values, seed, .. } = &record.content else {
         return Err(Error::Request("the record cannot be read, so nothing of it can be disclosed".into()));
     };
@@ -106,10 +114,11 @@ fn disclose_only(record: &StoredRecord, paths: &[Path]) -> Result<Vec<u8>> {
         }
     }
     let fields = record.schema.fields().iter();
-    let hidden: Vec<Path> = fields
+    let mut hidden: Vec<Path> = fields
         .filter(|field| !paths.iter().any(|path| field.path.is_within(path)))
         .map(|field| field.path.clone())
         .collect();
+    hidden.extend_from_slice(mask);
     let shown = values.iter().map(Vec::as_slice);
     let disclosure = Disclosure::make(&record.header, &record.schema, shown, seed, &hidden);
     Ok(disclosure.map_err(|error| Error::Request(error.to_string()))?.encode())

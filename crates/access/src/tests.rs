@@ -1,0 +1,241 @@
+use super::*;
+
+fn asker(roles: &[Role], models: &[&str]) -> Asker {
+    Asker {
+        name: "key".into(),
+        roles: roles.iter().map(|role| role.name().to_owned()).collect(),
+        models: models.iter().map(|model| (*model).to_owned()).collect(),
+    }
+}
+
+const NOW: Circumstances<'_> = Circumstances { purpose: "", minute: 29_921_130 };
+const CASE: Circumstances<'_> = Circumstances { purpose: "complaint 7", minute: 29_921_130 };
+
+fn rights(text: &str) -> Rights {
+    Rights::parse(Some(text)).unwrap()
+}
+
+#[track_caller]
+fn refused(text: &str, line: usize, word: &str) {
+    let error = Rights::parse(Some(text)).unwrap_err();
+    assert_eq!(error.line, Some(line), "{error}");
+    assert!(error.to_string().contains(word), "{error}");
+}
+
+/// Every role and every action: what it may do of its own models, of others', and without a purpose.
+#[test]
+fn the_roles_may_what_the_table_says() {
+    let rights = Rights::parse(None).unwrap();
+    let own = |role: Role, action: Action| -> &'static str {
+        use Action as A;
+        use Role as R;
+        match (role, action) {
+            (_, A::SeeEngine) => "always",
+            (R::Recorder, A::Record) => "own",
+            (R::Recorder, A::Seal) => "always",
+            (R::Analyst | R::Auditor, A::Read | A::ReadStatistics | A::VerifyRecord) => "own",
+            (R::Investigator, A::Read | A::ReadStatistics | A::VerifyRecord) => "own, with a purpose",
+            (R::Auditor, A::Verify | A::SeeStatus) => "always",
+            (R::Auditor, A::ReadAccounts | A::SeeSettings | A::SeeHolds | A::SeeAccess) => "own",
+            (
+                R::PrivacyOfficer,
+                A::ReadPerson
+                | A::Erase
+                | A::Hold
+                | A::SeeHolds
+                | A::SetRetention
+                | A::Dispose
+                | A::SeeSettings,
+            ) => "own",
+            (R::ModelOwner, A::Register | A::ReadStatistics | A::CheckSampling | A::SetSampling) => "own",
+            (R::ModelOwner, A::SeeSettings) => "always",
+            (R::Recorder, A::ReadLog) => "never",
+            (_, A::ReadLog) => "always",
+            (
+                R::Administrator,
+                A::SeeStatus
+                | A::SeeSettings
+                | A::SeeAccess
+                | A::SetAccess
+                | A::CheckSampling
+                | A::SetSampling
+                | A::RotateSamplingKey
+                | A::SetRetention
+                | A::Backup
+                | A::CopyKeys
+                | A::Seal
+                | A::RebuildIndex
+                | A::Stop,
+            ) => "own",
+            _ => "never",
+        }
+    };
+    for role in Role::ALL {
+        let limited = asker(&[role], &["credit-*"]);
+        let whole = asker(&[role], &["*"]);
+        for action in Action::ALL.iter().copied().filter(|action| *action != Action::SeeField) {
+            let may = |asker: &Asker, model: Option<&str>, now| {
+                rights.decide(asker, action, model, now).is_permitted
+            };
+            let expected = match own(role, action) {
+                "always" => [true; 5],
+                "own" => [true, false, false, true, true],
+                "own, with a purpose" => [false, false, false, false, true],
+                _ => [false; 5],
+            };
+            let found = [
+                may(&limited, Some("credit-risk"), NOW),
+                may(&limited, Some("fraud"), CASE),
+                may(&limited, None, CASE),
+                may(&whole, None, NOW),
+                may(&whole, Some("fraud"), CASE),
+            ];
+            assert_eq!(found, expected, "{role} {action:?}");
+        }
+    }
+}
+
+#[test]
+fn of_a_model_of_which_nothing_is_said_inputs_and_persons_are_masked() {
+    let rights = Rights::parse(None).unwrap();
+    let analyst = asker(&[Role::Analyst], &["credit-*"]);
+    let both = asker(&[Role::Analyst, Role::Investigator], &["credit-*"]);
+    for (path, is_personal) in [
+        ("inputs.age", true),
+        ("inputs", true),
+        ("subject", true),
+        ("actor", true),
+        ("tags.customer", true),
+        ("review.reason", true),
+        ("review.action", false),
+        ("note.text", true),
+        ("outputs.approve", false),
+        ("inputsx", false),
+        ("event", false),
+    ] {
+        assert_eq!(rights.settings().is_personal(Some("credit-risk"), path), is_personal, "{path}");
+        assert_eq!(rights.sees(&analyst, Some("credit-risk"), path, NOW), !is_personal, "{path}");
+        assert!(rights.sees(&both, Some("credit-risk"), path, CASE), "{path}");
+        assert_eq!(rights.sees(&both, Some("credit-risk"), path, NOW), !is_personal, "{path}");
+        assert!(!rights.sees(&both, Some("fraud"), path, CASE), "{path}");
+    }
+}
+
+#[test]
+fn a_table_names_what_is_personal_of_its_models() {
+    let rights = rights(
+        r#"
+format = "minutebook/access/1"
+[[model]]
+name = ["credit-*", "loans"]
+personal = ["inputs.age", "inputs.address.street", "outputs.reason"]
+open = ["actor", "tags.channel"]
+[[model]]
+name = "*"
+personal = []
+"#,
+    );
+    let is = |model: Option<&str>, path: &str| rights.settings().is_personal(model, path);
+    for (path, personal) in [
+        ("inputs.age", true),
+        ("inputs.amount", false),
+        ("inputs.address", true),
+        ("inputs.address.street.number", true),
+        ("inputs.address.city", false),
+        ("outputs.reason", true),
+        ("actor", false),
+        ("tags.channel", false),
+        ("tags.customer", true),
+        ("tags", true),
+        ("subject", true),
+    ] {
+        assert_eq!(is(Some("credit-risk"), path), personal, "{path}");
+        assert_eq!(is(Some("loans"), path), personal, "{path}");
+    }
+    assert!(!is(Some("fraud"), "inputs.age") && is(Some("fraud"), "subject"));
+    assert!(is(None, "outputs.reason") && is(None, "inputs.amount"), "of no model, what is personal of any");
+}
+
+#[test]
+fn an_operator_adds_policies_and_replaces_the_defaults() {
+    let forbids = r#"
+format = "minutebook/access/1"
+policies = '''
+@id("no-income")
+forbid (principal, action == Action::"see-field", resource)
+when { resource.path == "outputs.income" };
+@id("night-shift")
+permit (principal in Role::"analyst", action == Action::"stop", resource)
+when { context.now < datetime("2020-01-01") };
+'''
+"#;
+    let added = rights(forbids);
+    let analyst = asker(&[Role::Analyst], &["*"]);
+    assert!(added.sees(&analyst, Some("m"), "outputs.x", NOW));
+    assert!(!added.sees(&analyst, Some("m"), "outputs.income", NOW));
+    assert!(!added.decide(&analyst, Action::Stop, None, NOW).is_permitted);
+    let before = Circumstances { minute: 0, ..NOW };
+    let verdict = added.decide(&analyst, Action::Stop, None, before);
+    assert_eq!((verdict.is_permitted, verdict.policies), (true, vec!["night-shift".to_owned()]));
+    let alone = rights(&forbids.replace("policies", "defaults = false\npolicies"));
+    let verdict = alone.decide(&analyst, Action::Read, Some("m"), NOW);
+    assert_eq!((verdict.is_permitted, verdict.policies), (false, Vec::new()));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line() {
+    let head = "format = \"minutebook/access/1\"\n";
+    refused(&format!("{head}colour = 1\n"), 2, "colour");
+    refused(&format!("{head}[[model]]\nname = \"m\"\npersonal = [\"inputs.*\"]\n"), 4, "inputs.*");
+    refused(&format!("{head}[[model]]\nname = []\n"), 3, "name");
+    refused(
+        &format!("{head}policies = '''\n\n@id(\"a\")\npermit (principal, action, resource)\n'''\n"),
+        5,
+        "unexpected",
+    );
+    let with = |policy: &str| format!("{head}policies = '''\n{policy}'''\n");
+    refused(&with("@id(\"a\")\npermit (principal in Rôle::\"x\", action, resource);\n"), 4, "");
+    refused(&with("\n@id(\"a\")\npermit (principal, action == Action::\"fly\", resource);\n"), 5, "fly");
+    refused(
+        &with(
+            "@id(\"a\")\npermit (principal, action == Action::\"read\", resource)\nwhen { resource.age > 3 };\n",
+        ),
+        5,
+        "age",
+    );
+    refused(&with("permit (principal, action, resource);\n"), 3, "@id");
+    refused(&with("@id(\"a\") permit (principal == ?principal, action, resource);\n"), 3, "slot");
+    let twice = "@id(\"analyst-reads\") permit (principal, action == Action::\"read\", resource);\n";
+    assert!(Rights::parse(Some(&with(twice))).unwrap_err().to_string().contains("analyst-reads"));
+    assert!(
+        Rights::parse(Some("format = \"minutebook/access/2\"")).unwrap_err().to_string().contains("format")
+    );
+    assert!(Rights::parse(Some(&" ".repeat(limits::TEXT_BYTES_MAX + 1))).is_err());
+}
+
+#[test]
+fn patterns_stand_for_any_text() {
+    for (pattern, text, fit) in [
+        ("*", "", true),
+        ("credit-*", "credit-risk", true),
+        ("credit-*", "fraud", false),
+        ("*-*-x", "a-b-c-x", true),
+        ("a*b*c", "abc", true),
+        ("a*a", "a", false),
+        ("m", "m", true),
+        ("m", "mm", false),
+    ] {
+        assert_eq!(fits(pattern, text), fit, "{pattern} {text}");
+    }
+}
+
+/// An unknown role, and one that somebody spells otherwise, grants nothing.
+#[test]
+fn a_role_that_is_none_grants_nothing() {
+    let rights = Rights::parse(None).unwrap();
+    let nobody =
+        Asker { name: "key".into(), roles: vec!["Analyst".into(), "root".into()], models: vec!["*".into()] };
+    for action in Action::ALL.iter().filter(|action| !matches!(action, Action::SeeEngine)) {
+        assert!(!rights.decide(&nobody, *action, None, CASE).is_permitted, "{action:?}");
+    }
+}

@@ -1,0 +1,371 @@
+//! Lets requests of known keys through, or denies them, and has the record written: of a read before its answer is given out, of a denial
+//! as far as they are not too many. Edge: which key it is, the guard has found.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use minutebook_access::limits::PURPOSE_BYTES_MAX;
+use minutebook_access::{Action, Asker as Who, Rights, Verdict};
+use minutebook_capture::Clock;
+use minutebook_index::View;
+use minutebook_trail::{AccessFile, ApiKey, FileStamp};
+use tokio::time::Instant;
+
+use super::asker::{Asker, Holder, Told};
+use super::book::{Book, Entry};
+use super::routes::{self, About};
+use super::sight::KeySight;
+use crate::limits::{ASKED_BYTES_MAX, DENIALS_MAX, DENIALS_PERIOD, HOLDERS_MAX, KEYS_LOOK_PERIOD};
+use crate::problem::{Denied, Problem};
+
+/// The header in which an asker says what a read is for.
+pub(crate) const PURPOSE: &str = "minutebook-purpose";
+
+/// Names of the models that there are.
+pub(crate) type Models = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// Stands between the keys and the handlers.
+pub(crate) struct Gate {
+    file: AccessFile,
+    models: Models,
+    book: Arc<dyn Book>,
+    clock: Arc<dyn Clock>,
+    seen: Mutex<Seen>,
+    denials: Mutex<HashMap<String, Window>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    looked: Option<Instant>,
+    stamp: Option<FileStamp>,
+    rights: Option<Arc<Rights>>,
+    holders: HashMap<(Who, String), Arc<Holder>>,
+}
+
+/// Denials of one key in a while.
+struct Window {
+    since: Instant,
+    count: u32,
+    more: u64,
+}
+
+/// A request that was let through.
+pub(crate) struct Pass {
+    holder: Arc<Holder>,
+    action: Action,
+    asked: String,
+    policies: Vec<String>,
+}
+
+impl Pass {
+    pub(crate) fn asker(&self) -> Asker {
+        Asker::Key(Arc::clone(&self.holder))
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(file: AccessFile, models: Models, book: Arc<dyn Book>, clock: Arc<dyn Clock>) -> Self {
+        Self { file, models, book, clock, seen: Mutex::default(), denials: Mutex::default() }
+    }
+
+    /// Decides about a request of a key. What no rule is about is denied, be there such a path or not.
+    ///
+    /// # Errors
+    /// What is denied, after its record was written.
+    pub(crate) async fn enter(
+        &self,
+        key: &ApiKey,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Pass, Problem> {
+        let purpose = purpose(headers)?;
+        let holder = self.holder(key, purpose)?;
+        let Some(route) = routes::find(method, path) else {
+            self.denied(&holder, "", "another method or path", Vec::new()).await;
+            return Err(denied("nobody may do this over TCP: docs/api.md says what there is"));
+        };
+        let asked = format!("{method} {}", route.path);
+        let verdict = self.verdict(&holder.sight, route);
+        if verdict.is_permitted {
+            return Ok(Pass { holder, action: route.action, asked, policies: verdict.policies });
+        }
+        self.denied(&holder, route.action.name(), &asked, verdict.policies).await;
+        if holder.sight.purpose.is_empty() && self.needs_purpose(&holder, route) {
+            let detail =
+                format!("say what it is for, in the header `{PURPOSE}`: it is recorded with what is read");
+            return Err(Problem::new(StatusCode::FORBIDDEN, "purpose-needed", "A purpose is needed", detail));
+        }
+        let roles = if key.roles.is_empty() { "none".to_owned() } else { key.roles.join("`, `") };
+        Err(denied(&format!(
+            "the API key `{}` (role `{roles}`) does not permit `{}`",
+            key.name,
+            route.action.name()
+        )))
+    }
+
+    fn verdict(&self, sight: &KeySight, route: &'static routes::Route) -> Verdict {
+        let is_final = route.about == About::Trail || !sight.rights.has_own_policies();
+        sight.of_route((route.path, route.action), is_final, || self.decide(sight, route))
+    }
+
+    fn decide(&self, sight: &KeySight, route: &routes::Route) -> Verdict {
+        let (rights, who, now) = (&sight.rights, &sight.who, sight.circumstances());
+        if route.about == About::Trail {
+            return rights.decide(who, route.action, None, now);
+        }
+        let alternatives = routes::alternatives(route.action);
+        let actions =
+            if alternatives.is_empty() { std::slice::from_ref(&route.action) } else { alternatives };
+        let mut verdict = rights.decide_somewhere(who, route.action, now);
+        for action in actions {
+            if verdict.is_permitted {
+                break;
+            }
+            verdict = rights.decide_somewhere(who, *action, now);
+        }
+        // A policy may be about some models by their names.
+        if !verdict.is_permitted && rights.has_own_policies() {
+            let names = (self.models)();
+            let names = names.iter().chain(&who.models);
+            let permitted = names.flat_map(|name| actions.iter().map(move |action| (name, action)));
+            for (name, action) in permitted {
+                let of_model = rights.decide(who, *action, Some(name), now);
+                if of_model.is_permitted {
+                    return of_model;
+                }
+            }
+        }
+        verdict
+    }
+
+    /// Whether the same would be permitted if it were said what it is for.
+    fn needs_purpose(&self, holder: &Holder, route: &'static routes::Route) -> bool {
+        let sight = &holder.sight;
+        let said = KeySight::new(Arc::clone(&sight.rights), sight.who.clone(), "-".into(), sight.minute);
+        self.verdict(&said, route).is_permitted
+    }
+
+    /// Has the read that an answer is recorded, before it is given out. An answer that should be and does not say what it has is not given out.
+    pub(crate) async fn account(&self, pass: Pass, mut answer: Response) -> Response {
+        if let Some(Denied(asked)) = answer.extensions_mut().remove::<Denied>() {
+            let asked = joined(&pass.asked, &asked);
+            self.denied(&pass.holder, pass.action.name(), &asked, Vec::new()).await;
+            return answer;
+        }
+        let told = answer.extensions_mut().remove::<Told>();
+        if !answer.status().is_success() || !routes::is_read(pass.action) {
+            return answer;
+        }
+        let Some(told) = told else {
+            tracing::error!("an answer to {} does not say what it has: it is not given out", pass.asked);
+            let detail = "it could not be recorded what was read: this is a mistake in the server";
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Problem::new(status, "failed", "The request failed", detail).into_response();
+        };
+        let entry = Entry {
+            asked: joined(&pass.asked, &told.asked),
+            models: told.models.into_iter().collect(),
+            records: told.records,
+            fields: if told.masked { "masked" } else { "clear" },
+            is_permitted: true,
+            policies: pass.policies,
+            ids: told.ids,
+            ..entry_of(&pass.holder, pass.action.name())
+        };
+        match self.write(entry).await {
+            Ok(()) => answer,
+            Err(what) => {
+                tracing::error!("a read cannot be recorded, so it is refused: {what}");
+                let detail = "it cannot be recorded that this was read, so it is not given out; the server's log says why";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Problem::new(status, "not-recorded", "The read cannot be recorded", detail).into_response()
+            }
+        }
+    }
+
+    /// Notes a key that is not known: how many there were is recorded from time to time.
+    pub(crate) fn unknown(&self) {
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = denials.entry(String::new()).or_insert_with(Window::new);
+        window.more += 1;
+    }
+
+    /// Records what was only counted, when its time has come; lets go of what is not used. Does not wait.
+    pub(crate) fn rest(self: &Arc<Self>) {
+        let due = self.due(false);
+        if !due.is_empty() {
+            let gate = Arc::clone(self);
+            drop(tokio::task::spawn_blocking(move || gate.write_all(&due)));
+        }
+        self.book.rest();
+    }
+
+    /// Records what was only counted, and takes no more. Blocks.
+    pub(crate) fn end(&self) {
+        self.write_all(&self.due(true));
+        self.book.end();
+    }
+
+    fn write_all(&self, entries: &[Entry]) {
+        for entry in entries {
+            if let Err(what) = self.book.write(entry) {
+                tracing::error!("denials cannot be recorded: {what}");
+            }
+        }
+    }
+
+    /// Of each key whose while is over, and who was denied more than was recorded, an entry that says how often.
+    fn due(&self, all: bool) -> Vec<Entry> {
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = Vec::new();
+        denials.retain(|who, window| {
+            if !all && window.since.elapsed() < DENIALS_PERIOD {
+                return true;
+            }
+            if window.more > 0 {
+                due.push(Entry { who: who.clone(), more: window.more, ..nobody() });
+            }
+            false
+        });
+        due
+    }
+
+    async fn denied(&self, holder: &Holder, action: &str, asked: &str, policies: Vec<String>) {
+        {
+            let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+            let window = denials.entry(holder.sight.who.name.clone()).or_insert_with(Window::new);
+            if window.count >= DENIALS_MAX {
+                window.more += 1;
+                return;
+            }
+            window.count += 1;
+        }
+        let entry = Entry { asked: cut(asked), policies, ..entry_of(holder, action) };
+        // Nothing is given out, so nothing has to wait for it.
+        if let Err(what) = self.write(entry).await {
+            tracing::error!("a denial cannot be recorded: {what}");
+        }
+    }
+
+    async fn write(&self, entry: Entry) -> Result<(), String> {
+        let book = Arc::clone(&self.book);
+        let written = tokio::task::spawn_blocking(move || book.write(&entry)).await;
+        written.map_err(|error| error.to_string())?
+    }
+
+    /// What a key sees, kept from its last request with this purpose.
+    fn holder(&self, key: &ApiKey, purpose: String) -> Result<Arc<Holder>, Problem> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let rights = self.rights(&mut seen)?;
+        let minute = if rights.looks_at_time() { self.clock.wall_ns().div_euclid(60_000_000_000) } else { 0 };
+        let who = Who { name: key.name.clone(), roles: key.roles.clone(), models: key.models.clone() };
+        let named = (who, purpose);
+        if let Some(holder) = seen.holders.get(&named)
+            && holder.sight.minute == minute
+        {
+            return Ok(Arc::clone(holder));
+        }
+        let sight = Arc::new(KeySight::new(rights, named.0.clone(), named.1.clone(), minute));
+        let view = View::new(Arc::clone(&sight) as Arc<dyn minutebook_index::Sight>);
+        let holder = Arc::new(Holder { sight, view });
+        if seen.holders.len() >= HOLDERS_MAX {
+            seen.holders.clear();
+        }
+        seen.holders.insert(named, Arc::clone(&holder));
+        Ok(holder)
+    }
+
+    /// The rights in force: read again when the file has changed. Those that cannot be read let nobody in.
+    fn rights(&self, seen: &mut Seen) -> Result<Arc<Rights>, Problem> {
+        let now = Instant::now();
+        if let (Some(looked), Some(rights)) = (seen.looked, &seen.rights)
+            && now.saturating_duration_since(looked) < KEYS_LOOK_PERIOD
+        {
+            return Ok(Arc::clone(rights));
+        }
+        let unusable = |what: String| {
+            tracing::error!("nobody is let in over TCP, as it cannot be told who may do what: {what}");
+            let detail = "the server cannot read who may do what; its log says why";
+            let title = "The trail cannot be used as it is";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "trail-unusable", title, detail)
+        };
+        // Before it is read: what changes meanwhile is read the next time.
+        let stamp = self.file.stamp().map_err(|error| unusable(error.to_string()))?;
+        if let Some(rights) = &seen.rights
+            && seen.stamp == Some(stamp)
+        {
+            seen.looked = Some(now);
+            return Ok(Arc::clone(rights));
+        }
+        *seen = Seen::default();
+        let text = self.file.load().map_err(|error| unusable(error.to_string()))?;
+        let rights = Rights::parse(text.as_deref()).map_err(|error| unusable(error.to_string()))?;
+        let rights = Arc::new(rights);
+        (seen.looked, seen.stamp, seen.rights) = (Some(now), Some(stamp), Some(Arc::clone(&rights)));
+        Ok(rights)
+    }
+}
+
+impl Window {
+    fn new() -> Self {
+        Self { since: Instant::now(), count: 0, more: 0 }
+    }
+}
+
+fn nobody() -> Entry {
+    Entry {
+        who: String::new(),
+        roles: Vec::new(),
+        action: String::new(),
+        asked: String::new(),
+        models: Vec::new(),
+        records: None,
+        fields: "none",
+        purpose: String::new(),
+        is_permitted: false,
+        policies: Vec::new(),
+        more: 0,
+        ids: Vec::new(),
+    }
+}
+
+fn entry_of(holder: &Holder, action: &str) -> Entry {
+    let sight = &holder.sight;
+    Entry {
+        who: sight.who.name.clone(),
+        roles: sight.who.roles.clone(),
+        action: action.to_owned(),
+        purpose: sight.purpose.clone(),
+        ..nobody()
+    }
+}
+
+fn joined(request: &str, asked: &str) -> String {
+    if asked.is_empty() { request.to_owned() } else { cut(&format!("{request}: {asked}")) }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(ASKED_BYTES_MAX)].to_owned()
+}
+
+fn denied(detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "not-permitted", "The key does not permit this", detail)
+}
+
+/// What a request says it is for; empty when it does not.
+fn purpose(headers: &HeaderMap) -> Result<String, Problem> {
+    let mut said = headers.get_all(PURPOSE).iter();
+    let Some(purpose) = said.next() else { return Ok(String::new()) };
+    let purpose = std::str::from_utf8(purpose.as_bytes()).ok().map(str::trim);
+    match purpose {
+        Some(purpose) if said.next().is_none() && (1..=PURPOSE_BYTES_MAX).contains(&purpose.len()) => {
+            Ok(purpose.to_owned())
+        }
+        _ => Err(Problem::request(format!(
+            "`{PURPOSE}` is there once, in UTF-8, with from 1 to {PURPOSE_BYTES_MAX} bytes"
+        ))),
+    }
+}
