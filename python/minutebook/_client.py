@@ -123,8 +123,8 @@ class Socket:
 class Server:
     """By the URL of a server, with an API key. Shows the key to nobody."""
 
-    def __init__(self, url: str, key: str, context: ssl.SSLContext | None) -> None:
-        self._url, self._key, self._context = url, key, context
+    def __init__(self, url: str, key: str, context: ssl.SSLContext | None, purpose: str | None = None) -> None:
+        self._url, self._key, self._context, self._purpose = url, key, context, purpose
         self._parts = urlsplit(url)
 
     def __repr__(self) -> str:
@@ -141,7 +141,10 @@ class Server:
         return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
     def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self._key}"}
+        headers = {"authorization": f"Bearer {self._key}"}
+        if self._purpose is not None:
+            headers["minutebook-purpose"] = self._purpose
+        return headers
 
     def path(self, path: str) -> str:
         return self._parts.path + path

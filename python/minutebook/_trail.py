@@ -609,6 +609,7 @@ def connect(
     url: str,
     *,
     api_key: str | None = None,
+    purpose: str | None = None,
     service: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     ca: str | os.PathLike[str] | None = None,
@@ -622,9 +623,10 @@ def connect(
     """Opens the trail of a server (`minutebook serve`): the same as `open`, with records that wait on this machine until they are there
     (docs/guides/connect.md). Blocks until the server answers, the first time; afterwards it may be away.
 
-    `api_key`: what `minutebook api-key create` printed, `MINUTEBOOK_API_KEY` by default. `spool`: the folder where records wait, on a disk
-    that stays; in the user's state folder by default. `ca`: a PEM file with the authorities that the server's certificate may be from, those
-    of the system by default. `insecure_http`: speak HTTP without TLS to another machine too. The others as for `open`; `spill_bytes` is for what
+    `api_key`: what `minutebook api-key create` printed, `MINUTEBOOK_API_KEY` by default. `purpose`: what is read for, such as the number
+    of a case, where the key's role has to say it; it is recorded with each read. `spool`: the folder where records wait, on a disk that stays;
+    in the user's state folder by default. `ca`: a PEM file with the authorities that the server's certificate may be from, those of the system
+    by default. `insecure_http`: speak HTTP without TLS to another machine too. The others as for `open`; `spill_bytes` is for what
     waits here while the server is away.
 
     Levels: `process` survives the death of this process, `disk` is on the server's disk, `sealed` is in a published checkpoint.
@@ -635,6 +637,7 @@ def connect(
     remote = Remote(
         url,
         api_key=api_key,
+        purpose=purpose,
         folder=None if spool is None else os.fsdecode(spool),
         ca=None if ca is None else os.fsdecode(ca),
         insecure_http=insecure_http,

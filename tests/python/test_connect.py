@@ -15,6 +15,9 @@ from conftest import wait
 from minutebook import _program
 
 
+EVERY_ROLE = ("recorder", "investigator", "auditor", "privacy-officer", "model-owner", "administrator")
+
+
 class Server:
     """`minutebook serve` of a trail of its own, at one port for good."""
 
@@ -44,8 +47,9 @@ class Server:
             self.process.stdout.close()
             self.process = None
 
-    def key(self, name, scope="all"):
-        return self.run("api-key", "create", name, "--scope", scope).strip()
+    def key(self, name, *roles):
+        named = [part for role in roles or EVERY_ROLE for part in ("--role", role)]
+        return self.run("api-key", "create", name, *named).strip()
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def shipped(trail):
 
 def test_all_that_open_does(server):
     key = server.key("all")
-    with minutebook.connect(server.url, api_key=key, service="shop") as trail:
+    with minutebook.connect(server.url, api_key=key, purpose="a test", service="shop") as trail:
         assert server.url in repr(trail) and key not in repr(trail) + repr(vars(trail)) + repr(vars(trail._engine))
         ids = decide(trail, 30)
         record = trail[ids[3]]
@@ -107,7 +111,7 @@ def test_wrapped_models_and_batches(server):
         def predict(self, rows):
             return [row[0] > 1 for row in rows]
 
-    with minutebook.connect(server.url, api_key=server.key("all"), service="shop") as trail:
+    with minutebook.connect(server.url, api_key=server.key("all"), purpose="a test", service="shop") as trail:
         model = trail.model("rows", version="1", git=None)
         model.record_batch([[1, 2], [3, 4]], outputs=[0, 1])
         trail.flush("sealed")
@@ -116,7 +120,7 @@ def test_wrapped_models_and_batches(server):
 
 def test_the_server_away_and_back(server, monkeypatch):
     monkeypatch.setenv("MINUTEBOOK_API_KEY", server.key("all"))
-    trail = minutebook.connect(server.url, service="shop")
+    trail = minutebook.connect(server.url, purpose="a test", service="shop")
     ids = decide(trail, 10)
     trail.flush("disk")
     server.kill()
@@ -129,7 +133,7 @@ def test_the_server_away_and_back(server, monkeypatch):
         trail.search(model="credit-risk")
     assert trail.status()["engine"] is None
     # A process that begins meanwhile.
-    with minutebook.connect(server.url, service="shop") as other:
+    with minutebook.connect(server.url, purpose="a test", service="shop") as other:
         ids += decide(other, 5, start=300)
     server.start()
     wait(lambda: not flush_fails(trail))
@@ -152,7 +156,7 @@ def test_a_process_killed_with_records_unshipped(server):
         """
         import os, signal, sys
         import minutebook
-        trail = minutebook.connect(sys.argv[1], api_key=os.environ["MINUTEBOOK_API_KEY"], service="shop")
+        trail = minutebook.connect(sys.argv[1], api_key=os.environ["MINUTEBOOK_API_KEY"], purpose="a test", service="shop")
         credit = trail.model("credit-risk", version="1.4.0", git=None)
         shipper = trail.status()["shipper"]["pid"]
         os.kill(shipper, signal.SIGKILL)
@@ -168,13 +172,13 @@ def test_a_process_killed_with_records_unshipped(server):
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     ids = ended.stdout.split()
     assert len(ids) == 100
-    with minutebook.connect(server.url, api_key=key, service="shop") as trail:
+    with minutebook.connect(server.url, api_key=key, purpose="a test", service="shop") as trail:
         wait(lambda: len(trail.status()["shipper"]["epochs"]) == 1)
         assert sorted(row["id"] for row in trail.sql('SELECT id FROM "credit-risk"')) == sorted(ids)
 
 
 def test_children_of_a_fork_ship_their_own(server):
-    trail = minutebook.connect(server.url, api_key=server.key("all"), service="shop")
+    trail = minutebook.connect(server.url, api_key=server.key("all"), purpose="a test", service="shop")
     decide(trail, 3)
     child = os.fork()
     if child == 0:
@@ -190,16 +194,18 @@ def test_children_of_a_fork_ship_their_own(server):
 
 
 def test_a_key_that_may_record_only(server):
-    with minutebook.connect(server.url, api_key=server.key("shop", "write"), service="shop") as trail:
+    with minutebook.connect(server.url, api_key=server.key("shop", "recorder"), service="shop") as trail:
         decide(trail, 5)
         trail.flush("sealed")
-        with pytest.raises(minutebook.EngineError, match="not for this"):
+        with pytest.raises(minutebook.EngineError, match="does not permit `read`"):
             trail.search(model="credit-risk")
     assert "credit-risk" in server.run("list")
 
 
 def test_what_cannot_be_connected_to(server, tmp_path, monkeypatch):
     monkeypatch.delenv("MINUTEBOOK_API_KEY", raising=False)
+    with pytest.raises(ValueError, match="ASCII"):
+        minutebook.connect(server.url, api_key="mbk_x", purpose="two\nlines")
     with pytest.raises(ValueError, match="MINUTEBOOK_API_KEY"):
         minutebook.connect(server.url)
     for url in ("trail.example", "ftp://trail.example", "http://trail.example", "https://trail.example?x=1"):

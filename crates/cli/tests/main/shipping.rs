@@ -116,7 +116,7 @@ fn ship_to_the_end(user: &User, folder: &Path, address: SocketAddr) {
 #[test]
 fn what_is_handed_over_elsewhere_is_in_the_trail() {
     let server = Server::new();
-    let key = server.key("shop", "write");
+    let key = server.key("shop", "recorder");
     let folder = host(&server.user, "remote", &key);
     let running = shipper(&server.user, &folder, server.address);
     let first: Value = serde_json::from_str(&running.wait_for_lines(1)[0]).unwrap();
@@ -124,7 +124,7 @@ fn what_is_handed_over_elsewhere_is_in_the_trail() {
     let mut service = Service::new(&folder);
     let handed: Vec<_> = (0..500).map(|_| service.decide()).collect();
     wait_until("a flush", || service.flush() == Ok(()));
-    let status = server.ask(&server.key("all", "all"), "GET", "/v1/status", "").is(200).json();
+    let status = server.ask(&server.key("all", "administrator"), "GET", "/v1/status", "").is(200).json();
     let producer = &status["spool"]["producers"].as_array().unwrap()[0];
     assert!(producer["name"].as_str().unwrap().starts_with("scoring."), "{producer}");
     assert_eq!((&producer["alive"], producer["heard"].is_string()), (&true.into(), true));
@@ -147,7 +147,7 @@ fn what_is_handed_over_elsewhere_is_in_the_trail() {
 #[test]
 fn a_server_may_be_away() {
     let server = Server::new();
-    let (address, key) = (server.address, server.key("shop", "write"));
+    let (address, key) = (server.address, server.key("shop", "recorder"));
     let folder = host(&server.user, "remote", &key);
     let running = shipper(&server.user, &folder, address);
     running.wait_for_lines(1);
@@ -176,9 +176,9 @@ fn a_server_may_be_away() {
 #[test]
 fn who_may_not_record_ships_nothing() {
     let server = Server::new();
-    let folder = host(&server.user, "remote", &server.key("looks", "read"));
+    let folder = host(&server.user, "remote", &server.key("looks", "analyst"));
     let ran = shipper(&server.user, &folder, server.address).ended();
-    ran.ends(4).complains("the API key `looks` is not for this");
+    ran.ends(4).complains("the API key `looks` (role `analyst`) does not permit `record`");
     std::fs::write(folder.join("api-key"), "mbk_wrong").unwrap();
     let ran = shipper(&server.user, &folder, server.address)
         .ended()
@@ -195,7 +195,7 @@ fn who_may_not_record_ships_nothing() {
 #[test]
 fn a_broken_client_is_told_and_reaches_nobody_elses_producer() {
     let server = Server::new();
-    let key = server.key("shop", "write");
+    let key = server.key("shop", "recorder");
     let folder = host(&server.user, "remote", &key);
     let running = shipper(&server.user, &folder, server.address);
     running.wait_for_lines(1);
@@ -239,7 +239,7 @@ fn a_broken_client_is_told_and_reaches_nobody_elses_producer() {
 #[test]
 fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
     let server = Server::new();
-    let folder = host(&server.user, "remote", &server.key("shop", "write"));
+    let folder = host(&server.user, "remote", &server.key("shop", "recorder"));
     let running = shipper(&server.user, &folder, server.address);
     running.wait_for_lines(1);
     let liar = Producer::open(options(&folder)).unwrap();
@@ -335,7 +335,7 @@ fn nothing_acknowledged_is_lost_or_doubled_whoever_is_killed() {
     let mut seed = 0x6d62_0006;
     println!("seed {seed:#x}");
     let server = Server::new();
-    let (address, key) = (server.address, server.key("shop", "write"));
+    let (address, key) = (server.address, server.key("shop", "recorder"));
     let Server { user, running: mut served, pid, .. } = server;
     let mut pid = pid;
     let said = Arc::new(Mutex::new(Vec::new()));
