@@ -102,7 +102,8 @@ fn a_response_whole_and_in_pieces() {
 #[test]
 fn embeddings_are_a_decision_for_each_text() {
     let asked = r#"{"model": "e", "input": ["a", "b"], "dimensions": 2}"#;
-    let answer = r#"{"model": "e", "data": [{"index": 1, "embedding": [1, 2.5]}, {"index": 0, "embedding": "AACAPwAAAEA="}], "usage": {"prompt_tokens": 2}}"#;
+    let answer = r#"{"model": "e", "data": [{"index": 1, "embedding": [1, 2.5]}, {"index": 0, "embedding": "AACAPwAAAEA="}],
+        "usage": {"prompt_tokens": 2}}"#;
     let exchange = read(Interface::Embeddings, asked, answer, false);
     assert_eq!(exchange.inputs.rows(), Some(2));
     assert_eq!(json(&exchange.inputs.row(1)), r#"{"input":"b"}"#);
