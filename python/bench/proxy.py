@@ -116,8 +116,8 @@ def measured(program: str, blocks: int, calls: int) -> dict[str, list[float]]:
                         if block >= 2:
                             taken[name] += found
         subprocess.run([program, "seal", *trail, "--quiet"], check=True)
-        listed = subprocess.run([program, "sql", *trail, "--json", "SELECT count(*) AS n FROM credit"], stdout=subprocess.PIPE, text=True, check=True)
-        recorded = json.loads(listed.stdout)["n"]
+        asked = [program, "search", *trail, "--model", "credit", "--facets", "--json"]
+        recorded = json.loads(subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout)["count"]
         assert recorded == calls * (blocks + 2), f"{recorded} decisions were recorded"
         return taken
     finally:
