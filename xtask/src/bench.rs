@@ -64,7 +64,7 @@ struct Script {
     requirements: &'static str,
 }
 
-const SCRIPTS: [Script; 4] = [
+const SCRIPTS: [Script; 5] = [
     Script {
         name: "capture",
         measures: "what recording a decision from Python costs the caller, beside how others do it",
@@ -78,6 +78,11 @@ const SCRIPTS: [Script; 4] = [
     Script {
         name: "redact",
         measures: "what redaction adds to recording a decision from Python",
+        requirements: REQUIREMENTS,
+    },
+    Script {
+        name: "serve",
+        measures: "decisions recorded for a server a second, and how long until they are on its disk, beside a local trail",
         requirements: REQUIREMENTS,
     },
     Script {
