@@ -208,6 +208,9 @@ fn only_who_began_a_producer_goes_on_with_it() {
             Err(MirrorError::Wrong(_))
         ));
     }
+    let mut far = file.clone();
+    far[4096 + 64 + 32..][..8].copy_from_slice(&(1u64 << 45).to_le_bytes());
+    assert!(matches!(announce(&good, epoch, &far), Err(MirrorError::Wrong(_))), "numbers that nobody draws");
     let foreign = Mirrors::new(server.folder.path().to_owned(), [2; 16], intake());
     assert!(foreign.announce(&good, epoch, &file, "shop").is_err(), "another trail's");
     let other_key = IntakePrivateKey::from_bytes([5; 32]);
@@ -366,7 +369,7 @@ proptest! {
             reader.read_batch(&BatchLimits::default(), |_| {}).unwrap();
         }
         let mut file = shipped.file_bytes().unwrap();
-        for (n, chunk) in file[4096..].chunks_mut(64).enumerate() {
+        for (n, chunk) in file[8192..].chunks_mut(64).enumerate() {
             if table[n % 64] > 128 {
                 let len = chunk.len();
                 chunk.copy_from_slice(&table[..len]);
