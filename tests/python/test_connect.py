@@ -1,5 +1,6 @@
 """`minutebook.connect`: the same API against a server; the server away and back; processes killed with records unshipped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,11 +9,12 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import minutebook
 import pytest
 from conftest import wait
-from minutebook import _program
+from minutebook import _client, _program
 
 
 class Server:
@@ -53,6 +55,11 @@ def server(tmp_path):
     server = Server(tmp_path)
     yield server
     server.kill()
+    # They would wait for it to come back.
+    for shipper in Path(os.environ["XDG_STATE_HOME"], "minutebook", "remote").glob("*/ship.sock"):
+        with contextlib.suppress(OSError), _client.connect(str(shipper.parent), 2.0, shipper.name) as connection:
+            connection.sendall(b"status\n")
+            os.kill(json.loads(connection.makefile().readline())["pid"], signal.SIGTERM)
 
 
 def decide(trail, count, start=0):

@@ -102,6 +102,9 @@ impl Shipper {
             self.known.fail(Some(&error));
             tracing::warn!("{error}");
             tokio::time::sleep(patience.next()).await;
+            if self.is_gone() {
+                return Ok(());
+            }
         }
         self.known.fail(None);
         loop {
@@ -116,6 +119,11 @@ impl Shipper {
             );
         }
         socket::leave(&self.folder)
+    }
+
+    /// Whether somebody removed the folder: nothing is left that could be shipped.
+    fn is_gone(&self) -> bool {
+        !self.folder.path().exists()
     }
 
     /// A server that has another trail by now is never sent anything.
@@ -141,6 +149,9 @@ impl Shipper {
         let mut used = Instant::now();
         let mut not_before = Instant::now();
         loop {
+            if self.is_gone() {
+                return Ok(false);
+            }
             while let Ok((path, ended)) = told.try_recv() {
                 match ended {
                     Ok(()) => {}
