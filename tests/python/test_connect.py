@@ -1,5 +1,6 @@
 """`minutebook.connect`: the same API against a server; the server away and back; processes killed with records unshipped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,11 +9,12 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import minutebook
 import pytest
 from conftest import wait
-from minutebook import _program
+from minutebook import _client, _program
 
 
 EVERY_ROLE = ("recorder", "investigator", "auditor", "privacy-officer", "model-owner", "administrator")
@@ -57,6 +59,11 @@ def server(tmp_path):
     server = Server(tmp_path)
     yield server
     server.kill()
+    # They would wait for it to come back.
+    for shipper in Path(os.environ["XDG_STATE_HOME"], "minutebook", "remote").glob("*/ship.sock"):
+        with contextlib.suppress(OSError), _client.connect(str(shipper.parent), 2.0, shipper.name) as connection:
+            connection.sendall(b"status\n")
+            os.kill(json.loads(connection.makefile().readline())["pid"], signal.SIGTERM)
 
 
 def decide(trail, count, start=0):
@@ -107,15 +114,14 @@ def test_all_that_open_does(server):
 
 
 def test_wrapped_models_and_batches(server):
-    class Model:
-        def predict(self, rows):
-            return [row[0] > 1 for row in rows]
-
     with minutebook.connect(server.url, api_key=server.key("all"), purpose="a test", service="shop") as trail:
-        model = trail.model("rows", version="1", git=None)
-        model.record_batch([[1, 2], [3, 4]], outputs=[0, 1])
-        trail.flush("sealed")
-        assert len(trail.records(model="rows")) == 2
+        rows = trail.model("rows", version="1", git=None)
+        rows.record_batch([[1, 2], [3, 4]], outputs=[0, 1])
+        approve = rows.wrap(lambda n: n > 1)
+        assert approve(2)
+        trail.flush()
+        assert len(trail.records(model="rows", kind="decision")) == 3
+        assert len(trail.stats("rows")) <= 1
 
 
 def test_the_server_away_and_back(server, monkeypatch):
@@ -199,7 +205,7 @@ def test_a_key_that_may_record_only(server):
         trail.flush("sealed")
         with pytest.raises(minutebook.EngineError, match="does not permit `read`"):
             trail.search(model="credit-risk")
-    assert "credit-risk" in server.run("list")
+    assert server.run("list").count(" decision ") == 5
 
 
 def test_what_cannot_be_connected_to(server, tmp_path, monkeypatch):
