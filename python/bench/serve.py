@@ -76,7 +76,7 @@ def main():
         with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
             try:
                 listens = json.loads(server.stdout.readline())["listen"]
-                make = [_program.find(), "api-key", "create", "bench", "--scope", "write", "--trail", str(Path(scratch, "remote"))]
+                make = [_program.find(), "api-key", "create", "bench", "--role", "recorder", "--trail", str(Path(scratch, "remote"))]
                 key = subprocess.run(make, check=True, capture_output=True, text=True).stdout.strip()
                 told("remote", processes, seconds, each, ("remote", listens, key))
             finally:

@@ -263,7 +263,7 @@ fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
 #[test]
 fn made_up_counters_hold_nobody_up() {
     let server = Server::new();
-    let (key, all) = (server.key("shop", "write"), server.key("all", "all"));
+    let (key, all) = (server.key("shop", "recorder"), server.key("all", "administrator"));
     let folder = host(&server.user, "remote", &key);
     let running = shipper(&server.user, &folder, server.address);
     running.wait_for_lines(1);
