@@ -21,7 +21,7 @@ from ._record import Record
 from ._redact import KeyedHash, Redaction, bucket, drop, keyed_hash, truncate
 from ._search import Facet, Facets, QuestionError, Rows, TableInfo, TimeBar, ValueRange
 from ._stats import FeatureStats, Histogram, ModelStats, WindowStats
-from ._trail import Status, Trail, Verification, open
+from ._trail import Status, Trail, Verification, connect, open
 from ._types import Explanation
 from ._wrap import unwrap
 
@@ -60,6 +60,7 @@ __all__ = [
     "WindowStats",
     "__version__",
     "bucket",
+    "connect",
     "context",
     "drop",
     "explainer",

@@ -1,4 +1,5 @@
-"""HTTP to the engine of a trail over its Unix socket: a connection per request, so that threads and forked children share nothing."""
+"""HTTP to the engine of a trail, over its Unix socket or to a server: a connection per request, so that threads and forked children share
+nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import http.client
 import json
 import os
 import socket
-from typing import Any, NamedTuple
+import ssl
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from ._faults import EngineError
 from ._limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, SOCKET_PATH_BYTES_MAX
@@ -37,18 +40,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def connect(folder: str, timeout_s: float | None) -> socket.socket:
-    """A connection to the engine of the trail in `folder`. Raises OSError when nobody listens."""
+def connect(folder: str, timeout_s: float | None, name: str = SOCKET) -> socket.socket:
+    """A connection to whoever listens in `folder`: the engine of its trail, by default. Raises OSError when nobody does."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout_s)
-        path = os.path.join(folder, SOCKET)
+        path = os.path.join(folder, name)
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
             connection.connect(path)
         else:
             at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                connection.connect(f"/proc/self/fd/{at}/{SOCKET}")
+                connection.connect(f"/proc/self/fd/{at}/{name}")
             finally:
                 os.close(at)
         return connection
@@ -76,26 +79,99 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
 
 
+class Way(Protocol):
+    """How an engine is reached."""
+
+    @property
+    def name(self) -> str:
+        """For messages: `the engine of …`."""
+        ...
+
+    def connection(self, timeout_s: float | None) -> http.client.HTTPConnection:
+        """A new connection, not opened yet."""
+        ...
+
+    def headers(self) -> dict[str, str]:
+        """What every request brings."""
+        ...
+
+    def path(self, path: str) -> str:
+        """Where a path of the API is there."""
+        ...
+
+
+class Socket:
+    """By the socket in the folder of a trail."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        return f"the engine of `{self._folder}`"
+
+    def connection(self, timeout_s: float | None) -> http.client.HTTPConnection:
+        return _Connection(self._folder, timeout_s)
+
+    def headers(self) -> dict[str, str]:
+        return {}
+
+    def path(self, path: str) -> str:
+        return path
+
+
+class Server:
+    """By the URL of a server, with an API key. Shows the key to nobody."""
+
+    def __init__(self, url: str, key: str, context: ssl.SSLContext | None, purpose: str | None = None) -> None:
+        self._url, self._key, self._context = url, key, context
+        self._purpose = purpose
+        self._parts = urlsplit(url)
+
+    def __repr__(self) -> str:
+        return f"<server {self._url}>"
+
+    @property
+    def name(self) -> str:
+        return f"the server at `{self._url}`"
+
+    def connection(self, timeout_s: float | None) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._context is not None:
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._context)
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+    def headers(self) -> dict[str, str]:
+        headers = {"authorization": f"Bearer {self._key}"}
+        if self._purpose is not None:
+            # A header is bytes, which the library takes as Latin-1; the server reads UTF-8.
+            headers["minutebook-purpose"] = self._purpose.encode().decode("latin-1")
+        return headers
+
+    def path(self, path: str) -> str:
+        return self._parts.path + path
+
+
 def request(
-    folder: str, method: str, path: str, body: Any = None, *, timeout_s: float | None = REQUEST_TIMEOUT_S
+    way: Way, method: str, path: str, body: Any = None, *, timeout_s: float | None = REQUEST_TIMEOUT_S
 ) -> bytes:
     """What the engine answers. A `body` that is a text goes as it is, any other as JSON. `timeout_s` is for each wait on the socket; None
     waits as long as it takes.
 
     Raises NoEngine when nobody answers, Problem when the answer is no, EngineError when it does not come in time.
     """
-    return exchange(folder, method, path, body, timeout_s=timeout_s).body
+    return exchange(way, method, path, body, timeout_s=timeout_s).body
 
 
 def exchange(
-    folder: str, method: str, path: str, body: Any = None, *, accept: str | None = None, timeout_s: float | None = REQUEST_TIMEOUT_S
+    way: Way, method: str, path: str, body: Any = None, *, accept: str | None = None, timeout_s: float | None = REQUEST_TIMEOUT_S
 ) -> Answer:
     """As `request`, with the headers of the answer. `accept` is the media type that it may have.
 
     Raises as `request`, and BrokenOff when only the beginning of the answer came.
     """
-    connection = _Connection(folder, timeout_s)
-    headers = {"connection": "close"}
+    connection = way.connection(timeout_s)
+    headers = {"connection": "close", **way.headers()}
     if accept is not None:
         headers["accept"] = accept
     content = None
@@ -106,15 +182,15 @@ def exchange(
         content = json.dumps(body).encode()
         headers["content-type"] = "application/json"
     try:
-        connection.request(method, path, content, headers)
+        connection.request(method, way.path(path), content, headers)
         response = connection.getresponse()
         answer = response.read()
     except TimeoutError:
-        raise EngineError(f"the engine of `{folder}` did not answer within {timeout_s:g} s", code="timeout") from None
+        raise EngineError(f"{way.name} did not answer within {timeout_s:g} s", code="timeout") from None
     except http.client.IncompleteRead as error:
-        raise BrokenOff(f"the engine of `{folder}` broke off its answer after {len(error.partial)} bytes") from None
+        raise BrokenOff(f"{way.name} broke off its answer after {len(error.partial)} bytes") from None
     except (OSError, http.client.HTTPException) as error:
-        raise NoEngine(f"no engine answers for the trail in `{folder}`: {error}") from None
+        raise NoEngine(f"{way.name} does not answer: {error}") from None
     finally:
         connection.close()
     if response.status >= 400:

@@ -52,8 +52,10 @@ class Producer:
         heartbeat: float = 30.0,
         full: Full = "spill",
         block: float = 1.0,
+        remote: tuple[str, str] | None = None,
     ) -> Producer:
-        """`folder` is the trail's. `name` is `[a-z0-9][a-z0-9._-]{0,63}`.
+        """`folder` is the trail's. `name` is `[a-z0-9][a-z0-9._-]{0,63}`. `remote` is id and intake key of a trail elsewhere, in hex digits:
+        then `folder` holds a spool and no `trail.toml`.
 
         `spill_bytes`: what the producer's files may take on disk. `full`: what happens there: `block` waits up to `block` seconds for
         room, `spill` and `drop` tell the number as lost at once (they differ in the limit that the package gives).

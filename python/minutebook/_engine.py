@@ -6,13 +6,14 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from . import _client, _fork, _process, _program
 from ._client import NoEngine
 from ._core import __version__
 from ._faults import EngineError
-from ._limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, START_BACKOFF_MAX_S, START_TIMEOUT_S, WATCH_PERIOD_S
+from ._limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, SEAL_TIMEOUT_S, START_BACKOFF_MAX_S, START_TIMEOUT_S, WATCH_PERIOD_S
 
 Mode = Literal["auto", "external"]
 
@@ -27,6 +28,8 @@ class Engine:
             raise ValueError(f"`engine` is `auto` or `external`, not `{mode}`")
         self.folder = folder
         self.mode = mode
+        self.keeps_running = mode == "auto"
+        self._way = _client.Socket(folder)
         self._keys = keys
         self._pid: int | None = None
         self._failed = 0
@@ -40,14 +43,14 @@ class Engine:
     def find(self) -> dict[str, Any] | None:
         """What the running engine says of itself; None when there is none."""
         try:
-            return json.loads(_client.request(self.folder, "GET", "/v1/engine", timeout_s=CONNECT_TIMEOUT_S))
+            return json.loads(_client.request(self._way, "GET", "/v1/engine", timeout_s=CONNECT_TIMEOUT_S))
         except (EngineError, ValueError):
             return None
 
     def status(self) -> dict[str, Any] | None:
         """What the engine says of trail and spool; None when none answers."""
         try:
-            return json.loads(_client.request(self.folder, "GET", "/v1/status"))
+            return json.loads(_client.request(self._way, "GET", "/v1/status"))
         except (EngineError, ValueError):
             return None
 
@@ -74,13 +77,13 @@ class Engine:
             raise EngineError(str(error), code="timeout") from None
         except OSError as error:
             raise EngineError(f"cannot run `{program}`: {error}", code="no-program") from None
-        started = _line(ended.output)
+        started = first_line(ended.output)
         if started is not None:
             self._pid = started.get("pid")
             return started
         found = self.find()
         if found is None:
-            raise EngineError(f"the engine did not start: {_reason(ended)}", code="no-start")
+            raise EngineError(f"the engine did not start: {reason(ended, 'engine')}", code="no-start")
         return found
 
     def look(self) -> None:
@@ -115,14 +118,35 @@ class Engine:
         Raises NoEngine, Problem, EngineError (see `_client.request`).
         """
         try:
-            return _client.request(self.folder, method, path, body, timeout_s=timeout_s)
+            return _client.request(self._way, method, path, body, timeout_s=timeout_s)
         except NoEngine:
             if self.mode == "external":
                 raise NoEngine(
                     f"no engine runs for the trail in `{self.folder}`: start one with `minutebook serve {self.folder}`"
                 ) from None
         self.ensure()
-        return _client.request(self.folder, method, path, body, timeout_s=timeout_s)
+        return _client.request(self._way, method, path, body, timeout_s=timeout_s)
+
+    def exchange(
+        self, method: str, path: str, body: Any = None, *, accept: str | None = None, timeout_s: float | None = REQUEST_TIMEOUT_S
+    ) -> _client.Answer:
+        """One request to the engine that runs. Raises as `ask`; starts none."""
+        return _client.exchange(self._way, method, path, body, accept=accept, timeout_s=timeout_s)
+
+    def ready(self) -> None:
+        """What was handed over can be asked for: the engine reads the spool itself."""
+
+    def reach(self, level: str) -> None:
+        """Has what was handed over sealed. Raises as `ask`."""
+        self.ask("POST", "/v1/seal", {"level": level}, timeout_s=SEAL_TIMEOUT_S)
+
+    def make_room(self, *, timeout_s: float) -> int:
+        """Has what waits sealed, so that the spool has room; gives how many segments that made. Raises as `ask`."""
+        return self.ask_json("POST", "/v1/seal", {"level": "sealed"}, timeout_s=timeout_s)["segments"]
+
+    def spool_of(self) -> Mapping[str, Any]:
+        """What a producer has to be told besides the folder."""
+        return {}
 
     def ask_json(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = REQUEST_TIMEOUT_S) -> Any:
         """The same, where the answer is JSON."""
@@ -139,7 +163,8 @@ def _is_dead_engine(pid: int) -> bool:
     return name.startswith(b"minutebook") and rest.split()[:2] == [b"Z", str(os.getpid()).encode()]
 
 
-def _line(output: str) -> dict[str, Any] | None:
+def first_line(output: str) -> dict[str, Any] | None:
+    """What a program that was started in the background says of itself; None when it says nothing."""
     for line in output.splitlines():
         try:
             told = json.loads(line)
@@ -150,6 +175,7 @@ def _line(output: str) -> dict[str, Any] | None:
     return None
 
 
-def _reason(ended: _process.Ended) -> str:
+def reason(ended: _process.Ended, command: str) -> str:
+    """Why a command of the program did not do what it should."""
     said = ended.errors.strip().removeprefix("error:").strip()
-    return said or f"`minutebook engine` ended with {ended.code} and said nothing"
+    return said or f"`minutebook {command}` ended with {ended.code} and said nothing"

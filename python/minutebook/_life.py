@@ -14,7 +14,7 @@ from ._limits import SEAL_TIMEOUT_S
 from ._search import moment
 
 if TYPE_CHECKING:
-    from ._engine import Engine
+    from ._remote import Asked
 
 _REFUSALS = ("held", "inside-floor", "floor-shortened")
 
@@ -116,7 +116,7 @@ class Hold(_OfAnyClass):
 class Life:
     """What a trail does with records in the end. All of it blocks for the engine, and is durable and in the published log on return."""
 
-    _engine: Engine
+    _engine: Asked
 
     @property
     def retention(self) -> str | None:

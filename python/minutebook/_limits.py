@@ -18,6 +18,9 @@ REQUEST_TIMEOUT_S = 30.0
 SEAL_TIMEOUT_S = 120.0
 """For what was handed over to be sealed: a slow disk takes seconds, a full one is told by then."""
 
+SHIP_TIMEOUT_S = 60.0
+"""For what was handed over to be on a server's disk: a spool of some GiB that waited for an hour; a server that is away is told at once."""
+
 ROOM_PAUSE_S = 0.1
 """Between two tries to open a spool that is full: an engine that was killed is started again, and other processes look as often."""
 

@@ -9,13 +9,15 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _values
-from ._client import Answer, BrokenOff, NoEngine, Problem, exchange
-from ._engine import Engine
+from ._client import Answer, BrokenOff, NoEngine, Problem
 from ._faults import EngineError
 from ._limits import SEAL_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from ._remote import Asked
 
 When = datetime.datetime | datetime.timedelta | str
 """A moment: one with its time zone, so long ago, or a text as the command line takes it (`7d`, `2026-11-21`, RFC 3339)."""
@@ -246,7 +248,7 @@ def names(columns: Iterable[str]) -> list[str]:
     return [columns] if isinstance(columns, str) else list(columns)
 
 
-def rows(engine: Engine, path: str, asked: Mapping[str, Any]) -> Rows:
+def rows(engine: Asked, path: str, asked: Mapping[str, Any]) -> Rows:
     """The rows that answer a question. Raises as `ask`."""
     if not _has_arrow():
         told = json.loads(ask(engine, "POST", path, asked).body)
@@ -262,7 +264,7 @@ def rows(engine: Engine, path: str, asked: Mapping[str, Any]) -> Rows:
     )
 
 
-def pages(engine: Engine, asked: Mapping[str, Any]) -> Iterator[Rows]:
+def pages(engine: Asked, asked: Mapping[str, Any]) -> Iterator[Rows]:
     """The rows of a search, page by page. Raises as `ask`."""
     page = rows(engine, "/v1/search", asked)
     yield page
@@ -271,7 +273,7 @@ def pages(engine: Engine, asked: Mapping[str, Any]) -> Iterator[Rows]:
         yield page
 
 
-def counts(engine: Engine, asked: Mapping[str, Any]) -> Facets:
+def counts(engine: Asked, asked: Mapping[str, Any]) -> Facets:
     """The counts that answer a question. Raises as `ask`."""
     told = json.loads(ask(engine, "POST", "/v1/facets", asked).body)
     return Facets(
@@ -282,21 +284,22 @@ def counts(engine: Engine, asked: Mapping[str, Any]) -> Facets:
     )
 
 
-def tables(engine: Engine) -> tuple[TableInfo, ...]:
+def tables(engine: Asked) -> tuple[TableInfo, ...]:
     """What can be asked. Raises as `ask`."""
     told = json.loads(ask(engine, "GET", "/v1/tables").body)["tables"]
     return tuple(TableInfo(table["name"], table["model"], table["rows"], table["columns"]) for table in told)
 
 
-def ask(engine: Engine, method: str, path: str, asked: Any = None, *, accept: str | None = None) -> Answer:
+def ask(engine: Asked, method: str, path: str, asked: Any = None, *, accept: str | None = None) -> Answer:
     """What the engine answers. When it is gone it is started, and asked once more.
 
     Raises QuestionError when the question is wrong, NoEngine, Problem, EngineError else.
     """
     def once() -> Answer:
         # What waits is sealed first, as `flush` does it; the query itself is bounded by the engine.
-        return exchange(engine.folder, method, path, asked, accept=accept, timeout_s=SEAL_TIMEOUT_S)
+        return engine.exchange(method, path, asked, accept=accept, timeout_s=SEAL_TIMEOUT_S)
 
+    engine.ready()
     try:
         try:
             return once()

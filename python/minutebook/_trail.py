@@ -33,6 +33,7 @@ from ._limits import (
 from ._model import Level, Model
 from ._reasons import Reasons, Word
 from ._record import Record
+from ._remote import Asked, Remote
 from ._search import Facets, Rows, TableInfo, When
 from ._stats import ModelStats, models
 from ._types import Full, ProducerStatus
@@ -55,6 +56,8 @@ class Status(TypedDict):
     producer: ProducerStatus
     engine: dict[str, Any] | None
     """What `GET /v1/status` says; None when no engine runs. What was handed over waits in the spool then."""
+    shipper: dict[str, Any] | None
+    """With `connect`: how far what was handed over is shipped, and `error`, why it is not; None when nothing ships at present."""
     faults: dict[str, int]
     """How often something was not recorded, by kind: `value`, `spool-full`, `trail`, `engine`, `other`; or, as `redaction`, left out where
     its redaction did not fit it."""
@@ -71,7 +74,7 @@ class Verification(dict):
 
 
 class Trail(_life.Life):
-    """An open trail, made by `minutebook.open`. For all threads, and for children made by `fork`.
+    """An open trail, made by `minutebook.open` or `minutebook.connect`. For all threads, and for children made by `fork`.
 
     Closed at the end of the process, also of a forked child that ends as Python does. What was handed over is kept without: it is in the
     spool.
@@ -79,32 +82,32 @@ class Trail(_life.Life):
 
     def __init__(
         self,
-        folder: str,
+        engine: Asked,
         *,
         service: str | None,
-        engine: Mode,
-        keys: str | None,
         level: Level,
         full: Full,
         spill_bytes: int | None,
         block: float,
         on_error: OnError,
     ) -> None:
-        self.folder = folder
+        self.folder = engine.folder
         self.service = _service.default() if service is None else service
         self._level: Level = _checked(level)
         self._faults = Faults(on_error)
-        self._engine = Engine(folder, mode=engine, keys=keys)
+        self._engine = engine
         self._explainers: dict[tuple[str, str], Model] = {}
         self._counters: set[Model] = set()
         self._models: set[tuple[str, str, bytes | None, tuple[str, ...]]] = set()
-        runs = self._start() if engine == "auto" else self._engine.find() is not None
+        runs = self._start()
         if spill_bytes is None:
             spill_bytes = DROP_BYTES if full == "drop" else SPILL_BYTES
         part_bytes = _part_bytes(spill_bytes)
 
         def producer() -> _core.Producer:
-            return _core.Producer(folder, self.service, spill_bytes=spill_bytes, part_bytes=part_bytes, full=full, block=block)
+            return _core.Producer(
+                self.folder, self.service, spill_bytes=spill_bytes, part_bytes=part_bytes, full=full, block=block, **engine.spool_of()
+            )
 
         try:
             self._producer = producer()
@@ -112,14 +115,28 @@ class Trail(_life.Life):
             if not runs:
                 raise
             self._producer = self._wait_for_room(producer)
-        if engine == "auto":
-            _watch.add(self._engine)
+        if isinstance(engine, Remote):
+            engine.serve(self._producer, self._faults.note)
+        if engine.keeps_running:
+            _watch.add(engine)
         _open.add(self)
 
     def _start(self) -> bool:
-        """Whether an engine runs now."""
+        """Whether somebody takes what is handed over now."""
+        engine = self._engine
+        if isinstance(engine, Remote):
+            try:
+                engine.ensure()
+            except EngineError as error:
+                if engine.trail is None:
+                    raise
+                self._faults.note(error, "nothing is shipped: records wait on this machine until something does")
+                return False
+            return True
+        if not engine.keeps_running:
+            return engine.find() is not None
         try:
-            version = self._engine.ensure()
+            version = engine.ensure()
             if version != _core.__version__:
                 warn(f"the engine is of version {version} and the package of {_core.__version__}: install both of one version")
         except EngineError as error:
@@ -148,12 +165,11 @@ class Trail(_life.Life):
                     held = "nothing is left to seal: processes of this service that live hold the room, or others the disk"
                     raise SpoolFull(f"{error}; {held}") from None
             try:
-                sealed = self._engine.ask_json("POST", "/v1/seal", {"level": "sealed"}, timeout_s=left)
-                nothing_left = 0 if sealed["segments"] else nothing_left + 1
+                nothing_left = 0 if self._engine.make_room(timeout_s=left) else nothing_left + 1
                 if not nothing_left:
                     continue
             except EngineError as error:
-                if self._engine.mode == "external" and isinstance(error, NoEngine):
+                if not self._engine.keeps_running and isinstance(error, NoEngine):
                     raise
                 why = f": {error}"
             time.sleep(ROOM_PAUSE_S)
@@ -453,8 +469,9 @@ class Trail(_life.Life):
     def flush(self, level: Level = "sealed") -> None:
         """Returns when what was handed over so far survives what `level` says.
 
-        `process`: the death of this process (at once: it does already). `disk`: a power cut. `sealed`: it is in a published checkpoint.
-        `witnessed`: others cosigned that. Raises TrailError when that cannot be had. What models counted only is made a record first.
+        `process`: the death of this process (at once: it does already). `disk`: a power cut; with `connect` a power cut of the server, and the
+        loss of this machine. `sealed`: it is in a published checkpoint. `witnessed`: others cosigned that. Raises TrailError when that cannot
+        be had. What models counted only is made a record first.
         """
         for model in tuple(self._counters):
             if model._counter is not None:
@@ -463,10 +480,10 @@ class Trail(_life.Life):
 
     def _flush(self, level: Level) -> None:
         level = _checked(level)
-        if level == "disk":
+        if level == "disk" and not isinstance(self._engine, Remote):
             self._producer.flush()
         elif level != "process":
-            self._engine.ask("POST", "/v1/seal", {"level": level}, timeout_s=SEAL_TIMEOUT_S)
+            self._engine.reach(level)
 
     def _reach(self, level: Level) -> None:
         """As `flush`, behind a decision that is recorded already: what fails is counted, and the decision keeps its id."""
@@ -518,6 +535,7 @@ class Trail(_life.Life):
             "service": self.service,
             "producer": self._producer.status(),
             "engine": self._engine.status(),
+            "shipper": self._engine.shipper() if isinstance(self._engine, Remote) else None,
             "faults": self._faults.counts(),
             "last_fault": self._faults.last,
             "explainers": {
@@ -554,7 +572,8 @@ class Trail(_life.Life):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<minutebook trail {self.id} in {self.folder}>"
+        where = f"at {self._engine.url}" if isinstance(self._engine, Remote) else f"in {self.folder}"
+        return f"<minutebook trail {self.id} {where}>"
 
 
 def open(
@@ -581,17 +600,49 @@ def open(
     Raises EngineError when there is no trail and none can be made, FileNotFoundError when there is none and the engine is external,
     SpoolFull when earlier runs left no room and the engine makes none or does not run, TrailError when it cannot be used, ValueError for an option.
     """
-    return Trail(
-        os.path.abspath(os.fsdecode(path)),
-        service=service,
-        engine=engine,
-        keys=None if keys is None else os.path.abspath(os.fsdecode(keys)),
-        level=level,
-        full=full,
-        spill_bytes=spill_bytes,
-        block=block,
-        on_error=on_error,
+    folder = os.path.abspath(os.fsdecode(path))
+    found = Engine(folder, mode=engine, keys=None if keys is None else os.path.abspath(os.fsdecode(keys)))
+    return Trail(found, service=service, level=level, full=full, spill_bytes=spill_bytes, block=block, on_error=on_error)
+
+
+def connect(
+    url: str,
+    *,
+    api_key: str | None = None,
+    service: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
+    ca: str | os.PathLike[str] | None = None,
+    insecure_http: bool = False,
+    purpose: str | None = None,
+    level: Level = "process",
+    full: Full = "spill",
+    spill_bytes: int | None = None,
+    block: float = 1.0,
+    on_error: OnError = "warn",
+) -> Trail:
+    """Opens the trail of a server (`minutebook serve`): the same as `open`, with records that wait on this machine until they are there
+    (docs/guides/connect.md). Blocks until the server answers, the first time; afterwards it may be away.
+
+    `api_key`: what `minutebook api-key create` printed, `MINUTEBOOK_API_KEY` by default. `spool`: the folder where records wait, on a disk
+    that stays; in the user's state folder by default. `ca`: a PEM file with the authorities that the server's certificate may be from, those
+    of the system by default. `insecure_http`: speak HTTP without TLS to another machine too. `purpose`: what reading is for, which a key
+    of the role investigator has to say; it is recorded with what is read. The others as for `open`; `spill_bytes` is for what
+    waits here while the server is away.
+
+    Levels: `process` survives the death of this process, `disk` is on the server's disk, `sealed` is in a published checkpoint.
+
+    Raises EngineError when the server was never reached and does not answer, or refuses; ValueError for an option; SpoolFull, TrailError as
+    `open`; OSError when the folder cannot be written.
+    """
+    remote = Remote(
+        url,
+        api_key=api_key,
+        folder=None if spool is None else os.fsdecode(spool),
+        ca=None if ca is None else os.fsdecode(ca),
+        insecure_http=insecure_http,
+        purpose=purpose,
     )
+    return Trail(remote, service=service, level=level, full=full, spill_bytes=spill_bytes, block=block, on_error=on_error)
 
 
 def _part_bytes(spill_bytes: int) -> int:

@@ -1,20 +1,24 @@
-"""One sleeping thread for all trails of a process: it looks now and then whether their engines live, and has them started again."""
+"""One sleeping thread for all trails of a process: it looks now and then whether their engines, or what ships to a server, live, and has them
+started again."""
 
 from __future__ import annotations
 
 import atexit
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
 from . import _fork
-from ._engine import Engine
 from ._limits import WATCH_PERIOD_S
+
+if TYPE_CHECKING:
+    from ._remote import Asked
 
 
 class _Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._engines: list[weakref.ref[Engine]] = []
+        self._engines: list[weakref.ref[Asked]] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         _fork.renew_in_child(self)
@@ -25,13 +29,13 @@ class _Watch:
         if self._living():
             self._begin()
 
-    def add(self, engine: Engine) -> None:
+    def add(self, engine: Asked) -> None:
         with self._lock:
             self._engines.append(weakref.ref(engine))
             if self._thread is None:
                 self._begin()
 
-    def remove(self, engine: Engine) -> None:
+    def remove(self, engine: Asked) -> None:
         with self._lock:
             self._engines = [known for known in self._engines if known() not in (engine, None)]
 
@@ -44,7 +48,7 @@ class _Watch:
             return
         self._thread = thread
 
-    def _living(self) -> list[Engine]:
+    def _living(self) -> list[Asked]:
         return [engine for known in self._engines if (engine := known()) is not None]
 
     def _work(self, stop: threading.Event) -> None:

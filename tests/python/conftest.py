@@ -97,7 +97,7 @@ def stop(folder):
     from minutebook import _client
 
     try:
-        _client.request(str(folder), "POST", "/v1/stop")
+        _client.request(_client.Socket(str(folder)), "POST", "/v1/stop")
     except minutebook.EngineError:
         return
     wait(lambda: not _client.lives(str(folder)))

@@ -64,7 +64,7 @@ struct Script {
     requirements: &'static str,
 }
 
-const SCRIPTS: [Script; 4] = [
+const SCRIPTS: [Script; 5] = [
     Script {
         name: "capture",
         measures: "what recording a decision from Python costs the caller, beside how others do it",
@@ -84,6 +84,11 @@ const SCRIPTS: [Script; 4] = [
         name: "count",
         measures: "decisions counted a second without a record of each, beside whylogs",
         requirements: "python/bench/count-requirements.txt",
+    },
+    Script {
+        name: "proxy",
+        measures: "what a proxy adds to a call of a model server, beside nginx",
+        requirements: "python/bench/proxy-requirements.txt",
     },
 ];
 

@@ -174,11 +174,13 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
         "--package",
         "minutebook-faultfs-preload",
     ]))?;
-    // Its packages do not go together with the others.
+    // Their packages do not go together with the others.
     let s3 = python::environment(workspace, "s3-venv", "tests/python/s3-requirements.txt")?;
+    let servers = python::environment(workspace, "servers-venv", "tests/python/servers-requirements.txt")?;
     let mut command = Command::new(python);
     command.env("MINUTEBOOK_FAULTFS", workspace.target.join("debug/minutebook-faultfs"));
     command.env("MINUTEBOOK_S3_SERVER", s3.with_file_name("moto_server"));
+    command.env("MINUTEBOOK_MODEL_SERVERS", servers);
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",

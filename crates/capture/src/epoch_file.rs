@@ -22,6 +22,12 @@ pub(crate) const SLOTS_AT: u64 = 8192;
 pub(crate) const SLOT_LEN: u64 = 32;
 
 pub(crate) const STATE_CLOSED: u64 = 1;
+/// Of a mirror (`docs/formats/shipping.md`): its owner is elsewhere and may write.
+pub(crate) const STATE_REMOTE: u64 = 2;
+/// Of a mirror: its owner was seen dead, and all that it left is here.
+pub(crate) const STATE_REMOTE_DEAD: u64 = 3;
+/// Of a mirror: the last part that is here to its end.
+pub(crate) const WHOLE_PART_AT: u64 = STATE_AT + 8;
 
 /// In a class' counter: no more numbers are drawn.
 pub(crate) const COUNTER_CLOSED: u64 = 1 << 63;

@@ -21,6 +21,7 @@ mod live_part;
 mod lost;
 mod maintenance;
 mod mark;
+mod mirror;
 mod part_file;
 mod pending;
 mod producer;
@@ -32,6 +33,7 @@ mod room;
 mod run;
 mod scratch;
 mod shape;
+mod shipment;
 mod storage;
 mod sys;
 #[cfg(test)]
@@ -48,6 +50,9 @@ pub use frame::LostReason;
 pub use identity::{IdentityError, is_producer_name};
 pub use intake::{IntakePrivateKey, IntakePublicKey};
 pub use mark::{Mark, is_signed, signed_bytes};
+pub use mirror::{
+    Mirror, MirrorError, MirrorId, Mirrors, Standing, StandingState, list_mirrors, mirror_name,
+};
 pub use pending::{Encoder, Pending};
 pub use producer::{DrawnRange, Producer, ProducerOptions, Status};
 pub use random::{Random, RandomError, SystemRandom};
@@ -57,5 +62,6 @@ pub use reader::{
 };
 pub use region::Backing;
 pub use shape::{ShapeDef, ShapeError};
+pub use shipment::{Piece, Shipment, Step};
 pub use storage::{Storage, SystemStorage};
 pub use writer_shape::Shape;

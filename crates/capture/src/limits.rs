@@ -87,3 +87,12 @@ pub(crate) const PRODUCER_FILE_BYTES_MAX: u64 = 4096;
 
 /// Bytes decrypted in search of the next frame after one damaged place: a part of forged words would keep the reader busy for hours.
 pub(crate) const SEARCH_BYTES_MAX: u64 = 1 << 30;
+
+/// Largest part of a mirror: who ships is not trusted, and a reader searches all of a damaged part. Four times the default.
+pub const MIRROR_PART_BYTES_MAX: u64 = 64 << 20;
+
+/// A mirror's file says three short things.
+pub(crate) const MIRROR_FILE_BYTES_MAX: u64 = 4096;
+
+/// Bytes of a part that a shipper looks at for words at once.
+pub(crate) const SHIP_WINDOW_BYTES: usize = 2 << 20;

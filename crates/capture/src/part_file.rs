@@ -82,6 +82,8 @@ pub(crate) enum FileName {
     Part(Epoch, u32),
     /// The engine's request to end a part.
     Request,
+    /// What makes a folder that of a mirror.
+    Mirror,
     /// Made under another name first, and left by a crash; or the reserve of an epoch.
     Temporary(Option<Epoch>),
 }
@@ -92,7 +94,8 @@ impl FileName {
             PRODUCER => return Some(Self::Producer),
             LOCK => return Some(Self::Lock),
             REQUEST => return Some(Self::Request),
-            PRODUCER_TEMPORARY => return Some(Self::Temporary(None)),
+            MIRROR => return Some(Self::Mirror),
+            PRODUCER_TEMPORARY | MIRROR_TEMPORARY => return Some(Self::Temporary(None)),
             _ => {}
         }
         if let Some(epoch) = name.strip_suffix(RESERVE) {
@@ -118,6 +121,8 @@ pub(crate) const PRODUCER: &str = "producer";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const REQUEST: &str = "end-part";
 pub(crate) const PRODUCER_TEMPORARY: &str = "producer.tmp";
+pub(crate) const MIRROR: &str = "remote";
+pub(crate) const MIRROR_TEMPORARY: &str = "remote.tmp";
 pub(crate) const TEMPORARY: &str = ".tmp";
 /// Behind the epoch, where a part has its number.
 const RESERVE: &str = "-reserve.spool.tmp";

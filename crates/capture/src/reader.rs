@@ -7,6 +7,7 @@ mod free;
 mod part;
 
 pub(crate) use ending::request;
+pub(crate) use free::remove_epoch;
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +24,7 @@ use crate::identity::is_producer_name;
 use crate::intake::{self, IntakePrivateKey};
 use crate::limits::{CLASSES_MAX, SLOTS};
 use crate::mark::system_class;
-use crate::part_file::{FRAMES_AT, FileName};
+use crate::part_file::{FRAMES_AT, FileName, MIRROR};
 use crate::shape::ShapeDef;
 use crate::sys;
 
@@ -71,6 +72,45 @@ pub fn list_epochs(spool: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
+/// The state word of an epoch file.
+fn state(file: &File) -> io::Result<u64> {
+    let mut state = [0; 8];
+    file.read_exact_at(&mut state, epoch_file::STATE_AT)?;
+    Ok(u64::from_le_bytes(state))
+}
+
+/// Whether no process of this machine holds an epoch.
+pub(crate) fn is_gone(file: &File, header: &EpochHeader) -> io::Result<bool> {
+    // A shared lock, so that two readers that look at the same time do not take each other for the owner.
+    match file.try_lock_shared() {
+        Ok(()) => {
+            file.unlock()?;
+            Ok(true)
+        }
+        Err(fs::TryLockError::WouldBlock) => Ok(sys::is_gone(&header.process)),
+        Err(fs::TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Reads and checks the header of an epoch file.
+pub(crate) fn read_header(file: &File, path: &Path) -> Result<EpochHeader, ReadError> {
+    let mut bytes = [0; epoch_file::HEADER];
+    match file.read_exact_at(&mut bytes, 0) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(Damage::EpochHeader.into()),
+        Err(e) => return Err(e.into()),
+    }
+    let header = EpochHeader::decode(&bytes)?;
+    if file.metadata()?.len() != epoch_file::LEN {
+        return Err(Damage::EpochHeader.into());
+    }
+    let named = path.file_name().and_then(|name| name.to_str()).and_then(FileName::parse);
+    if named != Some(FileName::Epoch(header.epoch)) {
+        return Err(Damage::EpochName.into());
+    }
+    Ok(header)
+}
+
 fn list_folder(name: &str, folder: &Path, listing: &mut Listing) -> io::Result<()> {
     let mut parts = Vec::new();
     let first = listing.epochs.len();
@@ -81,7 +121,13 @@ fn list_folder(name: &str, folder: &Path, listing: &mut Listing) -> io::Result<(
                 listing.epochs.push(EpochFile { name: name.to_owned(), epoch, path });
             }
             Some(FileName::Part(epoch, _)) => parts.push((epoch, path)),
-            Some(FileName::Producer | FileName::Lock | FileName::Request | FileName::Temporary(_)) => {}
+            Some(
+                FileName::Producer
+                | FileName::Lock
+                | FileName::Request
+                | FileName::Mirror
+                | FileName::Temporary(_),
+            ) => {}
             None => listing.foreign.push(path),
         }
     }
@@ -248,6 +294,7 @@ pub struct EpochReader {
     file: File,
     path: PathBuf,
     folder: PathBuf,
+    is_mirror: bool,
     header: EpochHeader,
     cipher: EpochCipher,
     part: Option<part::PartReader>,
@@ -279,22 +326,9 @@ impl EpochReader {
     pub fn open(path: &Path, trail: [u8; 16], key: &IntakePrivateKey) -> Result<Self, ReadError> {
         // Writing is needed by those who free; a reader of a read-only copy does without.
         let file = File::open(path)?;
-        let mut bytes = [0; epoch_file::HEADER];
-        match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(Damage::EpochHeader.into()),
-            Err(e) => return Err(e.into()),
-        }
-        let header = EpochHeader::decode(&bytes)?;
+        let header = read_header(&file, path)?;
         if header.trail != trail {
             return Err(Damage::OtherTrail.into());
-        }
-        if file.metadata()?.len() != epoch_file::LEN {
-            return Err(Damage::EpochHeader.into());
-        }
-        let named = path.file_name().and_then(|name| name.to_str()).and_then(FileName::parse);
-        if named != Some(FileName::Epoch(header.epoch)) {
-            return Err(Damage::EpochName.into());
         }
         let epoch_key =
             intake::open(key, &header.key, &header.sealed_with()).map_err(|_| Damage::EpochKey)?;
@@ -304,6 +338,7 @@ impl EpochReader {
         Ok(Self {
             file,
             path: path.to_owned(),
+            is_mirror: folder.join(MIRROR).exists(),
             folder,
             cipher: EpochCipher::new(&epoch_key),
             header,
@@ -385,12 +420,18 @@ impl EpochReader {
     ///
     /// The file cannot be read.
     pub fn owner(&mut self) -> Result<Owner, ReadError> {
+        // Of a mirror locks and processes of this machine say nothing, and once it has left this state it does not come back to it.
+        if self.is_remote()? {
+            return Ok(Owner::Alive);
+        }
         // Asked before the state is read: the owner closes first and goes then.
         let gone = self.is_gone()?;
-        let mut state = [0; 8];
-        self.file.read_exact_at(&mut state, epoch_file::STATE_AT)?;
-        match u64::from_le_bytes(state) {
+        match state(&self.file)? {
             epoch_file::STATE_CLOSED => Ok(Owner::Closed),
+            epoch_file::STATE_REMOTE_DEAD => {
+                self.gone = true;
+                Ok(Owner::Dead)
+            }
             // Nothing authenticates the state; what is not closed counts as open.
             _ if gone => Ok(Owner::Dead),
             _ => Ok(Owner::Alive),
@@ -402,16 +443,32 @@ impl EpochReader {
         if self.gone {
             return Ok(true);
         }
-        // A shared lock, so that two readers that look at the same time do not take each other for the owner.
-        self.gone = match self.file.try_lock_shared() {
-            Ok(()) => {
-                self.file.unlock()?;
-                true
-            }
-            Err(fs::TryLockError::WouldBlock) => sys::is_gone(&self.header.process),
-            Err(fs::TryLockError::Error(e)) => return Err(e),
-        };
+        self.gone = is_gone(&self.file, &self.header)?;
         Ok(self.gone)
+    }
+
+    /// Whether this is a mirror whose owner, elsewhere, may still write.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn is_remote(&self) -> Result<bool, ReadError> {
+        Ok(state(&self.file)? == epoch_file::STATE_REMOTE)
+    }
+
+    /// When the file was last changed: of a mirror, when its owner's machine was last heard of.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be looked at.
+    pub fn changed(&self) -> io::Result<std::time::SystemTime> {
+        self.file.metadata()?.modified()
+    }
+
+    /// Whether this is a mirror, by its folder.
+    #[must_use]
+    pub fn is_mirror(&self) -> bool {
+        self.is_mirror
     }
 
     /// The last number drawn of each class that drew any, as the counters say. Nothing authenticates these; a class has the name that frames gave

@@ -16,6 +16,7 @@ mod key;
 mod list;
 mod policy;
 mod promote;
+mod proxy;
 mod receipt;
 mod record;
 mod reindex;
@@ -24,6 +25,7 @@ mod retention;
 mod seal;
 mod search;
 mod serve;
+mod ship;
 mod show;
 mod sql;
 mod stats;
@@ -76,6 +78,8 @@ enum Command {
     Seal(seal::Seal),
     Engine(engine::Engine),
     Serve(serve::Serve),
+    Ship(ship::Ship),
+    Proxy(Box<proxy::Proxy>),
     AccessRequest(access_request::AccessRequest),
     Erase(erase::Erase),
     #[command(subcommand)]
@@ -147,6 +151,8 @@ fn run(line: CommandLine) -> Result {
         Command::Seal(command) => command.run(options, &runtime),
         Command::Engine(command) => command.run(options, &runtime),
         Command::Serve(command) => command.run(options, &runtime),
+        Command::Ship(command) => command.run(options, &runtime),
+        Command::Proxy(command) => command.run(options, &runtime),
         Command::AccessRequest(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
@@ -171,9 +177,11 @@ fn start_logging(options: &Options) {
     let level = match (options.quiet, options.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
-        (false, 1) => "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_cli=info",
+        (false, 1) => {
+            "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_proxy=info,minutebook_cli=info"
+        }
         (false, _) => {
-            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_cli=debug"
+            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_proxy=debug,minutebook_cli=debug"
         }
     };
     // The second call in a process, as in tests, changes nothing.

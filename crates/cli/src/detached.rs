@@ -18,6 +18,14 @@ use crate::terminal::Terminal;
 /// Starts this program with `arguments`, and waits until it has said on standard output that it runs, or has failed. What it prints until then
 /// is printed here, and its failure is ours.
 pub(crate) async fn start(terminal: &Terminal, arguments: &[std::ffi::OsString]) -> Result {
+    let said = start_quietly(terminal, arguments).await?;
+    let mut to = terminal.out();
+    to.text(&said)?;
+    to.flush()
+}
+
+/// The same, but what it has said on standard output is given back.
+pub(crate) async fn start_quietly(terminal: &Terminal, arguments: &[std::ffi::OsString]) -> Result<String> {
     let failed = |error: std::io::Error| Failure::Told {
         exit: Exit::Io,
         what: format!("cannot start in the background: {error}"),
@@ -34,9 +42,7 @@ pub(crate) async fn start(terminal: &Terminal, arguments: &[std::ffi::OsString])
         terminal.complain(err.trim_end());
     }
     if !out.is_empty() {
-        let mut to = terminal.out();
-        to.text(&out)?;
-        return to.flush();
+        return Ok(out);
     }
     let status = child.wait().await.map_err(failed)?;
     match status.code() {
@@ -61,12 +67,16 @@ async fn all(stream: Option<impl AsyncRead + Unpin>) -> String {
 
 /// Turns away from who started this process: what is printed from now on goes to the engine's log file in the trail's folder, begun anew.
 pub(crate) fn turn_away(folder: &Path) -> Result {
-    let path = folder.join(STAGING).join(ENGINE_LOG);
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    turn_away_to(&folder.join(STAGING).join(ENGINE_LOG))
+}
+
+/// The same with another log file.
+pub(crate) fn turn_away_to(path: &Path) -> Result {
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let open = || {
         let log = log?;
         log.set_len(0)?;
         sys::redirect(&File::options().write(true).open("/dev/null")?, &log)
     };
-    open().map_err(|error| Failure::file("write", &path, &error))
+    open().map_err(|error| Failure::file("write", path, &error))
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use minutebook_capture::{Advice, CaptureError};
+use minutebook_proxy::ProxyError;
 use minutebook_server::{DoorError, HOLDER, Refused};
 use minutebook_trail::{Error as TrailError, Remedy};
 
@@ -237,6 +238,16 @@ impl From<DoorError> for Failure {
             _ => (text.as_str(), None),
         };
         Self::Told { exit, what: what.to_owned(), to_do: to_do.map(str::to_owned) }
+    }
+}
+
+/// Of the proxy.
+impl From<ProxyError> for Failure {
+    fn from(error: ProxyError) -> Self {
+        match error {
+            ProxyError::Capture(error) => error.into(),
+            other => Self::Told { exit: Exit::Io, what: other.to_string(), to_do: None },
+        }
     }
 }
 

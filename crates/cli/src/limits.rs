@@ -47,3 +47,6 @@ pub(crate) const EXPLAINED_MAX: u64 = 100_000;
 /// How far the clock that dated an explanation may be behind the one that dated its decision, in ns: an hour is more than any that is kept
 /// in order.
 pub(crate) const CLOCKS_APART_NS: i64 = 3_600_000_000_000;
+
+/// Between two looks of a proxy for the engine: what it hands over meanwhile waits in the spool.
+pub(crate) const ENGINE_LOOK_PERIOD: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow_array::RecordBatch;
@@ -54,6 +55,17 @@ pub struct IndexFile {
     path: PathBuf,
     footer: Mutex<Option<Arc<ParquetMetaData>>>,
     footers: Arc<Footers>,
+    is_replaced: AtomicBool,
+}
+
+impl Drop for IndexFile {
+    fn drop(&mut self) {
+        if self.is_replaced.load(Ordering::Relaxed)
+            && let Err(error) = sys::remove(&self.path)
+        {
+            tracing::warn!("a file of the index that others replaced stays until the next start: {error}");
+        }
+    }
 }
 
 /// Bounds the footers in memory: the one that was read first is let go first.
@@ -90,7 +102,13 @@ impl IndexFile {
     /// The file of an entry.
     pub fn new(folder: &std::path::Path, entry: FileEntry, footers: &Arc<Footers>) -> Arc<Self> {
         let path = folder.join(&entry.name);
-        Arc::new(Self { entry, path, footer: Mutex::default(), footers: Arc::clone(footers) })
+        let is_replaced = AtomicBool::new(false);
+        Arc::new(Self { entry, path, footer: Mutex::default(), footers: Arc::clone(footers), is_replaced })
+    }
+
+    /// No manifest names it any more: it is removed when nobody has it, so that a query that began with it ends with it.
+    pub fn replaced(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
     }
 
     /// Where it lies.

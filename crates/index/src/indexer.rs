@@ -201,7 +201,8 @@ impl Indexer {
         state.stored = state.position;
         self.store(&state, false)?;
         self.shared.set(state);
-        self.remove(&replaced)
+        replaced.iter().for_each(|file| file.replaced());
+        Ok(())
     }
 
     fn write_tail(&self, table: &TableState) -> Result<Arc<IndexFile>> {
@@ -249,7 +250,8 @@ impl Indexer {
         Ok(())
     }
 
-    /// Removes files that no manifest names any more. A query that has one open reads it to its end.
+    /// Removes files that no manifest names any more, at once: what is erased is nowhere. A query that has one open reads it to its end, and
+    /// one that has not yet opened it fails.
     pub(crate) fn remove(&self, files: &[Arc<IndexFile>]) -> Result<()> {
         for file in files {
             sys::remove(file.path()).map_err(|error| Error::io("remove", file.path(), error))?;
@@ -269,10 +271,12 @@ impl Indexer {
             }
             return Err(Error::Locked { path: self.shared.folder.clone() });
         }
+        let before = self.shared.state();
         let state = State::default();
         self.store(&state, true)?;
-        sweep(&self.shared.folder, &state)?;
+        sweep(&self.shared.folder, &before)?;
         self.shared.set(state);
+        before.tables.values().flat_map(|table| &table.files).for_each(|file| file.replaced());
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use minutebook_capture::{
 use minutebook_record::fields::ModelRef;
 use minutebook_record::{ClassName, FieldType};
 use minutebook_verify::trailfile::{TRAIL_FILE, TrailFile};
+use minutebook_verify::{hex, unhex};
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -65,7 +66,7 @@ pub struct Producer {
 impl Producer {
     #[new]
     #[pyo3(signature = (folder, name, *, spill_bytes=capture_limits::SPILL_BYTES_DEFAULT, part_bytes=capture_limits::PART_BYTES_DEFAULT,
-        heartbeat=30.0, full="spill", block=1.0))]
+        heartbeat=30.0, full="spill", block=1.0, remote=None))]
     #[allow(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
         py: Python<'_>,
@@ -76,6 +77,7 @@ impl Producer {
         heartbeat: f64,
         full: &str,
         block: f64,
+        remote: Option<(String, String)>,
     ) -> PyResult<Self> {
         let seconds = |name: &str, value: f64| {
             let duration = Duration::try_from_secs_f64(value).ok().filter(|duration| !duration.is_zero());
@@ -86,21 +88,17 @@ impl Producer {
             "spill" | "drop" => None,
             _ => return Err(PyValueError::new_err("`full` is `block`, `spill` or `drop`")),
         };
-        let file = Path::new(folder).join(TRAIL_FILE);
-        let bytes = std::fs::read(&file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => PyFileNotFoundError::new_err(format!(
-                "no trail in `{folder}`: make one with `minutebook init {folder}`"
-            )),
-            _ => PyOSError::new_err(format!("cannot read `{}`: {error}", file.display())),
-        })?;
-        let trail = TrailFile::parse(&bytes)
-            .map_err(|error| TrailError::new_err(format!("cannot use `{}`: {error}", file.display())))?;
-        let intake = IntakePublicKey::from_bytes(trail.intake_key);
-        let mut options = ProducerOptions::new(Path::new(folder).join("spool"), trail.id, intake, name);
+        let (trail, intake) = match remote {
+            Some((trail, key)) => of_remote(&trail, &key)
+                .ok_or_else(|| PyValueError::new_err("`remote` is 32 and 64 hex digits"))?,
+            None => of_folder(folder)?,
+        };
+        let intake = IntakePublicKey::from_bytes(intake);
+        let mut options = ProducerOptions::new(Path::new(folder).join("spool"), trail, intake, name);
         (options.spill_bytes, options.part_bytes) = (spill_bytes, part_bytes);
         options.heartbeat = seconds("heartbeat", heartbeat)?;
         let capture = py.detach(|| Capture::open(options)).map_err(of_capture)?;
-        let trail = trail.id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let trail = hex(&trail);
         Ok(Self { capture: Arc::new(capture), trail, room: Room { block } })
     }
 
@@ -228,6 +226,25 @@ impl Producer {
         found.set_item("mapped", status.mapped)?;
         Ok(found)
     }
+}
+
+/// Id and intake key of a trail elsewhere.
+fn of_remote(trail: &str, key: &str) -> Option<([u8; 16], [u8; 32])> {
+    Some((unhex(trail)?, unhex(key)?))
+}
+
+/// Those of the trail in a folder.
+fn of_folder(folder: &str) -> PyResult<([u8; 16], [u8; 32])> {
+    let file = Path::new(folder).join(TRAIL_FILE);
+    let bytes = std::fs::read(&file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => PyFileNotFoundError::new_err(format!(
+            "no trail in `{folder}`: make one with `minutebook init {folder}`"
+        )),
+        _ => PyOSError::new_err(format!("cannot read `{}`: {error}", file.display())),
+    })?;
+    let trail = TrailFile::parse(&bytes)
+        .map_err(|error| TrailError::new_err(format!("cannot use `{}`: {error}", file.display())))?;
+    Ok((trail.id, trail.intake_key))
 }
 
 fn class_of(retention: &str) -> PyResult<ClassName> {

@@ -13,6 +13,7 @@ mod policy;
 mod records;
 mod seal;
 mod search;
+mod spool;
 mod stats;
 mod verify;
 
@@ -37,7 +38,8 @@ use utoipa_axum::routes;
 
 use crate::indexing::Indexing;
 use crate::intake::Intake;
-use crate::limits::RECORDS_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
+use crate::mirrors::Taking;
 use crate::problem::Problem;
 use crate::sealer::Asker;
 
@@ -86,6 +88,9 @@ pub(crate) struct Shared {
     pub(crate) indexing: Indexing,
     pub(crate) sealer: Asker,
     pub(crate) intake: Intake,
+    pub(crate) taking: Taking,
+    /// The public half, which epochs are sealed to.
+    pub(crate) intake_key: [u8; 32],
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
@@ -106,9 +111,11 @@ impl App {
         indexing: Indexing,
         sealer: Asker,
         intake: Intake,
+        (taking, intake_key): (Taking, [u8; 32]),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, clock, stop: Notify::new() }))
+        let stop = Notify::new();
+        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, taking, intake_key, clock, stop }))
     }
 
     pub(crate) fn router(self) -> Router {
@@ -142,6 +149,10 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
         .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(spool::about))
+        .routes(routes!(spool::seal))
+        .routes(routes!(spool::standing, spool::announce).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
+        .routes(routes!(spool::put).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
         .routes(routes!(records::record))
         .routes(routes!(records::page))
         .routes(routes!(records::receipt))

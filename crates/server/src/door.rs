@@ -102,7 +102,11 @@ impl Door {
         self.tls.clone()
     }
 
-    pub(crate) fn into_listener(self) -> io::Result<tokio::net::TcpListener> {
+    /// What takes connections, for the runtime that this is called on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn into_listener(self) -> io::Result<tokio::net::TcpListener> {
         tokio::net::TcpListener::from_std(self.listener)
     }
 }

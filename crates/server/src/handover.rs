@@ -2,9 +2,10 @@
 //! wrong, and when to seal, is for others.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use minutebook_capture::{CaptureError, Level, Producer, ProducerOptions, Shape, ShapeDef};
+use minutebook_capture::{CaptureError, Level, Pending, Producer, ProducerOptions, Shape, ShapeDef};
 use minutebook_present::json::Draft;
 use minutebook_record::RecordId;
 
@@ -12,7 +13,7 @@ use crate::limits::SHAPES_DECLARED;
 
 /// A way into a trail.
 pub struct HandOver {
-    producer: Producer,
+    producer: Arc<Producer>,
     shapes: HashMap<[u8; 32], Shape>,
     last: Option<(Arc<ShapeDef>, Shape)>,
 }
@@ -23,7 +24,7 @@ impl HandOver {
     /// # Errors
     /// As [`Producer::open`].
     pub fn open(options: ProducerOptions) -> Result<Self, CaptureError> {
-        Ok(Self { producer: Producer::open(options)?, shapes: HashMap::new(), last: None })
+        Ok(Self { producer: Arc::new(Producer::open(options)?), shapes: HashMap::new(), last: None })
     }
 
     /// Hands a draft over, and gives the record's id. It survives the death of the process on return; see [`HandOver::flush`].
@@ -33,12 +34,25 @@ impl HandOver {
     /// the spool as a whole.
     pub fn hand_over(&mut self, draft: &Draft) -> Result<RecordId, CaptureError> {
         let shape = self.shape(&draft.shape)?;
-        let pending = self.producer.begin(&draft.class)?;
-        let mut encoder = pending.record(&shape, draft.kind);
-        draft.values().for_each(|value| {
-            encoder.raw(value);
-        });
-        encoder.finish()
+        encode(self.producer.begin(&draft.class)?, &shape, draft)
+    }
+
+    /// What draws numbers, for decisions that begin before there is a draft of them: see [`HandOver::hand_over_as`].
+    pub fn producer(&self) -> Arc<Producer> {
+        Arc::clone(&self.producer)
+    }
+
+    /// Hands a draft over under a number that [`HandOver::producer`] has drawn, in the draft's class, and gives the record's id.
+    ///
+    /// # Errors
+    /// As [`HandOver::hand_over`]; the number is told as lost then.
+    pub fn hand_over_as<P: Deref<Target = Producer>>(
+        &mut self,
+        pending: Pending<P>,
+        draft: &Draft,
+    ) -> Result<RecordId, CaptureError> {
+        let shape = self.shape(&draft.shape)?;
+        encode(pending, &shape, draft)
     }
 
     /// Blocks until everything that was handed over has reached the level.
@@ -78,4 +92,16 @@ impl HandOver {
         self.last = Some((Arc::clone(def), shape.clone()));
         Ok(shape)
     }
+}
+
+fn encode<P: Deref<Target = Producer>>(
+    pending: Pending<P>,
+    shape: &Shape,
+    draft: &Draft,
+) -> Result<RecordId, CaptureError> {
+    let mut encoder = pending.record(shape, draft.kind);
+    draft.values().for_each(|value| {
+        encoder.raw(value);
+    });
+    encoder.finish()
 }

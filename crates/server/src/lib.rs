@@ -12,6 +12,7 @@ mod handover;
 mod indexing;
 mod intake;
 mod limits;
+mod mirrors;
 mod peers;
 mod problem;
 mod sealer;

@@ -170,3 +170,15 @@ pub(crate) const ASKED_BYTES_MAX: usize = 4 << 10;
 
 /// Names of models in the record of a read.
 pub(crate) const MODELS_TOLD: usize = 100;
+
+/// Bytes of the spools of other machines that may wait of one API key: some minutes of a hundred processes while the engine is behind.
+pub(crate) const SPOOL_BYTES_PER_KEY: u64 = 16 << 30;
+
+/// Epochs of the same: each is a process, and takes the engine a descriptor or two and some kilobytes.
+pub(crate) const SPOOL_EPOCHS_PER_KEY: u64 = 4_096;
+
+/// Between two looks at what waits of each key: a look reads the folders of all mirrors.
+pub(crate) const SPOOL_LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// Producers whose requests wait for each other: more than the processors that a server has.
+pub(crate) const MIRROR_LOCKS: usize = 64;

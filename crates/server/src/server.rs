@@ -24,6 +24,7 @@ use crate::guard::{self, Guard, Hosts};
 use crate::indexing::Indexing;
 use crate::intake::{self, Intake};
 use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD, TAKING_WAIT};
+use crate::mirrors::Taking;
 use crate::peers::{Count, Peers};
 use crate::sealer::{Asker, Sealer};
 use crate::socket;
@@ -82,7 +83,8 @@ impl Server {
             listen: serving.door.as_ref().map(Door::address),
             tls: serving.door.as_ref().is_some_and(|door| door.tls().is_some()),
         };
-        let intake_key = IntakePublicKey::from_bytes(file.intake_key);
+        let intake_public = file.intake_key;
+        let intake_key = IntakePublicKey::from_bytes(intake_public);
         let producer = ProducerOptions {
             clock: Arc::clone(&environment.clock),
             random: Arc::clone(&environment.random),
@@ -103,7 +105,8 @@ impl Server {
         let access_file = reader.keys().folder().access_file();
         let gate = Arc::new(Gate::new(access_file, models, Arc::new(book), Arc::clone(&clock)));
         let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader));
-        let app = App::new(identity, reader, indexing, sealer.asker(), intake, Arc::clone(&clock));
+        let taking = (Taking::new(reader.mirrors(), place.spool()), intake_public);
+        let app = App::new(identity, reader, indexing, sealer.asker(), intake, taking, Arc::clone(&clock));
         let (last_call, called) = watch::channel(false);
         let count = peers.count();
         let mut answering = vec![tokio::spawn(on_socket(peers, owned(app.clone().router()), called.clone()))];

@@ -71,6 +71,8 @@ struct EpochState {
     closed: bool,
     /// Its account was closed in an earlier run; only its files are left.
     settled: bool,
+    /// Its owner is elsewhere, and is not trusted as a process of this machine is.
+    is_mirror: bool,
     stop: Stop,
 }
 
@@ -215,6 +217,7 @@ impl Drainer {
             unopened: (!is_opened).then(|| reader.mark_key()),
             closed: false,
             settled,
+            is_mirror: reader.is_mirror(),
             stop: Stop::CaughtUp,
         };
         self.epochs.push(OpenEpoch { reader, state });
@@ -643,7 +646,8 @@ impl Intake {
         if batch.is_full() {
             closed.push(std::mem::replace(batch, Batch::new(class)).close());
         }
-        if kind == Kind::Producer {
+        // Who ships to a server may record, and no more: what the engine says of a trail it says itself.
+        if kind == Kind::Producer || (state.is_mirror && !kind.is_from_outside()) {
             return Err(State::Refused);
         }
         let field = |place: usize| value_at(shape, place, values, ends);

@@ -6,7 +6,7 @@ use crate::limits;
 use minutebook_capture::ShapeDef;
 use minutebook_record::cbor;
 use minutebook_record::fields::Event;
-use minutebook_record::{Field, FieldType, IntegerType, Kind, Path, Schema};
+use minutebook_record::{Field, FieldType, IntegerType, Kind, Path, Schema, Seq};
 use minutebook_sketch::{Key, SealedWindow};
 use minutebook_verify::Id;
 use minutebook_verify::descriptor::{Gone, Mark, MarkKind, State};
@@ -329,7 +329,9 @@ pub fn mark_of(producer: Id, epoch: u64, schema: &Schema, fields: &[&[u8]]) -> O
     let mut counts = Vec::new();
     let mut reader = field("counts")?;
     for _ in 0..reader.map().ok()? {
-        counts.push((reader.text().ok()?.to_owned(), reader.unsigned().ok()?));
+        let class = reader.text().ok()?.to_owned();
+        // What is no number of a record is no count of them either.
+        counts.push((class, Seq::new(reader.unsigned().ok()?).ok()?.get()));
     }
     counts.sort();
     let what = match name {

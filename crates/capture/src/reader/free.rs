@@ -2,7 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
+use crate::epoch_file::EpochHeader;
 use crate::identity::{FolderLock, Identity, IdentityError, remove_if_there};
 use crate::part_file::{self, DRAINED_AT, FRAMES_AT, FileName};
 use crate::sys;
@@ -44,29 +46,33 @@ impl EpochReader {
         if self.owner()? == Owner::Alive || !self.parts_there()?.is_empty() {
             return Err(ReadError::NotEnded);
         }
-        let lock = FolderLock::take(&self.folder)?;
-        let epoch = self.header.epoch;
-        let known = match Identity::read(&self.folder, &lock) {
-            Ok(known) => known,
-            Err(IdentityError::Io(e)) => return Err(e.into()),
-            // Not ours to repair: the producer says so at its next start, and the epoch file keeps the number till then.
-            Err(_) => return Err(ReadError::NotEnded),
-        };
-        let known = known.unwrap_or(Identity { id: self.header.producer, epoch: 0 });
-        if known.epoch < epoch.get() {
-            Identity { epoch: epoch.get(), ..known }.replace(&self.folder, &lock)?;
-        }
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            if entry.file_name().to_str().and_then(FileName::parse) == Some(FileName::Temporary(Some(epoch)))
-            {
-                remove_if_there(&entry.path())?;
-            }
-        }
-        remove_if_there(&self.path)?;
-        sys::sync_folder(&self.folder)?;
-        Ok(())
+        remove_epoch(&self.folder, &self.path, &self.header)
     }
+}
+
+/// Deletes the file of an epoch that has no parts any more, and what is left beside it, after its number was written down. Durable on return.
+pub(crate) fn remove_epoch(folder: &Path, path: &Path, header: &EpochHeader) -> Result<(), ReadError> {
+    let lock = FolderLock::take(folder)?;
+    let epoch = header.epoch;
+    let known = match Identity::read(folder, &lock) {
+        Ok(known) => known,
+        Err(IdentityError::Io(e)) => return Err(e.into()),
+        // Not ours to repair: the producer says so at its next start, and the epoch file keeps the number till then.
+        Err(_) => return Err(ReadError::NotEnded),
+    };
+    let known = known.unwrap_or(Identity { id: header.producer, epoch: 0 });
+    if known.epoch < epoch.get() {
+        Identity { epoch: epoch.get(), ..known }.replace(folder, &lock)?;
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().and_then(FileName::parse) == Some(FileName::Temporary(Some(epoch))) {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    remove_if_there(path)?;
+    sys::sync_folder(folder)?;
+    Ok(())
 }
 
 fn free_within(part: &mut PartReader, to: u64) -> Result<(), ReadError> {

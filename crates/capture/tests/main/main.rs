@@ -10,5 +10,6 @@ mod identity;
 mod reading;
 mod reserve;
 mod round_trip;
+mod shipping;
 mod support;
 mod threads;

@@ -16,6 +16,9 @@ use crate::limits::LOOK_PERIOD;
 use crate::options::Options;
 use crate::serving::{VERSION, Wanted, serve, tell};
 
+/// Seconds after which an engine that nobody needs ends, unless somebody says otherwise.
+const IDLE: u64 = 30;
+
 /// Run the engine of a trail: it seals what producers hand over, answers on the socket `engine.sock` in the trail's folder, and ends when
 /// nobody needs it.
 ///
@@ -29,7 +32,7 @@ pub(super) struct Engine {
     #[arg(long)]
     create: bool,
     /// End after so many seconds without a connection, a producer that lives, or anything to seal.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    #[arg(long, value_name = "SECONDS", default_value_t = IDLE, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     idle: u64,
     /// Run in the background: return as soon as it answers.
     #[arg(long)]
@@ -70,17 +73,32 @@ impl Engine {
         {
             return tell(&terminal, found.identity(), options.json, true);
         }
-        let mut arguments: Vec<OsString> =
-            vec!["engine".into(), "--daemon".into(), "--idle".into(), self.idle.to_string().into()];
-        arguments.extend(["--trail".into(), place.folder.clone().into()]);
-        if let Some(keys) = &place.keys {
-            arguments.extend(["--keys".into(), keys.clone().into()]);
-        }
-        let switches = [(self.create, "--create"), (options.json, "--json"), (options.quiet, "--quiet")];
-        arguments.extend(switches.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.into()));
-        arguments.extend((0..options.verbose).map(|_| "--verbose".into()));
-        detached::start(&terminal, &arguments).await
+        detached::start(&terminal, &background(options, place, self.create, self.idle)).await
     }
+}
+
+/// The arguments of an engine in the background.
+fn background(options: &Options, place: &Place, create: bool, idle: u64) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        vec!["engine".into(), "--daemon".into(), "--idle".into(), idle.to_string().into()];
+    arguments.extend(["--trail".into(), place.folder.clone().into()]);
+    if let Some(keys) = &place.keys {
+        arguments.extend(["--keys".into(), keys.clone().into()]);
+    }
+    let switches = [(create, "--create"), (options.json, "--json"), (options.quiet, "--quiet")];
+    arguments.extend(switches.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.into()));
+    arguments.extend((0..options.verbose).map(|_| "--verbose".into()));
+    arguments
+}
+
+/// Makes sure that an engine of this version runs in the background, for who hands over records and does not seal.
+pub(super) async fn ensure(options: &Options, place: &Place, create: bool) -> Result {
+    let runs =
+        EngineClient::find(&place.folder).await.is_some_and(|found| found.identity().version == VERSION);
+    if !runs {
+        detached::start_quietly(&options.terminal(), &background(options, place, create, IDLE)).await?;
+    }
+    Ok(())
 }
 
 /// Whether an engine answers that is not the process `pid`: somebody was quick to start the next one.

@@ -46,12 +46,16 @@ fn parse(text: &str) -> std::result::Result<Address, String> {
     if text == "none" {
         return Ok(Address::Nowhere);
     }
-    let number = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.to_owned(),
-    };
-    let wrong = |_| "not an address and a port, such as 127.0.0.1:6262 or [::1]:6262, nor `none`".to_owned();
-    number.parse().map(Address::At).map_err(wrong)
+    let wrong = "not an address and a port, such as 127.0.0.1:6262 or [::1]:6262, nor `none`";
+    address(text).map(Address::At).ok_or_else(|| wrong.to_owned())
+}
+
+/// An address to listen at, with its port; `localhost` is one.
+pub(super) fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+        None => text.parse().ok(),
+    }
 }
 
 impl Serve {

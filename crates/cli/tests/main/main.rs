@@ -21,4 +21,5 @@ mod records_in;
 mod searching;
 mod serving_tcp;
 mod serving_tls;
+mod shipping;
 mod tcp;

@@ -182,6 +182,11 @@ impl Running {
         assert!(killed.success());
     }
 
+    /// Kills it, without a word.
+    pub fn kill(&self) {
+        signal(&self.child.id().into(), "-KILL");
+    }
+
     /// Ends its input and waits for its end.
     pub fn finish(mut self) -> Ran {
         drop(self.child.stdin.take());

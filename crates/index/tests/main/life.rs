@@ -173,6 +173,29 @@ async fn small_files_are_joined_and_say_the_same() {
 }
 
 #[tokio::test]
+async fn a_query_ends_with_the_files_that_it_began_with() {
+    let world = mixed_world().await;
+    let (index, mut indexer) = world.index().await;
+    indexer.flush().unwrap();
+    let files = || std::fs::read_dir(world.place.folder.join("index")).unwrap().count();
+    let before = files();
+    // Opens no file before it is asked for rows.
+    let mut rows = index
+        .sql("SELECT at FROM (SELECT inputs.at AS at FROM b UNION ALL SELECT inputs.at FROM a)")
+        .await
+        .unwrap();
+    indexer.begin_anew().unwrap();
+    assert_eq!(files(), before);
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        count += batch.unwrap().num_rows();
+    }
+    assert_eq!(count, 40);
+    drop(rows);
+    assert!(files() < before, "nobody has them any more");
+}
+
+#[tokio::test]
 async fn one_writes_and_others_read_beside_it() {
     let mut world = mixed_world().await;
     let (first, mut writer) = world.index().await;

@@ -53,6 +53,12 @@ const ROUTES: &[Route] = &[
     of(Method::POST, "/v1/keys/copy", A::CopyKeys),
     on(Method::GET, "/v1/records", A::Read),
     on(Method::POST, "/v1/records", A::Record),
+    // Of which models the frames of other machines are is known when they are drained: a key for some models ships none.
+    of(Method::GET, "/v1/spool", A::Record),
+    of(Method::POST, "/v1/spool/seal", A::Record),
+    of(Method::PUT, "/v1/spool/{producer}/{epoch}", A::Record),
+    of(Method::GET, "/v1/spool/{producer}/{epoch}", A::Record),
+    of(Method::PUT, "/v1/spool/{producer}/{epoch}/{part}", A::Record),
     on(Method::GET, "/v1/records/{id}", A::Read),
     on(Method::GET, "/v1/records/{id}/page", A::Read),
     on(Method::GET, "/v1/records/{id}/receipt", A::Read),

@@ -67,6 +67,7 @@ fn producer(epoch: &WaitingEpoch) -> Value {
         "epoch": epoch.epoch,
         "pid": epoch.pid,
         "alive": epoch.alive,
+        "heard": epoch.heard.and_then(|at| Timestamp::try_from(at).ok()).map(|at| at.to_string()),
         "drawn": epoch.drawn,
         "lost": lost,
     })

@@ -25,6 +25,7 @@ use crate::problem::Problem;
 pub(super) struct Wanted {
     /// When it is answered.
     #[serde(default)]
+    #[param(inline)]
     level: Level,
 }
 

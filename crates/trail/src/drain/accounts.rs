@@ -6,7 +6,7 @@ use crate::own::{Losses, LostRange};
 use minutebook_capture::InFlight;
 use minutebook_record::ClassName;
 use minutebook_verify::descriptor::{Range, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The last number that is known to have been drawn of each class, in the order of the names. After a power loss the counters may be older than
 /// what was sealed, or than frames behind a gap: every number below one that is known has to be accounted for.
@@ -43,32 +43,23 @@ pub(super) fn settle(
 ) {
     for (class, last) in drawn {
         let claimed = state.claimed.entry(*class).or_default();
-        let flying = |number: u64| {
-            in_flight
-                .iter()
-                .any(|slot| slot.class == *class && slot.seq.is_some_and(|seq| seq.get() == number))
-        };
-        let mut unknown = in_flight.iter().filter(|slot| slot.class == *class && slot.seq.is_none()).count();
+        let slots = || in_flight.iter().filter(|slot| slot.class == *class);
+        let flying: BTreeSet<u64> = slots().filter_map(|slot| slot.seq.map(|seq| seq.get())).collect();
+        let mut unknown = slots().filter(|slot| slot.seq.is_none()).count();
         for (from, to) in claimed.gaps(*last) {
             let mut ranges: Vec<Range> = Vec::new();
-            // A gap is as long as the producer's threads are many, or as what a power loss took.
-            let long = to - from > 1 << 20;
-            for number in from..=to {
-                let died = !long
-                    && (flying(number)
-                        || (unknown > 0 && {
-                            unknown -= 1;
-                            true
-                        }));
+            // By what is in flight and not number by number: a gap may be as long as somebody's counters say.
+            let mut next = Some(from);
+            while let Some(from) = next.filter(|from| *from <= to) {
+                let died = flying.contains(&from) || unknown > 0;
+                unknown -= usize::from(died && !flying.contains(&from));
                 let state = if died { State::Died } else { State::Damaged };
+                let until = if died { from } else { flying.range(from..=to).next().map_or(to, |n| n - 1) };
                 match ranges.last_mut() {
-                    Some(range) if range.state == state => range.to = number,
-                    _ => ranges.push(Range { state, from: number, to: number }),
+                    Some(range) if range.state == state => range.to = until,
+                    _ => ranges.push(Range { state, from, to: until }),
                 }
-                if long {
-                    ranges = vec![Range { state: State::Damaged, from, to }];
-                    break;
-                }
+                next = until.checked_add(1);
             }
             for range in ranges {
                 // A gap is what is not claimed, so this cannot overlap.

@@ -3,12 +3,13 @@
 use super::Reader;
 use crate::error::{Error, Result};
 use crate::seal::blocking;
-use minutebook_capture::{EpochFile, EpochReader, IntakePrivateKey, Owner, list_epochs};
+use minutebook_capture::{EpochFile, EpochReader, IntakePrivateKey, Mirrors, Owner, list_epochs};
 use minutebook_verify::Id;
 use minutebook_verify::descriptor::State;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// The spools of a trail.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,8 @@ pub struct WaitingEpoch {
     pub pid: u32,
     /// Whether that can still write.
     pub alive: bool,
+    /// When its machine was last heard of; of a producer on another one only.
+    pub heard: Option<SystemTime>,
     /// The last number drawn of each class.
     pub drawn: BTreeMap<String, u64>,
     /// Numbers that were given up, as far as the log says so by now, by reason.
@@ -56,11 +59,19 @@ impl Reader {
         for epoch in &mut state.epochs {
             for (_, ranges) in self.catalog.coverage(&epoch.producer, epoch.epoch).await? {
                 for range in ranges.ranges().iter().filter(|range| range.state != State::Kept) {
-                    *epoch.lost.entry(range.state).or_default() += range.to - range.from + 1;
+                    let lost = epoch.lost.entry(range.state).or_default();
+                    *lost = lost.saturating_add(range.to - range.from + 1);
                 }
             }
         }
         Ok(state)
+    }
+
+    /// Where epochs of producers on other machines are written to.
+    #[must_use]
+    pub fn mirrors(&self) -> Mirrors {
+        let key = IntakePrivateKey::from_bytes(*self.keys.folder().intake.expose());
+        Mirrors::new(self.place.spool(), self.file.id, key)
     }
 }
 
@@ -68,7 +79,9 @@ fn waiting(file: EpochFile, trail: Id, key: &IntakePrivateKey) -> Option<Waiting
     let mut reader = EpochReader::open(&file.path, trail, key).ok()?;
     let alive = reader.owner().ok()? == Owner::Alive;
     let drawn = reader.drawn().ok()?.into_iter().map(|(class, last)| (class.to_string(), last)).collect();
+    let heard = reader.is_mirror().then(|| reader.changed().ok()).flatten();
     Some(WaitingEpoch {
+        heard,
         name: file.name,
         producer: reader.producer().0,
         epoch: reader.epoch().get(),

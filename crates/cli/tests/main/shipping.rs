@@ -1,0 +1,404 @@
+//! Producers on other machines: their records reach the trail once each, whoever is killed and whenever.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use minutebook_capture::{Clock, IntakePublicKey, Producer, ProducerOptions, Shipment, SystemClock};
+use minutebook_present::json::{DraftReader, ReadAt};
+use minutebook_record::{ClassName, Field, FieldType, Kind, Schema};
+use minutebook_server::HandOver;
+use serde_json::Value;
+
+use crate::program::{Running, User, signal, wait_until};
+use crate::tcp::Server;
+
+const FOLDER: &str = "MINUTEBOOK_TEST_REMOTE";
+const COUNT: &str = "MINUTEBOOK_TEST_COUNT";
+
+/// A folder on another machine, by its name.
+fn host(user: &User, name: &str, key: &str) -> PathBuf {
+    let folder = user.path(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("api-key"), key).unwrap();
+    folder
+}
+
+fn shipper(user: &User, folder: &Path, address: SocketAddr) -> Running {
+    user.start([
+        "ship",
+        folder.to_str().unwrap(),
+        "--to",
+        &format!("http://{address}"),
+        "--idle",
+        "1",
+        "--json",
+    ])
+}
+
+fn options(folder: &Path) -> ProducerOptions {
+    let remote: Value = serde_json::from_slice(&std::fs::read(folder.join("remote.json")).unwrap()).unwrap();
+    let hex = |name: &str| remote[name].as_str().unwrap().to_owned();
+    let trail = minutebook_verify::unhex(&hex("trail")).unwrap();
+    let intake = IntakePublicKey::from_bytes(minutebook_verify::unhex(&hex("intake_key")).unwrap());
+    ProducerOptions {
+        part_bytes: 64 << 10,
+        ..ProducerOptions::new(folder.join("spool"), trail, intake, "scoring")
+    }
+}
+
+/// A service that decides.
+struct Service {
+    handover: HandOver,
+    drafts: DraftReader,
+    folder: PathBuf,
+    count: u64,
+}
+
+impl Service {
+    fn new(folder: &Path) -> Self {
+        let handover = HandOver::open(options(folder)).unwrap();
+        Self { handover, drafts: DraftReader::new(false), folder: folder.to_owned(), count: 0 }
+    }
+
+    fn decide(&mut self) -> String {
+        self.count += 1;
+        let line = format!(
+            r#"{{"model": {{"name": "credit", "version": "1"}}, "inputs": {{"n": {}, "text": "{}"}}, "outputs": {{"approve": true}}}}"#,
+            self.count,
+            "x".repeat(40)
+        );
+        let at = ReadAt { time_ns: SystemClock.wall_ns(), clock_error_ns: None };
+        let draft = self.drafts.read(line.as_bytes(), at).unwrap();
+        self.handover.hand_over(&draft).unwrap().to_string()
+    }
+
+    /// Whether all is on the server's disk, or why not.
+    fn flush(&self) -> Result<(), String> {
+        let epochs = Shipment::list(&self.folder.join("spool")).unwrap().epochs;
+        let last = epochs.last().ok_or("no epoch")?;
+        let epoch = Shipment::open(&last.path, &last.name).unwrap();
+        let said = ask(&self.folder, &format!("flush {} {}", epoch.producer(), epoch.epoch().get()))?;
+        if said == "done" { Ok(()) } else { Err(said) }
+    }
+}
+
+/// One line to a shipper, and its answer.
+fn ask(folder: &Path, line: &str) -> Result<String, String> {
+    let mut stream = UnixStream::connect(folder.join("ship.sock")).map_err(|error| error.to_string())?;
+    stream.write_all(format!("{line}\n").as_bytes()).map_err(|error| error.to_string())?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).map_err(|error| error.to_string())?;
+    match said.strip_suffix('\n') {
+        Some(said) => Ok(said.to_owned()),
+        None => Err("it broke off".into()),
+    }
+}
+
+#[track_caller]
+fn ids(user: &User) -> Vec<String> {
+    let ran = user.run(["sql", "SELECT id FROM \"credit\"", "--json"]).ends(0);
+    ran.json().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn ship_to_the_end(user: &User, folder: &Path, address: SocketAddr) {
+    shipper(user, folder, address).ended().ends(0);
+    assert!(!folder.join("ship.sock").exists());
+    let left = Shipment::list(&folder.join("spool")).unwrap();
+    assert!(left.epochs.is_empty() && left.orphans.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_is_handed_over_elsewhere_is_in_the_trail() {
+    let server = Server::new();
+    let key = server.key("shop", "recorder");
+    let folder = host(&server.user, "remote", &key);
+    let running = shipper(&server.user, &folder, server.address);
+    let first: Value = serde_json::from_str(&running.wait_for_lines(1)[0]).unwrap();
+    assert_eq!(first["trail"].as_str().unwrap().len(), 32);
+    let mut service = Service::new(&folder);
+    let handed: Vec<_> = (0..500).map(|_| service.decide()).collect();
+    wait_until("a flush", || service.flush() == Ok(()));
+    let status = server.ask(&server.key("all", "auditor"), "GET", "/v1/status", "").is(200).json();
+    let producer = &status["spool"]["producers"].as_array().unwrap()[0];
+    assert!(producer["name"].as_str().unwrap().starts_with("scoring."), "{producer}");
+    assert_eq!((&producer["alive"], producer["heard"].is_string()), (&true.into(), true));
+    // A second one beside it has nothing to do.
+    let second = shipper(&server.user, &folder, server.address).ended().ends(0);
+    assert_eq!(second.json()[0]["already"], true);
+    service.handover.close().unwrap();
+    running.ended().ends(0);
+    assert!(Shipment::list(&folder.join("spool")).unwrap().epochs.is_empty());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.join("secret")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let user = server.end();
+    user.run(["verify"]).ends(0);
+    assert_eq!(ids(&user).into_iter().collect::<BTreeSet<_>>(), handed.into_iter().collect());
+    user.run(["doctor"]).ends(0);
+}
+
+#[test]
+fn a_server_may_be_away() {
+    let server = Server::new();
+    let (address, key) = (server.address, server.key("shop", "recorder"));
+    let folder = host(&server.user, "remote", &key);
+    let running = shipper(&server.user, &folder, address);
+    running.wait_for_lines(1);
+    let mut service = Service::new(&folder);
+    let mut handed: Vec<_> = (0..20).map(|_| service.decide()).collect();
+    wait_until("a flush", || service.flush() == Ok(()));
+    signal(&server.pid, "-KILL");
+    let Server { user, running: served, .. } = server;
+    served.ended();
+    handed.extend((0..2_000).map(|_| service.decide()));
+    let why = service.flush().unwrap_err();
+    assert!(why.contains("does not take it"), "{why}");
+    let from = SystemClock.monotonic_ns();
+    service.flush().unwrap_err();
+    assert!(SystemClock.monotonic_ns() - from < 500_000_000, "who asks next is told at once");
+    service.handover.close().unwrap();
+    let again = user.start(["serve", "--listen", &address.to_string(), "--json"]);
+    again.wait_for_lines(1);
+    running.ended().ends(0);
+    again.interrupt();
+    again.ended().ends(0);
+    user.run(["verify"]).ends(0);
+    assert_eq!(ids(&user).into_iter().collect::<BTreeSet<_>>(), handed.into_iter().collect());
+}
+
+#[test]
+fn who_may_not_record_ships_nothing() {
+    let server = Server::new();
+    let folder = host(&server.user, "remote", &server.key("looks", "analyst"));
+    let ran = shipper(&server.user, &folder, server.address).ended();
+    ran.ends(4).complains("the API key `looks` (role `analyst`) does not permit `record`");
+    std::fs::write(folder.join("api-key"), "mbk_wrong").unwrap();
+    let ran = shipper(&server.user, &folder, server.address)
+        .ended()
+        .ends(4)
+        .complains("this API key is not known here");
+    assert!(!ran.err.contains("mbk_wrong"), "{}", ran.err);
+    std::fs::remove_file(folder.join("api-key")).unwrap();
+    shipper(&server.user, &folder, server.address).ended().ends(4).complains("there is no API key");
+    let plain = server.user.run(["ship", "remote", "--to", "http://trail.example"]).ends(2);
+    plain.complains("without TLS");
+    server.end();
+}
+
+#[test]
+fn a_broken_client_is_told_and_reaches_nobody_elses_producer() {
+    let server = Server::new();
+    let key = server.key("shop", "recorder");
+    let folder = host(&server.user, "remote", &key);
+    let running = shipper(&server.user, &folder, server.address);
+    running.wait_for_lines(1);
+    let mut service = Service::new(&folder);
+    service.decide();
+    wait_until("a flush", || service.flush() == Ok(()));
+    let epochs = Shipment::list(&folder.join("spool")).unwrap().epochs;
+    let epoch = Shipment::open(&epochs[0].path, "scoring").unwrap();
+    let (path, file) = (format!("/v1/spool/{}/1", epoch.producer()), epoch.file_bytes().unwrap());
+    let bearer = format!("Bearer {key}");
+    let other = "00".repeat(32);
+    let own = std::fs::read_to_string(folder.join("secret")).unwrap();
+    let send = |secret: &str, method: &str, path: &str, body: &[u8]| {
+        let headers = [("Authorization", bearer.as_str()), ("minutebook-spool-secret", secret)];
+        server.send(method, path, &headers, body)
+    };
+    let own = own.trim();
+    send(&other, "GET", &format!("{path}?name=scoring"), b"").problem(403, "not-your-producer");
+    send(&other, "PUT", &format!("{path}?name=scoring&state=dead"), &file).problem(403, "not-your-producer");
+    send(&other, "GET", &format!("{path}?name=other"), b"").problem(404, "no-such-epoch");
+    send("short", "GET", &format!("{path}?name=scoring"), b"").problem(400, "bad-request");
+    send(own, "GET", &format!("{path}?name=../../x"), b"").problem(400, "wrong-spool");
+    send(own, "GET", "/v1/spool/zz/1?name=scoring", b"").problem(400, "bad-request");
+    send(own, "GET", "/v1/spool/zz/-1?name=scoring", b"").problem(400, "bad-request");
+    send(own, "PUT", &format!("{path}?name=scoring"), &file[..100]).problem(400, "wrong-spool");
+    send(own, "PUT", &format!("{path}/1?name=scoring&offset=4096&capacity=65536"), &[1; 64])
+        .problem(400, "wrong-spool");
+    let far = format!("{path}/1?name=scoring&offset=40960&capacity=65536&torn=true");
+    send(own, "PUT", &far, &[1; 64]).problem(409, "spool-position");
+    let long = format!("{path}/1?name=scoring&offset=4096&capacity=65536&torn=true");
+    send(own, "PUT", &long, &vec![0; 3 << 20]).problem(413, "too-large");
+    send(own, "GET", &format!("{path}?name=scoring"), b"").is(200);
+    service.handover.close().unwrap();
+    running.ended().ends(0);
+    let user = server.end();
+    user.run(["verify"]).ends(0);
+    assert_eq!(ids(&user).len(), 1);
+}
+
+/// Whoever may record could otherwise write what only the engine says of a trail.
+#[test]
+fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
+    let server = Server::new();
+    let folder = host(&server.user, "remote", &server.key("shop", "recorder"));
+    let running = shipper(&server.user, &folder, server.address);
+    running.wait_for_lines(1);
+    let liar = Producer::open(options(&folder)).unwrap();
+    let path = minutebook_record::Path::new(["policy", "text"]).unwrap();
+    let schema = Schema::new(vec![Field { path, field_type: FieldType::Text }]).unwrap();
+    let shape = liar.shape(schema, &[]).unwrap();
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_from_outside()) {
+        let mut record = liar.begin(&ClassName::new("standard").unwrap()).unwrap().record(&shape, kind);
+        record.text("keep nothing");
+        record.finish().unwrap();
+    }
+    liar.close().unwrap();
+    running.ended().ends(0);
+    let user = server.end();
+    user.run(["verify"]).ends(0);
+    let listed = user.run(["list", "--json", "--kind", "policy,erasure,hold,disposal,access,anchor"]).ends(0);
+    assert_eq!(listed.lines(), [""; 0]);
+}
+
+/// Decides until it is killed or has decided often enough, and says which records are on the server's disk.
+#[test]
+#[ignore = "run by other tests, in a process of its own"]
+fn decides_until_killed() {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let most: u64 = std::env::var(COUNT).unwrap().parse().unwrap();
+    let mut service = Service::new(&folder);
+    let mut waiting = Vec::new();
+    let mut out = std::io::stdout().lock();
+    while service.count < most {
+        waiting.push(service.decide());
+        if waiting.len() >= 25 && service.flush().is_ok() {
+            for id in waiting.drain(..) {
+                writeln!(out, "on-disk {id}").unwrap();
+            }
+            // Killing is what the test is about, not how much there is.
+            std::thread::park_timeout(Duration::from_millis(10));
+        } else if waiting.len() > 2_000 {
+            // The server is away: what is handed over meanwhile waits, and does not fill the disk of the test.
+            std::thread::park_timeout(Duration::from_millis(20));
+            waiting.pop();
+        }
+    }
+    service.handover.close().unwrap();
+}
+
+/// A number that depends on those before it only.
+fn draw(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+struct Client {
+    folder: PathBuf,
+    service: Child,
+    shipper: Running,
+    reading: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Client {
+    fn service(folder: &Path, said: &Arc<Mutex<Vec<String>>>) -> (Child, std::thread::JoinHandle<()>) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--ignored",
+                "--exact",
+                "shipping::decides_until_killed",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(FOLDER, folder)
+            .env(COUNT, "1000000000")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (out, said) = (child.stdout.take().unwrap(), Arc::clone(said));
+        let reading = std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                // A line that was cut when the process was killed is no acknowledgement.
+                if let Some(id) = line.strip_prefix("on-disk ").filter(|id| id.len() == 36) {
+                    said.lock().unwrap().push(id.to_owned());
+                }
+            }
+        });
+        (child, reading)
+    }
+}
+
+/// The server, a shipper or a service is killed every few hundred milliseconds, eight clients at work.
+#[test]
+fn nothing_acknowledged_is_lost_or_doubled_whoever_is_killed() {
+    let (clients, kills) = (8, 60);
+    let mut seed = 0x6d62_0006;
+    println!("seed {seed:#x}");
+    let server = Server::new();
+    let (address, key) = (server.address, server.key("shop", "recorder"));
+    let Server { user, running: mut served, pid, .. } = server;
+    let mut pid = pid;
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let mut all: Vec<Client> = (0..clients)
+        .map(|n| {
+            let folder = host(&user, &format!("host-{n}"), &key);
+            let shipper = shipper(&user, &folder, address);
+            shipper.wait_for_lines(1);
+            let (service, reading) = Client::service(&folder, &said);
+            Client { folder, service, shipper, reading: vec![reading] }
+        })
+        .collect();
+    let mut killed = BTreeMap::<&str, u32>::new();
+    for _ in 0..kills {
+        std::thread::park_timeout(Duration::from_millis(100 + draw(&mut seed, 300)));
+        let which = draw(&mut seed, clients) as usize;
+        let what = match draw(&mut seed, 4) {
+            0 | 1 => {
+                signal(&pid, "-KILL");
+                served.ended();
+                served = user.start(["serve", "--listen", &address.to_string(), "--json"]);
+                let line: Value = serde_json::from_str(&served.wait_for_lines(1)[0]).unwrap();
+                pid = line["pid"].clone();
+                "server"
+            }
+            2 => {
+                let client = &mut all[which];
+                client.shipper.kill();
+                let before = std::mem::replace(&mut client.shipper, shipper(&user, &client.folder, address));
+                before.ended();
+                "shipper"
+            }
+            _ => {
+                let client = &mut all[which];
+                client.service.kill().unwrap();
+                client.service.wait().unwrap();
+                let (service, reading) = Client::service(&client.folder, &said);
+                client.service = service;
+                client.reading.push(reading);
+                "service"
+            }
+        };
+        *killed.entry(what).or_default() += 1;
+    }
+    assert!(killed.len() == 3, "{killed:?}");
+    for client in all {
+        let Client { folder, mut service, shipper, reading } = client;
+        service.kill().unwrap();
+        service.wait().unwrap();
+        reading.into_iter().for_each(|reading| reading.join().unwrap());
+        shipper.kill();
+        shipper.ended();
+        ship_to_the_end(&user, &folder, address);
+    }
+    signal(&pid, "-TERM");
+    served.ended().ends(0);
+    user.run(["verify"]).ends(0).prints(", none missing without a word");
+    let there = ids(&user);
+    let once: BTreeSet<_> = there.iter().cloned().collect();
+    assert_eq!(once.len(), there.len(), "each once");
+    let said = said.lock().unwrap();
+    let lost: Vec<_> = said.iter().filter(|id| !once.contains(*id)).collect();
+    assert_eq!(lost, [""; 0], "of {}", said.len());
+    println!("{} acknowledged, {} there, killed {killed:?}", said.len(), there.len());
+    assert!(said.len() > 1_000, "{}", said.len());
+}

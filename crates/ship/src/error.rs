@@ -1,0 +1,65 @@
+//! Why something was not shipped. Texts carry no key, no secret and no content.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL cannot be used.
+    #[error("`{url}` cannot be shipped to: {why}")]
+    Url {
+        /// As it was given, without what may be a secret in it.
+        url: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A file of the folder cannot be used.
+    #[error("`{}`: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another shipper has the folder.
+    #[error("another shipper has `{}`", .0.display())]
+    Running(PathBuf),
+    /// The server cannot be reached, or cannot do it now. Tried again.
+    #[error("the server does not take it: {0}")]
+    Away(String),
+    /// The server refuses, and will until something is changed.
+    #[error("the server refuses: {0}")]
+    Refused(String),
+    /// The server is elsewhere in the epoch.
+    #[error("the server is elsewhere in the epoch")]
+    Position,
+    /// The server does not know the epoch, as after it was restored from a backup.
+    #[error("the server does not know the epoch")]
+    Unknown,
+    /// The server says that it has all of an epoch of which something was never sent.
+    #[error("the server calls an epoch complete of which something is still here: {0}")]
+    Unsent(String),
+    /// The local spool cannot be read or changed.
+    #[error("the spool: {0}")]
+    Spool(String),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        Self::File { path: path.to_owned(), what: error.to_string() }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Spool(error.to_string())
+    }
+}
+
+impl From<minutebook_capture::ReadError> for Error {
+    fn from(error: minutebook_capture::ReadError) -> Self {
+        Self::Spool(error.to_string())
+    }
+}

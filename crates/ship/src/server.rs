@@ -1,0 +1,212 @@
+//! Requests to a server: one at a time for each epoch, over connections that are kept. Edge: what answers mean for an epoch is `epoch`'s.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use minutebook_capture::{Piece, Position, Shipment};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::folder::{Folder, Remote};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT, CA_FILE_BYTES_MAX, CONNECT_WAIT, FIRST_WAIT};
+
+/// How a server is reached.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// A PEM file with the authorities that its certificate may be from; those of the system when absent.
+    pub ca: Option<PathBuf>,
+}
+
+/// A server.
+pub struct Server {
+    endpoint: Endpoint,
+    folder: Folder,
+    secret: String,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// How far the server is in an epoch.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    part: u32,
+    offset: u64,
+    pub(crate) end_part: Option<u32>,
+}
+
+/// Whether it takes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Open,
+    Ended,
+    Sealed,
+}
+
+impl Standing {
+    pub(crate) fn position(&self) -> Position {
+        Position { part: self.part, offset: self.offset }
+    }
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+    code: String,
+}
+
+impl Server {
+    /// The server that a folder is for. Asks nothing yet.
+    ///
+    /// # Errors
+    /// The authorities cannot be read, or the folder has no secret and none can be made.
+    pub fn new(options: ServerOptions, folder: Folder) -> Result<Self, Error> {
+        let secret = folder.secret()?;
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_WAIT));
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls(&options)?);
+        let https = https.https_or_http().enable_http1().wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new()).build(https);
+        Ok(Self { endpoint: options.endpoint, folder, secret, client })
+    }
+
+    /// Which trail it has.
+    ///
+    /// # Errors
+    /// It does not answer, refuses, or says what is none.
+    pub async fn remote(&self) -> Result<Remote, Error> {
+        let answer = self.exchange(Method::GET, "/v1/spool", Bytes::new(), FIRST_WAIT).await?;
+        let read = serde_json::from_slice::<Remote>(&answer).ok();
+        let remote = read.map(|remote| Remote { url: self.endpoint.as_str().to_owned(), ..remote });
+        let what = || Error::Refused(format!("`{}` is no minutebook server", self.endpoint.as_str()));
+        remote.filter(Remote::is_sound).ok_or_else(what)
+    }
+
+    pub(crate) async fn announce(&self, epoch: &Shipment, state: &str) -> Result<Standing, Error> {
+        let path = format!("{}?name={}&state={state}", path(epoch), epoch.name());
+        self.stand(Method::PUT, &path, epoch.file_bytes()?.into()).await
+    }
+
+    pub(crate) async fn standing(&self, epoch: &Shipment) -> Result<Standing, Error> {
+        self.stand(Method::GET, &format!("{}?name={}", path(epoch), epoch.name()), Bytes::new()).await
+    }
+
+    pub(crate) async fn put(&self, epoch: &Shipment, piece: Piece) -> Result<Standing, Error> {
+        let Piece { part, offset, capacity, bytes, end, torn } = piece;
+        let path = format!(
+            "{}/{part}?name={}&offset={offset}&capacity={capacity}&end={end}&torn={torn}",
+            path(epoch),
+            epoch.name()
+        );
+        self.stand(Method::PUT, &path, bytes.into()).await
+    }
+
+    async fn stand(&self, method: Method, path: &str, body: Bytes) -> Result<Standing, Error> {
+        let answer = self.exchange(method, path, body, ANSWER_WAIT).await?;
+        let what = |_| Error::Away("its answer cannot be read".into());
+        serde_json::from_slice(&answer).map_err(what)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        wait: Duration,
+    ) -> Result<Bytes, Error> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.endpoint.as_str()))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.folder.api_key()?))
+            .header("minutebook-spool-secret", &self.secret)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .body(Full::new(body))
+            // Its text may hold the key.
+            .map_err(|_| Error::Refused("the API key has characters that no header takes".into()))?;
+        let away = |what: String| Error::Away(what);
+        let exchange = async {
+            let answer = self.client.request(request).await.map_err(|error| away(cause(&error)))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            Ok::<_, Error>((status, body.map_err(|_| away("it broke off its answer".into()))?.to_bytes()))
+        };
+        let late = |_| away(format!("no answer within {} s", wait.as_secs()));
+        let (status, body) = tokio::time::timeout(wait, exchange).await.map_err(late)??;
+        if status.is_success() { Ok(body) } else { Err(told(status, &body)) }
+    }
+}
+
+fn path(epoch: &Shipment) -> String {
+    format!("/v1/spool/{}/{}", epoch.producer(), epoch.epoch().get())
+}
+
+/// What is wrong at the bottom: the errors above it say only that a request failed.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(below) = last.source() {
+        last = below;
+    }
+    last.to_string()
+}
+
+fn told(status: StatusCode, body: &[u8]) -> Error {
+    let (detail, code) = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => (problem.detail, problem.code),
+        Err(_) => (format!("it answered with {status}"), String::new()),
+    };
+    match (status, code.as_str()) {
+        (_, "spool-position") => Error::Position,
+        (_, "no-such-epoch") => Error::Unknown,
+        (StatusCode::BAD_REQUEST, "wrong-spool" | "bad-request") => Error::Refused(detail),
+        _ => Error::Away(detail),
+    }
+}
+
+fn tls(options: &ServerOptions) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let wrong = |path: &PathBuf, what: String| Error::File { path: path.clone(), what };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Spool(error.to_string()))?;
+    let Some(path) = &options.ca else {
+        if options.endpoint.as_str().starts_with("http://") {
+            return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        }
+        use hyper_rustls::ConfigBuilderExt;
+        let roots = builder.with_native_roots();
+        let roots = roots.map_err(|error| Error::Away(format!("the system's authorities: {error}")))?;
+        return Ok(roots.with_no_client_auth());
+    };
+    let about = std::fs::metadata(path).map_err(|error| Error::file(path, &error))?;
+    if about.len() > CA_FILE_BYTES_MAX {
+        return Err(wrong(path, "it is too long for a file of certificates".into()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, &error))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate = certificate.map_err(|error| wrong(path, format!("it is no PEM file: {error}")))?;
+        roots
+            .add(certificate)
+            .map_err(|error| wrong(path, format!("a certificate is malformed: {error}")))?;
+    }
+    if roots.is_empty() {
+        return Err(wrong(path, "no certificate is in it (`-----BEGIN CERTIFICATE-----`)".into()));
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,218 @@
+"""`minutebook.connect`: the same API against a server; the server away and back; processes killed with records unshipped."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import minutebook
+import pytest
+from conftest import wait
+from minutebook import _program
+
+
+class Server:
+    """`minutebook serve` of a trail of its own, at one port for good."""
+
+    def __init__(self, tmp_path):
+        self.folder = tmp_path / "trail"
+        self.keys = tmp_path / "keys"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+        self.start()
+
+    def run(self, *arguments):
+        command = [_program.find(), *arguments, "--trail", str(self.folder), "--keys", str(self.keys)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def start(self):
+        command = [_program.find(), "serve", str(self.folder), "--create", "--keys", str(self.keys), "--listen", f"127.0.0.1:{self.port}", "--json"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        json.loads(self.process.stdout.readline())
+
+    def kill(self, how=signal.SIGKILL):
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def key(self, name, *roles):
+        roles = roles or ("recorder", "analyst", "investigator", "auditor", "privacy-officer", "model-owner", "administrator")
+        return self.run("api-key", "create", name, *(word for role in roles for word in ("--role", role))).strip()
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Server(tmp_path)
+    yield server
+    server.kill()
+
+
+def decide(trail, count, start=0):
+    credit = trail.model("credit-risk", version="1.4.0", git=None)
+    ids = []
+    for n in range(start, start + count):
+        with credit.decision(inputs={"n": n, "amount": 4000.5}, subject=f"applicant-{n % 3}") as d:
+            d.outputs = {"approve": n % 2 == 0}
+        ids.append(d.id)
+    return ids
+
+
+def shipped(trail):
+    return not trail.status()["shipper"]["epochs"]
+
+
+def test_all_that_open_does(server):
+    key = server.key("all")
+    with minutebook.connect(server.url, purpose="a test", api_key=key, service="shop") as trail:
+        assert server.url in repr(trail) and key not in repr(trail) + repr(vars(trail)) + repr(vars(trail._engine))
+        ids = decide(trail, 30)
+        record = trail[ids[3]]
+        assert record.id == ids[3] and record.verify()
+        assert len(list(trail.search("inputs.n >= 25", model="credit-risk"))) == 5
+        assert [row["n"] for row in trail.sql('SELECT count(*) AS n FROM "credit-risk"')] == [30]
+        assert trail.facets(model="credit-risk").count == 30
+        note = trail.review(ids[3], "overridden", by="j.doe", reason="documents")
+        assert "documents" in trail.show(note)
+        assert trail.receipt(ids[3]).startswith("c2sp.org/tlog-proof")
+        assert any(table.name == "credit-risk" for table in trail.tables())
+        assert trail.verify()
+        trail.set_retention('format = "minutebook/retention/1"\n[[class]]\nname = "standard"\nkeep = "3 years"\n')
+        assert trail.retention is not None
+        trail.hold("case-7", reason="dispute", by="counsel", subject="applicant-1")
+        with pytest.raises(minutebook.Refused):
+            trail.erase("applicant-1", ground="request", by="privacy officer")
+        trail.lift_hold("case-7", reason="settled", by="counsel")
+        assert trail.erase("applicant-1", ground="request", by="privacy officer")["trail"] == trail.id
+        with pytest.raises(KeyError):
+            trail["0193a1b2-0000-7000-8000-000000000000"]
+        with pytest.raises(minutebook.QuestionError):
+            trail.search("inputs.nothing > 1", model="credit-risk")
+        status = trail.status()
+        assert status["engine"]["spool"]["producers"][0]["heard"] and status["shipper"]["error"] is None
+        trail.flush("disk")
+        trail.flush("sealed")
+    assert server.run("verify")
+
+
+def test_wrapped_models_and_batches(server):
+    class Model:
+        def predict(self, rows):
+            return [row[0] > 1 for row in rows]
+
+    with minutebook.connect(server.url, purpose="a test", api_key=server.key("all"), service="shop") as trail:
+        model = trail.model("rows", version="1", git=None)
+        model.record_batch([[1, 2], [3, 4]], outputs=[0, 1])
+        trail.flush("sealed")
+        assert len(trail.records(model="rows")) == 2
+
+
+def test_the_server_away_and_back(server, monkeypatch):
+    monkeypatch.setenv("MINUTEBOOK_API_KEY", server.key("all"))
+    trail = minutebook.connect(server.url, purpose="a test", service="shop")
+    ids = decide(trail, 10)
+    trail.flush("disk")
+    server.kill()
+    began = time.monotonic()
+    ids += decide(trail, 200, start=10)
+    assert time.monotonic() - began < 2, "nobody waits for a server that is away"
+    with pytest.raises(minutebook.EngineError, match="this machine's disk"):
+        trail.flush("disk")
+    with pytest.raises(minutebook.EngineError):
+        trail.search(model="credit-risk")
+    assert trail.status()["engine"] is None
+    # A process that begins meanwhile.
+    with minutebook.connect(server.url, purpose="a test", service="shop") as other:
+        ids += decide(other, 5, start=300)
+    server.start()
+    wait(lambda: not flush_fails(trail))
+    found = trail.sql('SELECT id FROM "credit-risk"')
+    assert sorted(row["id"] for row in found) == sorted(ids)
+    trail.close()
+
+
+def flush_fails(trail):
+    try:
+        trail.flush("disk")
+    except minutebook.EngineError:
+        return True
+    return False
+
+
+def test_a_process_killed_with_records_unshipped(server):
+    key = server.key("all")
+    program = textwrap.dedent(
+        """
+        import os, signal, sys
+        import minutebook
+        trail = minutebook.connect(sys.argv[1], api_key=os.environ["MINUTEBOOK_API_KEY"], service="shop")
+        credit = trail.model("credit-risk", version="1.4.0", git=None)
+        shipper = trail.status()["shipper"]["pid"]
+        os.kill(shipper, signal.SIGKILL)
+        for n in range(100):
+            with credit.decision(inputs={"n": n}) as d:
+                d.outputs = {"approve": True}
+            print(d.id, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    environment = {**os.environ, "MINUTEBOOK_API_KEY": key}
+    ended = subprocess.run([sys.executable, "-c", program, server.url], env=environment, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    ids = ended.stdout.split()
+    assert len(ids) == 100
+    with minutebook.connect(server.url, purpose="a test", api_key=key, service="shop") as trail:
+        wait(lambda: len(trail.status()["shipper"]["epochs"]) == 1)
+        assert sorted(row["id"] for row in trail.sql('SELECT id FROM "credit-risk"')) == sorted(ids)
+
+
+def test_children_of_a_fork_ship_their_own(server):
+    trail = minutebook.connect(server.url, purpose="a test", api_key=server.key("all"), service="shop")
+    decide(trail, 3)
+    child = os.fork()
+    if child == 0:
+        try:
+            decide(trail, 4, start=10)
+            trail.flush("disk")
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [row["n"] for row in trail.sql('SELECT count(*) AS n FROM "credit-risk"')] == [7]
+    trail.close()
+
+
+def test_a_key_that_may_record_only(server):
+    with minutebook.connect(server.url, purpose="a test", api_key=server.key("shop", "recorder"), service="shop") as trail:
+        decide(trail, 5)
+        trail.flush("sealed")
+        with pytest.raises(minutebook.EngineError, match="does not permit"):
+            trail.search(model="credit-risk")
+    assert "credit-risk" in server.run("list")
+
+
+def test_what_cannot_be_connected_to(server, tmp_path, monkeypatch):
+    monkeypatch.delenv("MINUTEBOOK_API_KEY", raising=False)
+    with pytest.raises(ValueError, match="MINUTEBOOK_API_KEY"):
+        minutebook.connect(server.url)
+    for url in ("trail.example", "ftp://trail.example", "http://trail.example", "https://trail.example?x=1"):
+        with pytest.raises(ValueError):
+            minutebook.connect(url, api_key="mbk_x")
+    with pytest.raises(ValueError) as told:
+        minutebook.connect("https://me:hunter2@trail.example", api_key="mbk_x")
+    assert "hunter2" not in str(told.value)
+    with pytest.raises(minutebook.EngineError) as told:
+        minutebook.connect(server.url, purpose="a test", api_key="mbk_wrong")
+    assert "mbk_wrong" not in str(told.value) and "not known here" in str(told.value)
+    server.kill()
+    with pytest.raises(minutebook.EngineError, match="does not take it"):
+        minutebook.connect(server.url, purpose="a test", api_key="mbk_x", spool=tmp_path / "spool")
+    assert (tmp_path / "spool" / "api-key").stat().st_mode & 0o777 == 0o600
