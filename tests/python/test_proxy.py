@@ -78,7 +78,7 @@ def started(command, ready, **options):
 @pytest.fixture(scope="module")
 def python():
     """The interpreter that has the model servers."""
-    return Path(os.environ["MINUTEBOOK_MODEL_SERVERS"])
+    return Path(os.environ["MINUTEBOOK_SERVERS_PYTHON"])
 
 
 @pytest.fixture(scope="module")

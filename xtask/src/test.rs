@@ -180,7 +180,7 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
     let mut command = Command::new(python);
     command.env("MINUTEBOOK_FAULTFS", workspace.target.join("debug/minutebook-faultfs"));
     command.env("MINUTEBOOK_S3_SERVER", s3.with_file_name("moto_server"));
-    command.env("MINUTEBOOK_MODEL_SERVERS", servers);
+    command.env("MINUTEBOOK_SERVERS_PYTHON", servers);
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",

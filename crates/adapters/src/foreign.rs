@@ -73,6 +73,17 @@ pub fn text<'t>(tree: &'t Tree<'_>, name: &str) -> Option<&'t str> {
     }
 }
 
+/// A float, also one that JSON lacks.
+pub fn float(value: f64) -> Tree<'static> {
+    let name = match value {
+        value if value.is_nan() => "NaN",
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        value => return Tree::Float(value),
+    };
+    object("$float", Tree::Text(name.into()))
+}
+
 /// An object with one member.
 pub(crate) fn object(name: &'static str, value: Tree<'static>) -> Tree<'static> {
     Tree::Object(vec![(Cow::Borrowed(name), value)])

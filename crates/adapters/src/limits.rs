@@ -1,5 +1,7 @@
 //! Bounds of what is read from others, each with its reason.
 
+use std::time::Duration;
+
 /// Rows of one call: as many decisions are made of it. Larger batches are jobs, not requests, and come as files.
 pub const ROWS_MAX: usize = 10_000;
 
@@ -20,3 +22,24 @@ pub const TOOL_CALLS_MAX: usize = 256;
 
 /// Calls that one mapping file tells about: a service has some dozens.
 pub const MAPPED_CALLS_MAX: usize = 256;
+/// Events of one request: a batch of a broker has some hundred.
+pub const EVENTS_MAX: usize = 1_000;
+
+/// One attribute of an event, in bytes. The longest are lists of a request's headers.
+pub const ATTRIBUTE_BYTES_MAX: usize = 16 << 10;
+
+/// How long one half of a call waits for the other, and how long a call is known again when it is delivered twice. Models answer within seconds,
+/// large ones within a minute; what waits is in memory only.
+pub const HALVES_WAIT: Duration = Duration::from_secs(120);
+
+/// Halves that wait and calls that are known again: at 800 calls a second it is as many as come in [`HALVES_WAIT`].
+pub const HALVES_MAX: usize = 100_000;
+
+/// Bytes of all halves that wait.
+pub const HALVES_BYTES_MAX: usize = 128 << 20;
+
+/// Halves of calls of a file that wait for their others: files of inputs and of outputs are read one after the other.
+pub const CAPTURED_MAX: usize = 4_000_000;
+
+/// Bytes of the halves of a file that wait, about. Beyond that the oldest are recorded alone.
+pub const CAPTURED_BYTES_MAX: usize = 1 << 30;

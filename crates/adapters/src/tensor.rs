@@ -223,7 +223,7 @@ fn number(element: Element, bytes: &[u8]) -> Tree<'static> {
     }
     let value = match element {
         Element::Bool => return Tree::Bool(bytes == [1]),
-        Element::F64 => return float_tree(of!(f64)),
+        Element::F64 => return foreign::float(of!(f64)),
         Element::I64 => return Tree::Integer(Integer::from(of!(i64))),
         Element::U8 => Tree::Integer(of!(u8).into()),
         Element::U16 => Tree::Integer(of!(u16).into()),
@@ -232,23 +232,12 @@ fn number(element: Element, bytes: &[u8]) -> Tree<'static> {
         Element::I8 => Tree::Integer(of!(i8).into()),
         Element::I16 => Tree::Integer(of!(i16).into()),
         Element::I32 => Tree::Integer(of!(i32).into()),
-        Element::F16 => float_tree(f16::from_le_bytes(bytes.try_into().unwrap_or_default()).to_f64()),
-        Element::F32 => float_tree(of!(f32).into()),
+        Element::F16 => foreign::float(f16::from_le_bytes(bytes.try_into().unwrap_or_default()).to_f64()),
+        Element::F32 => foreign::float(of!(f32).into()),
     };
     let typed: Members<'static> =
         vec![(Cow::Borrowed("type"), owned(element.name())), (Cow::Borrowed("value"), value)];
     object("$typed", Tree::Object(typed))
-}
-
-/// A float, also one that JSON lacks.
-fn float_tree(value: f64) -> Tree<'static> {
-    let name = match value {
-        value if value.is_nan() => "NaN",
-        f64::INFINITY => "Infinity",
-        f64::NEG_INFINITY => "-Infinity",
-        value => return Tree::Float(value),
-    };
-    object("$float", Tree::Text(name.into()))
 }
 
 fn tensor(element: Element, shape: &[usize], bytes: &[u8]) -> Tree<'static> {

@@ -1,6 +1,7 @@
 //! Importing: rows of CSV, JSON lines or Parquet become the same records that `record` reads, by a mapping
 //! that says which column is what. Edge: rows and columns; recording them is done elsewhere.
 
+mod captured;
 mod csv_file;
 mod json_lines;
 mod mapping;
@@ -10,6 +11,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use captured::Captured;
 pub(crate) use csv_file::CsvFile;
 pub(crate) use json_lines::JsonLines;
 pub(crate) use mapping::Mapping;

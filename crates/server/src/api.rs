@@ -2,6 +2,7 @@
 
 mod access;
 mod backup;
+mod cloudevents;
 mod engine;
 mod health;
 mod index;
@@ -9,6 +10,7 @@ mod intake;
 mod life;
 mod log;
 mod openapi;
+mod otlp;
 mod policy;
 mod records;
 mod seal;
@@ -39,9 +41,11 @@ use utoipa_axum::routes;
 use crate::indexing::Indexing;
 use crate::intake::Intake;
 use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
+use crate::logged::LoggedCalls;
 use crate::mirrors::Taking;
 use crate::problem::Problem;
 use crate::sealer::Asker;
+use crate::versions::Versions;
 
 /// Which engine this is.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -88,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) indexing: Indexing,
     pub(crate) sealer: Asker,
     pub(crate) intake: Intake,
+    pub(crate) logged: LoggedCalls,
+    pub(crate) versions: Versions,
     pub(crate) taking: Taking,
     /// The public half, which epochs are sealed to.
     pub(crate) intake_key: [u8; 32],
@@ -114,11 +120,23 @@ impl App {
         (taking, intake_key): (Taking, [u8; 32]),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let stop = Notify::new();
-        Self(Arc::new(Shared { identity, reader, indexing, sealer, intake, taking, intake_key, clock, stop }))
+        Self(Arc::new(Shared {
+            identity,
+            reader,
+            indexing,
+            sealer,
+            intake,
+            logged: LoggedCalls::new(),
+            versions: Versions::default(),
+            taking,
+            intake_key,
+            clock,
+            stop: Notify::new(),
+        }))
     }
 
     pub(crate) fn router(self) -> Router {
+        let (traces, logs) = (otlp::trace_service(self.clone()), otlp::logs_service(self.clone()));
         let (router, document) = routes();
         let document = openapi::text(&document);
         router
@@ -126,6 +144,8 @@ impl App {
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self)
+            .route_service("/opentelemetry.proto.collector.trace.v1.TraceService/Export", traces)
+            .route_service("/opentelemetry.proto.collector.logs.v1.LogsService/Export", logs)
     }
 }
 
@@ -149,6 +169,9 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
         .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(otlp::traces).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(otlp::logs).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(spool::about))
         .routes(routes!(spool::seal))
         .routes(routes!(spool::standing, spool::announce).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))

@@ -5,6 +5,7 @@ mod failures;
 mod hosts;
 mod keyring;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use minutebook_capture::Clock;
 use minutebook_trail::{ApiKey, ApiKeys};
@@ -138,8 +141,7 @@ impl Guard {
         if request.body().is_end_stream() {
             return Ok((request, pass, Some((place, None))));
         }
-        let bytes_max =
-            if request.uri().path() == "/v1/records" { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
+        let bytes_max = if scope::records(request.uri().path()) { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
         let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
         if bytes > bytes_max as u64 {
             return Err(Problem::too_large(bytes_max).into());
@@ -189,7 +191,7 @@ impl Guard {
             ));
         };
         let found =
-            bearer(presented).map_or(Ok(None), |secret| self.keys.find(secret, now)).map_err(|error| {
+            secret(presented).map_or(Ok(None), |secret| self.keys.find(&secret, now)).map_err(|error| {
                 tracing::error!("nobody is let in over TCP: {error}");
                 let detail = "the server cannot read its API keys; its log says why";
                 let title = "The trail cannot be used as it is";
@@ -210,10 +212,17 @@ fn unknown(detail: &str) -> Refusal {
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-/// The secret in `Bearer <secret>` (RFC 6750, section 2.1).
-fn bearer(value: &HeaderValue) -> Option<&str> {
-    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start_matches(' '))
+/// The secret in `Bearer <secret>` (RFC 6750, section 2.1), or the password in `Basic …` (RFC 7617), whoever the user: senders that know of no
+/// tokens have it in their address.
+fn secret(value: &HeaderValue) -> Option<Cow<'_, str>> {
+    let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
+    let credentials = credentials.trim_start_matches(' ');
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Cow::Borrowed(credentials));
+    }
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| BASE64.decode(credentials).ok())??;
+    let decoded = String::from_utf8(decoded).ok()?;
+    decoded.split_once(':').map(|(_, password)| Cow::Owned(password.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Records that come over HTTP, on their way into the spool: read whole before the first is recorded, and once for each idempotency key. Edge: what
 //! a request and its answer look like is in `api/intake.rs`; sealing is asked for there.
 
+pub(crate) mod adapted;
 mod body;
 mod repeats;
 

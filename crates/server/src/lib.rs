@@ -12,14 +12,17 @@ mod handover;
 mod indexing;
 mod intake;
 mod limits;
+mod logged;
 mod mirrors;
 mod peers;
 mod problem;
 mod sealer;
 mod server;
 mod socket;
+mod spans;
 mod starting;
 mod tls;
+mod versions;
 
 pub use api::Identity;
 pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};

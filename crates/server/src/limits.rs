@@ -152,6 +152,26 @@ pub(crate) const INTAKE_REST: Duration = Duration::from_secs(5);
 /// Sealings that make room in a spool that is full, before a request is told so.
 pub(crate) const FULL_SEALS: u32 = 2;
 
+/// Bytes of the spools of other machines that may wait of one API key: some minutes of a hundred processes while the engine is behind.
+pub(crate) const SPOOL_BYTES_PER_KEY: u64 = 16 << 30;
+
+/// Epochs of the same: each is a process, and takes the engine a descriptor or two and some kilobytes.
+pub(crate) const SPOOL_EPOCHS_PER_KEY: u64 = 4_096;
+
+/// Between two looks at what waits of each key: a look reads the folders of all mirrors.
+pub(crate) const SPOOL_LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// Producers whose requests wait for each other: more than the processors that a server has.
+pub(crate) const MIRROR_LOCKS: usize = 64;
+
+/// Between two looks for the versions of a model: a deployment counts for calls this much later at the latest.
+pub(crate) const VERSIONS_LOOK_PERIOD: Duration = Duration::from_secs(5);
+
+/// Records that are looked at for the version of a model, the latest first: calls come within minutes, and models change by the day.
+pub(crate) const VERSIONS_KEPT: usize = 64;
+
+/// Models whose versions are kept: a server has some hundred.
+pub(crate) const VERSIONS_MODELS: usize = 1_024;
 /// Decisions about models and fields that are kept for one key: a trail with 1,000 models of 200 fields.
 pub(crate) const DECIDED_MAX: usize = 200_000;
 
@@ -170,15 +190,3 @@ pub(crate) const ASKED_BYTES_MAX: usize = 4 << 10;
 
 /// Names of models in the record of a read.
 pub(crate) const MODELS_TOLD: usize = 100;
-
-/// Bytes of the spools of other machines that may wait of one API key: some minutes of a hundred processes while the engine is behind.
-pub(crate) const SPOOL_BYTES_PER_KEY: u64 = 16 << 30;
-
-/// Epochs of the same: each is a process, and takes the engine a descriptor or two and some kilobytes.
-pub(crate) const SPOOL_EPOCHS_PER_KEY: u64 = 4_096;
-
-/// Between two looks at what waits of each key: a look reads the folders of all mirrors.
-pub(crate) const SPOOL_LOOK_PERIOD: Duration = Duration::from_secs(2);
-
-/// Producers whose requests wait for each other: more than the processors that a server has.
-pub(crate) const MIRROR_LOCKS: usize = 64;

@@ -59,6 +59,11 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "wrong-records", "Records are wrong", detail) }
     }
 
+    /// Whether the same request may do later.
+    pub(crate) fn is_for_later(&self) -> bool {
+        matches!(self.status, 429 | 503)
+    }
+
     /// It denies something to who asks.
     pub(crate) fn denied(self) -> Self {
         Self { denied: Some(String::new()), ..self }

@@ -24,6 +24,7 @@ use crate::guard::{self, Guard, Hosts};
 use crate::indexing::Indexing;
 use crate::intake::{self, Intake};
 use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOG_BYTES_MAX, LOOK_PERIOD, SEAL_PERIOD, TAKING_WAIT};
+use crate::logged::LoggedCalls;
 use crate::mirrors::Taking;
 use crate::peers::{Count, Peers};
 use crate::sealer::{Asker, Sealer};
@@ -148,6 +149,7 @@ impl Server {
                 break true;
             }
             bound_log(&self.place.folder);
+            LoggedCalls::look(&self.app);
             self.app.intake.rest();
             self.gate.rest();
             self.tls.iter().for_each(|tls| tls.renew());
@@ -180,6 +182,7 @@ impl Server {
         // Before the last sealing, so that it seals the end of the producer's run too. It ends whether or not it is waited for.
         let (app, gate) = (self.app.clone(), self.gate);
         let ending = move || {
+            app.logged.end(&app);
             app.intake.end();
             gate.end();
         };

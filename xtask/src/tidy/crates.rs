@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 10] = [
     &["minutebook-policy", "minutebook-ship", "minutebook-sketch"],
     &["minutebook-trail", "minutebook-python"],
     &["minutebook-monitor", "minutebook-present"],
-    &["minutebook-access", "minutebook-index", "minutebook-adapters"],
+    &["minutebook-access", "minutebook-adapters", "minutebook-index"],
     &["minutebook-server"],
     &["minutebook-proxy"],
     &["minutebook"],

@@ -26,7 +26,8 @@ impl JsonLines {
         Ok(Self { lines: lines::read_ahead(Some(path))?, batch: Vec::new().into_iter() })
     }
 
-    fn line(&mut self) -> Result<Option<Line>> {
+    /// The next line with its number; nothing in place of one that is too long.
+    pub(super) fn line(&mut self) -> Result<Option<Line>> {
         loop {
             if let Some(line) = self.batch.next() {
                 return Ok(Some(line));

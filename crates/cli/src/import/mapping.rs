@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
+use minutebook_adapters::captures::Settings;
 use minutebook_record::FieldType;
 use serde::Deserialize;
 
@@ -28,7 +29,7 @@ pub(crate) enum TimeFormat {
 }
 
 /// What each column is.
-#[derive(Debug, Clone, Default, Deserialize, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Args)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Mapping")]
 pub(crate) struct Mapping {
@@ -193,6 +194,28 @@ impl Mapping {
         })
     }
 
+    /// What is said of all calls that something else captured.
+    ///
+    /// # Errors
+    ///
+    /// When more is said: captures have no columns.
+    pub(crate) fn of_captures(self) -> Result<Settings> {
+        let Self { model, model_version, model_artifact, class, .. } = self.clone();
+        let rest = Self { model: None, model_version: None, model_artifact: None, class: None, ..self };
+        if rest != Self::default() {
+            return Err(Failure::input(
+                "captures say themselves what is an input and what an output",
+                "only --model, --model-version, --model-artifact and --class go with them",
+            ));
+        }
+        let artifact = model_artifact.as_deref().map(|text| {
+            digest(text).ok_or_else(|| {
+                Failure::input("--model-artifact is no digest", "write `sha256:` and 64 hex digits")
+            })
+        });
+        Ok(Settings { model, version: model_version, artifact: artifact.transpose()?, class })
+    }
+
     /// The zone of times without one.
     ///
     /// # Errors
@@ -207,6 +230,16 @@ impl Mapping {
             )
         })
     }
+}
+
+/// `sha256:` and 64 hex digits.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii())?;
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn read(path: &Path) -> Result<Mapping> {

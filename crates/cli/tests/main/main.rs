@@ -12,6 +12,7 @@ mod explaining;
 mod importing;
 mod life;
 mod obstacles;
+mod others_in;
 mod policy;
 mod program;
 mod proving;

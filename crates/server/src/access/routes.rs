@@ -30,6 +30,12 @@ const fn on(method: Method, path: &'static str, action: Action) -> Route {
 
 use Action as A;
 
+/// The methods of gRPC, which are described where OpenTelemetry describes them.
+const GRPC: [&str; 2] = [
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+];
+
 const ROUTES: &[Route] = &[
     of(Method::GET, "/v1/engine", A::SeeEngine),
     of(Method::GET, "/v1/openapi.json", A::SeeEngine),
@@ -53,11 +59,16 @@ const ROUTES: &[Route] = &[
     of(Method::POST, "/v1/keys/copy", A::CopyKeys),
     on(Method::GET, "/v1/records", A::Read),
     on(Method::POST, "/v1/records", A::Record),
-    // Of which models the frames of other machines are is known when they are drained: a key for some models ships none.
+    // Of what comes so it is not known before whose it is: for keys that may record for every model.
+    of(Method::POST, "/v1/intake/cloudevents", A::Record),
+    of(Method::POST, "/v1/otlp/v1/traces", A::Record),
+    of(Method::POST, "/v1/otlp/v1/logs", A::Record),
+    of(Method::POST, GRPC[0], A::Record),
+    of(Method::POST, GRPC[1], A::Record),
     of(Method::GET, "/v1/spool", A::Record),
-    of(Method::POST, "/v1/spool/seal", A::Record),
-    of(Method::PUT, "/v1/spool/{producer}/{epoch}", A::Record),
+    of(Method::POST, "/v1/spool/seal", A::Seal),
     of(Method::GET, "/v1/spool/{producer}/{epoch}", A::Record),
+    of(Method::PUT, "/v1/spool/{producer}/{epoch}", A::Record),
     of(Method::PUT, "/v1/spool/{producer}/{epoch}/{part}", A::Record),
     on(Method::GET, "/v1/records/{id}", A::Read),
     on(Method::GET, "/v1/records/{id}/page", A::Read),
@@ -128,7 +139,8 @@ mod tests {
         let routes = paths.flat_map(|(path, item)| {
             item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone()))
         });
-        routes.chain([("GET".to_owned(), "/v1/openapi.json".to_owned())]).collect()
+        let others = GRPC.map(|path| ("POST".to_owned(), path.to_owned()));
+        routes.chain([("GET".to_owned(), "/v1/openapi.json".to_owned())]).chain(others).collect()
     }
 
     #[test]

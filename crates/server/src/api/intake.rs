@@ -9,6 +9,7 @@ use axum::{Extension, Json};
 use minutebook_present::json::ReadAt;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::JoinError;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -69,13 +70,9 @@ pub(super) async fn record(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Wanted { level } = given(query)?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(RECORDS_BYTES_MAX),
-        _ => Problem::request("the body broke off"),
-    })?;
     let sent = Sent {
-        asker,
-        body,
+            asker,
+            body: body_of(body)?,
         encoding: encoding(&headers)?,
         form: form(&headers)?,
         at: ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() },
@@ -83,15 +80,25 @@ pub(super) async fn record(
         repeat: repeat(&headers, key.map(|Extension(name)| name).unwrap_or_default())?,
     };
     let taker = app.clone();
-    let taken = tokio::task::spawn_blocking(move || taker.intake.take(&sent)).await.map_err(|error| {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Problem::new(status, "failed", "Recording failed", error.to_string())
-    })??;
+    let taken = tokio::task::spawn_blocking(move || taker.intake.take(&sent)).await.map_err(broken)??;
     if level == Level::Sealed {
         app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
     }
     let ids: Vec<String> = taken.ids.iter().map(ToString::to_string).collect();
     Ok(Json(json!({ "ids": ids, "level": level.word(), "repeated": taken.repeated })))
+}
+
+/// A body with what is to be recorded.
+pub(super) fn body_of(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(RECORDS_BYTES_MAX),
+        _ => Problem::request("the body broke off"),
+    })
+}
+
+/// The thread that recorded gave up.
+pub(super) fn broken(error: JoinError) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "Recording failed", error.to_string())
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
@@ -103,7 +110,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
     }
 }
 
-fn unsupported(detail: &str) -> Problem {
+pub(super) fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Not in a form that is read here", detail)
 }
 
@@ -117,7 +124,7 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
     let encoding = text(headers, &header::CONTENT_ENCODING)?.unwrap_or("identity").trim();
     match encoding.to_ascii_lowercase().as_str() {
         "identity" => Ok(Encoding::Plain),

@@ -23,7 +23,7 @@ pub(crate) enum Encoding {
 
 impl Encoding {
     /// The body as it was before it was packed. Unpacks no more than it may have.
-    pub(super) fn unpack(self, body: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+    pub(crate) fn unpack(self, body: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
         let packed = |_| Problem::request("the body is not packed as `content-encoding` says");
         let unpacked = match self {
             Self::Plain => Cow::Borrowed(body),
