@@ -1,8 +1,8 @@
 """What a proxy adds to a call of a model server, beside nginx as a plain reverse proxy: `cargo xtask bench proxy`.
 
-One client asks over one connection that stays open, a call behind the other: straight, through nginx, through the proxy, in blocks that take turns. The
-upstream is a second server of the same nginx that answers at once with fixed bytes, so that what is measured is the way. Every call of the proxy is a
-decision with 20 features, recorded at the level `process` (in the spool, flushed once a second or so); the engine drains and seals meanwhile.
+One client asks over one connection that stays open, a call behind the other: straight, through nginx, through the proxy, in blocks that take turns.
+The upstream is a second server of the same nginx that answers at once with fixed bytes, so that what is measured is the way. Every call of the proxy
+is a decision with 20 features, recorded at the level `process` (in the spool); the engine drains and seals meanwhile.
 """
 
 import argparse
@@ -115,8 +115,9 @@ def measured(program: str, blocks: int, calls: int) -> dict[str, list[float]]:
                         # Two blocks to warm up.
                         if block >= 2:
                             taken[name] += found
-        listed = subprocess.run([program, "sql", *trail, "--json", "SELECT count(*) AS n FROM credit"], capture_output=True, text=True, check=True)
-        recorded = json.loads(listed.stdout)["n"]
+        subprocess.run([program, "seal", *trail, "--quiet"], check=True)
+        asked = [program, "search", *trail, "--model", "credit", "--facets", "--json"]
+        recorded = json.loads(subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout)["count"]
         assert recorded == calls * (blocks + 2), f"{recorded} decisions were recorded"
         return taken
     finally:

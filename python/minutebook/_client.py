@@ -124,8 +124,7 @@ class Server:
     """By the URL of a server, with an API key. Shows the key to nobody."""
 
     def __init__(self, url: str, key: str, context: ssl.SSLContext | None, purpose: str | None = None) -> None:
-        self._url, self._key, self._context = url, key, context
-        self._purpose = purpose
+        self._url, self._key, self._context, self._purpose = url, key, context, purpose
         self._parts = urlsplit(url)
 
     def __repr__(self) -> str:
@@ -144,8 +143,7 @@ class Server:
     def headers(self) -> dict[str, str]:
         headers = {"authorization": f"Bearer {self._key}"}
         if self._purpose is not None:
-            # A header is bytes, which the library takes as Latin-1; the server reads UTF-8.
-            headers["minutebook-purpose"] = self._purpose.encode().decode("latin-1")
+            headers["minutebook-purpose"] = self._purpose
         return headers
 
     def path(self, path: str) -> str:

@@ -41,22 +41,15 @@ class Remote:
     keeps_running = True
 
     def __init__(
-        self,
-        url: str,
-        *,
-        api_key: str | None,
-        folder: str | None,
-        ca: str | None,
-        insecure_http: bool,
-        purpose: str | None = None,
+        self, url: str, *, api_key: str | None, purpose: str | None, folder: str | None, ca: str | None, insecure_http: bool
     ) -> None:
         self.url = _checked(url, insecure_http)
         key = api_key if api_key is not None else os.environ.get(API_KEY_VARIABLE, "")
         key = key.strip()
         if not key.isascii() or not key.isprintable() or not key or " " in key:
             raise ValueError(f"`api_key` is what `minutebook api-key create` printed; it, or `{API_KEY_VARIABLE}`, is missing or malformed")
-        if purpose is not None and (not purpose.strip() or not purpose.isprintable()):
-            raise ValueError("`purpose` is a line of text that says what reading is for, or None")
+        if purpose is not None and not (purpose.isascii() and purpose.isprintable() and purpose.strip()):
+            raise ValueError("`purpose` is a line of ASCII, such as the number of a case")
         self.folder = os.path.abspath(folder) if folder is not None else _state_folder(self.url)
         self._ca = None if ca is None else os.path.abspath(ca)
         self._insecure_http = insecure_http

@@ -609,11 +609,11 @@ def connect(
     url: str,
     *,
     api_key: str | None = None,
+    purpose: str | None = None,
     service: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     ca: str | os.PathLike[str] | None = None,
     insecure_http: bool = False,
-    purpose: str | None = None,
     level: Level = "process",
     full: Full = "spill",
     spill_bytes: int | None = None,
@@ -623,10 +623,10 @@ def connect(
     """Opens the trail of a server (`minutebook serve`): the same as `open`, with records that wait on this machine until they are there
     (docs/guides/connect.md). Blocks until the server answers, the first time; afterwards it may be away.
 
-    `api_key`: what `minutebook api-key create` printed, `MINUTEBOOK_API_KEY` by default. `spool`: the folder where records wait, on a disk
-    that stays; in the user's state folder by default. `ca`: a PEM file with the authorities that the server's certificate may be from, those
-    of the system by default. `insecure_http`: speak HTTP without TLS to another machine too. `purpose`: what reading is for, which a key
-    of the role investigator has to say; it is recorded with what is read. The others as for `open`; `spill_bytes` is for what
+    `api_key`: what `minutebook api-key create` printed, `MINUTEBOOK_API_KEY` by default. `purpose`: what is read for, such as the number
+    of a case, where the key's role has to say it; it is recorded with each read. `spool`: the folder where records wait, on a disk that stays;
+    in the user's state folder by default. `ca`: a PEM file with the authorities that the server's certificate may be from, those of the system
+    by default. `insecure_http`: speak HTTP without TLS to another machine too. The others as for `open`; `spill_bytes` is for what
     waits here while the server is away.
 
     Levels: `process` survives the death of this process, `disk` is on the server's disk, `sealed` is in a published checkpoint.
@@ -637,10 +637,10 @@ def connect(
     remote = Remote(
         url,
         api_key=api_key,
+        purpose=purpose,
         folder=None if spool is None else os.fsdecode(spool),
         ca=None if ca is None else os.fsdecode(ca),
         insecure_http=insecure_http,
-        purpose=purpose,
     )
     return Trail(remote, service=service, level=level, full=full, spill_bytes=spill_bytes, block=block, on_error=on_error)
 

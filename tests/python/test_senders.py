@@ -21,7 +21,7 @@ class Server:
         command = [str(PROGRAM), "serve", "--trail", str(folder), "--listen", "127.0.0.1:0", "--json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.address = json.loads(self.process.stdout.readline())["listen"]
-        self.key = self.run("api-key", "create", "sender", "--scope", "write").strip()
+        self.key = self.run("api-key", "create", "sender", "--role", "recorder").strip()
 
     def run(self, *arguments):
         command = [str(PROGRAM), *arguments, "--trail", str(self.folder)]

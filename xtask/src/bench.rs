@@ -81,6 +81,11 @@ const SCRIPTS: [Script; 5] = [
         requirements: REQUIREMENTS,
     },
     Script {
+        name: "serve",
+        measures: "decisions recorded for a server a second, and how long until they are on its disk, beside a local trail",
+        requirements: REQUIREMENTS,
+    },
+    Script {
         name: "count",
         measures: "decisions counted a second without a record of each, beside whylogs",
         requirements: "python/bench/count-requirements.txt",

@@ -17,9 +17,9 @@ const PREDICTION: &str = "prediction";
 
 /// Reads a request and, when there is one, its answer.
 ///
-/// The forms are `dataframe_split`, `dataframe_records`, `instances`, `inputs` and CSV with a header. An object of another form is one row. A row that
-/// is a list of 2 to 256 scalars is fields `x0`, `x1` …, any other that is no object is the field `x0`. An answer has `predictions`, or is a list: as
-/// many as there are rows, or columns of as many.
+/// The forms are `dataframe_split`, `dataframe_records`, `instances`, `inputs` and CSV with a header. An object of another form is one row. A row
+/// that is a list of 2 to 256 scalars is fields `x0`, `x1` …, any other that is no object is the field `x0`. An answer has `predictions`, or is a
+/// list: as many as there are rows, or columns of as many.
 ///
 /// # Errors
 /// What cannot be read as one of the forms, and where; or more rows than are read.

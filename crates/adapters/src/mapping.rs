@@ -1,5 +1,5 @@
-//! Mapping files: where in the requests and answers of any JSON API model, inputs and outputs are (`docs/guides/proxy.md`). Edge: reads the file's text
-//! and bodies; which paths are asked is told by whoever answers them.
+//! Mapping files: where in the requests and answers of any JSON API model, inputs and outputs are (`docs/guides/proxy.md`). Edge: reads the file's
+//! text and bodies; which paths are asked is told by whoever answers them.
 
 mod file;
 mod path;

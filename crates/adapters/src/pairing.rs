@@ -181,13 +181,6 @@ impl<T> Pairs<T> {
         }
     }
 
-    /// Takes back what could not be recorded, so that it is tried again.
-    pub fn take_back(&mut self, came: Came<T>, now: Duration) {
-        let key = came.key.clone();
-        self.remove(&key);
-        self.insert(key, State::Waits(came), now);
-    }
-
     /// Those whose time is up at `now`, and those for which there is no room.
     pub fn over(&mut self, now: Duration) -> Vec<Matched<T>> {
         let mut found = Vec::new();

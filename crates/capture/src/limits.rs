@@ -91,6 +91,9 @@ pub(crate) const SEARCH_BYTES_MAX: u64 = 1 << 30;
 /// Largest part of a mirror: who ships is not trusted, and a reader searches all of a damaged part. Four times the default.
 pub const MIRROR_PART_BYTES_MAX: u64 = 64 << 20;
 
+/// Largest number of a mirror: who ships is not trusted, sums over all epochs have to fit, and at ten million a second it is reached after 20 days.
+pub const MIRROR_NUMBER_MAX: u64 = 1 << 44;
+
 /// A mirror's file says three short things.
 pub(crate) const MIRROR_FILE_BYTES_MAX: u64 = 4096;
 

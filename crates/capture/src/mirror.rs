@@ -12,14 +12,14 @@ use minutebook_record::{Epoch, ProducerId};
 
 use crate::damage::Damage;
 use crate::epoch_file::{
-    self, CLASSES_AT, EpochHeader, HEADER, SLOTS_AT, STATE_AT, STATE_CLOSED, STATE_REMOTE, STATE_REMOTE_DEAD,
-    WHOLE_PART_AT, field,
+    self, CLASSES_AT, COUNTER_CLOSED, EpochHeader, HEADER, SLOTS_AT, STATE_AT, STATE_CLOSED, STATE_REMOTE,
+    STATE_REMOTE_DEAD, WHOLE_PART_AT, counter_at, field,
 };
 use crate::identity::{
     FolderLock, Identity, IdentityError, create_file, is_producer_name, make_folder, remove_if_there,
 };
 use crate::intake::{self, IntakePrivateKey};
-use crate::limits::MIRROR_FILE_BYTES_MAX;
+use crate::limits::{CLASSES_MAX, MIRROR_FILE_BYTES_MAX, MIRROR_NUMBER_MAX};
 use crate::part_file::{FRAMES_AT, FileName, MIRROR, MIRROR_TEMPORARY, TEMPORARY, epoch_name};
 use crate::reader::Position;
 use crate::sys;
@@ -308,6 +308,7 @@ impl Mirrors {
         if file.len() as u64 != epoch_file::LEN {
             return Err(MirrorError::Wrong("an epoch file has 65,536 bytes"));
         }
+        check_counters(file)?;
         let header = EpochHeader::decode(&field(file, 0))?;
         if header.trail != self.trail {
             return Err(Damage::OtherTrail.into());
@@ -339,6 +340,17 @@ impl Mirrors {
             }
         }
     }
+}
+
+/// Refuses counters that no epoch reaches: they are taken for what was drawn when it ended without a mark.
+fn check_counters(file: &[u8]) -> Result<(), MirrorError> {
+    for class in 0..CLASSES_MAX {
+        let counter = u64::from_le_bytes(field(file, counter_at(class) as usize)) & !COUNTER_CLOSED;
+        if counter > MIRROR_NUMBER_MAX {
+            return Err(MirrorError::Wrong("a counter that no epoch reaches"));
+        }
+    }
+    Ok(())
 }
 
 /// Classes, counters and slots, and nothing else of an epoch file.

@@ -1,5 +1,5 @@
-//! Content encodings undone for the record: gzip, deflate, Brotli, Zstandard, one after the other as the header says (RFC 9110, section 8.4). Edge: what
-//! passes to the client stays as it is.
+//! Content encodings undone for the record: gzip, deflate, Brotli, Zstandard, one after the other as the header says (RFC 9110, section 8.4).
+//! Edge: what passes to the client stays as it is.
 
 use std::borrow::Cow;
 use std::io::{self, Read};

@@ -21,8 +21,8 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 /// Idle connections to the upstream that are kept.
 pub const IDLE_CONNECTIONS: usize = 256;
 
-/// How long an idle connection to the upstream is used again. Model servers close theirs after two seconds (gunicorn) or five (uvicorn): a request that
-/// meets the close would fail.
+/// How long an idle connection to the upstream is used again. Model servers close theirs after two seconds (gunicorn) or five (uvicorn): a request
+/// that meets the close would fail.
 pub const IDLE_WAIT: Duration = Duration::from_millis(1_500);
 
 /// How long the upstream has to take a connection.

@@ -303,3 +303,35 @@ fn has_left_out(record: &Tree<'_>) -> bool {
     let environment = members.iter().find(|(name, _)| name == "environment");
     matches!(environment, Some((_, Tree::Object(members))) if members.iter().any(|(name, _)| name.ends_with("_left_out")))
 }
+
+#[cfg(test)]
+mod tests {
+    use minutebook_capture::IntakePublicKey;
+
+    use super::*;
+
+    /// When calls pass without a number, they are still accounted for: each draws one later, and gives it back as lost.
+    #[test]
+    fn calls_without_a_number_draw_one_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let intake = IntakePublicKey::from_bytes([9; 32]);
+        let options = ProducerOptions::new(folder.path().join("spool"), [7; 16], intake, "proxy");
+        let (recorder, running) = Recorder::start(options, None).unwrap();
+        let class = ClassName::new("standard").unwrap();
+        for _ in 0..3 {
+            recorder.miss(&class);
+        }
+        assert!(!recorder.works());
+        let until = Instant::now() + RETRY * 20;
+        while !recorder.works() && Instant::now() < until {
+            std::thread::park_timeout(RETRY / 100);
+        }
+        assert!(recorder.works(), "it never works again");
+        let next = recorder.begin(&class).unwrap();
+        assert_eq!(next.seq().get(), 4);
+        let producer = recorder.shared.producer().unwrap();
+        assert_eq!(producer.status().unwrap().lost, 3);
+        drop((next, producer, recorder));
+        assert_eq!(running.join(), Counts { recorded: 0, without_content: 0, lost: 3 });
+    }
+}

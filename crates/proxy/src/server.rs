@@ -64,8 +64,8 @@ impl Proxy {
         self.address
     }
 
-    /// Serves until `ending` says so; then takes no more connections, waits a while for the calls under way, and records them. Decisions have the level
-    /// `process`: they survive the death of this process, and a power loss once they were flushed.
+    /// Serves until `ending` says so; then takes no more connections, waits a while for the calls under way, and records them. Decisions have the
+    /// level `process`: they survive the death of this process, and a power loss once they were flushed.
     pub async fn serve(self, mut ending: watch::Receiver<bool>) -> Counts {
         let Self { listener, forward, running, .. } = self;
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

@@ -85,5 +85,5 @@ fn made(app: &App, told: Told, reader: &mut DraftReader, at: ReadAt) -> Result<O
             (decision.key, drafts)
         }
     };
-    Ok(Some(Item { key: Some(key), drafts }))
+    Ok(Some(Item { key, comes_again: true, drafts }))
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use minutebook_capture::Shipment;
+use tokio::net::UnixListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -24,6 +25,7 @@ pub struct Shipper {
     remote: Remote,
     server: Arc<Server>,
     known: Arc<Known>,
+    listener: Option<UnixListener>,
     _lock: ShipLock,
 }
 
@@ -49,10 +51,10 @@ impl Known {
 }
 
 impl Shipper {
-    /// Takes a folder, and learns which trail it is for when that is not known yet.
+    /// Takes a folder, listens on its socket, and learns which trail it is for when that is not known yet.
     ///
     /// # Errors
-    /// [`Error::Running`] when another shipper has it; the server has to be asked and does not answer; files that cannot be used.
+    /// [`Error::Running`] when another shipper has it; the server has to be asked and does not answer; files or a socket that cannot be used.
     pub async fn begin(folder: Folder, server: Server, known: Option<Remote>) -> Result<Self, Error> {
         let Some(lock) = folder.lock()? else { return Err(Error::Running(folder.path().to_owned())) };
         let remote = match known {
@@ -69,7 +71,16 @@ impl Shipper {
             failure: Mutex::default(),
             spool: folder.spool(),
         };
-        Ok(Self { folder, remote, server: Arc::new(server), known: Arc::new(known), _lock: lock })
+        // Before anybody is told that this process ships: who connects then is answered as soon as it runs.
+        let listener = socket::listen(&folder)?;
+        Ok(Self {
+            folder,
+            remote,
+            server: Arc::new(server),
+            known: Arc::new(known),
+            listener: Some(listener),
+            _lock: lock,
+        })
     }
 
     /// What the server said of its trail.
@@ -78,18 +89,22 @@ impl Shipper {
         &self.remote
     }
 
-    /// Listens on the folder's socket from now on, and ships until nothing was left to ship for `idle`. Ending it earlier loses nothing.
+    /// Answers on the folder's socket, and ships until nothing was left to ship for `idle`. Ending it earlier loses nothing.
     ///
     /// # Errors
-    /// The socket cannot be listened at, or the spool not be listed.
-    pub async fn run(self, idle: Duration) -> Result<(), Error> {
-        let listener = socket::listen(&self.folder)?;
-        let _answering = tokio::spawn(socket::answer(listener, Arc::clone(&self.known)));
+    /// The spool cannot be listed, or the socket not be removed.
+    pub async fn run(mut self, idle: Duration) -> Result<(), Error> {
+        if let Some(listener) = self.listener.take() {
+            let _answering = tokio::spawn(socket::answer(listener, Arc::clone(&self.known)));
+        }
         let mut patience = Patience::new();
         while let Err(error) = self.check_trail().await {
             self.known.fail(Some(&error));
             tracing::warn!("{error}");
             tokio::time::sleep(patience.next()).await;
+            if self.is_gone() {
+                return Ok(());
+            }
         }
         self.known.fail(None);
         loop {
@@ -104,6 +119,11 @@ impl Shipper {
             );
         }
         socket::leave(&self.folder)
+    }
+
+    /// Whether somebody removed the folder: nothing is left that could be shipped.
+    fn is_gone(&self) -> bool {
+        !self.folder.path().exists()
     }
 
     /// A server that has another trail by now is never sent anything.
@@ -129,6 +149,9 @@ impl Shipper {
         let mut used = Instant::now();
         let mut not_before = Instant::now();
         loop {
+            if self.is_gone() {
+                return Ok(false);
+            }
             while let Ok((path, ended)) = told.try_recv() {
                 match ended {
                     Ok(()) => {}

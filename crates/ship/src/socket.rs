@@ -128,9 +128,8 @@ async fn reach(shared: &Shared, target: Position) -> Result<(), String> {
             }
         }
         shared.wake.notify_one();
-        match timeout(LOOK_PERIOD, progress.changed()).await {
-            Ok(Err(_)) => return Err("the epoch is announced anew: ask again".into()),
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = timeout(LOOK_PERIOD, progress.changed()).await {
+            return Err("the epoch is announced anew: ask again".into());
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::own::{self, Losses, LostRange, OwnRecord};
 use crate::sampling::{Judge, Number, Sampling, Verdict};
 use crate::shape_users::ShapeUsers;
 use crate::subjects::LookupKey;
+use minutebook_capture::limits::MIRROR_NUMBER_MAX;
 use minutebook_capture::{
     BatchLimits, EpochFile, EpochReader, Frame, IntakePrivateKey, Owner, Position, ShapeDef, Stop,
     list_epochs,
@@ -454,6 +455,15 @@ impl Drainer {
 
 impl Intake {
     fn take(&mut self, state: &mut EpochState, frame: Frame<'_>) {
+        let last = match &frame {
+            Frame::Record { seq, .. } => seq.get(),
+            Frame::Lost { to, .. } => to.get(),
+            _ => 0,
+        };
+        if state.is_mirror && last > MIRROR_NUMBER_MAX {
+            *self.report.damage.entry("a number that no epoch reaches".into()).or_default() += 1;
+            return;
+        }
         match frame {
             Frame::Record { kind, class, seq, id, shape, values, .. } => {
                 self.record(state, kind, class, seq.get(), id, shape, values);
@@ -595,6 +605,9 @@ impl Intake {
         batch.fields(&record, &mut fields);
         let mark = own::mark_of(state.producer, state.epoch, shape.schema(), &fields);
         let mark = mark.ok_or(State::Refused)?;
+        if state.is_mirror && mark.counts.iter().any(|(_, last)| *last > MIRROR_NUMBER_MAX) {
+            return Err(State::Refused);
+        }
         for (class, last) in &mark.counts {
             let known = state.drawn.entry(class.clone()).or_default();
             *known = (*last).max(*known);

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn json(row: &Row) -> String {
@@ -123,5 +125,55 @@ fn refusals_of_others_are_told_too() {
         ("[]", None),
     ] {
         assert_eq!(error_text(answer.as_bytes()).map(|row| json(&row)).as_deref(), told, "{answer}");
+    }
+}
+
+/// Pieces of requests and answers, so that what is put together is often nearly right.
+const PIECES: [&str; 24] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\n",
+    "a,b",
+    "\"",
+    "1",
+    "-0.5",
+    "01",
+    "null",
+    "\"dataframe_split\"",
+    "\"columns\"",
+    "\"data\"",
+    "\"dataframe_records\"",
+    "\"instances\"",
+    "\"inputs\"",
+    "\"predictions\"",
+    "\"x\"",
+    "\"$ref\"",
+    "[[1,2],[3]]",
+    "{\"a\":[1,2]}",
+];
+
+proptest! {
+    #[test]
+    fn anything_is_read_or_refused(
+        request in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12),
+        answer in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..8),
+        is_csv in any::<bool>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let (request, answer) = (request.concat(), answer.concat());
+        let content_type = if is_csv { "text/csv" } else { JSON };
+        for (request, answer) in [(request.as_bytes(), answer.as_bytes()), (&bytes, answer.as_bytes()), (request.as_bytes(), &bytes)] {
+            if let Ok(read) = exchange(request, content_type, Some(answer)) {
+                let rows = read.inputs.rows().unwrap();
+                for at in 0..rows {
+                    drop((read.inputs.row(at), read.outputs.as_ref().map(|outputs| outputs.row(at))));
+                }
+            }
+            drop(error_text(answer));
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Patterns of paths: `/score/{model}`, where a part in braces stands for any one segment. Edge: segments as they are written, percent-encoded ones too.
+//! Patterns of paths: `/score/{model}`, where a part in braces stands for any one segment. Edge: segments as they are written, also
+//! percent-encoded ones.
 
 /// Whether a pattern is one.
 pub(super) fn check(pattern: &str) -> Result<(), String> {

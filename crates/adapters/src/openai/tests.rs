@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn json(row: &Row) -> String {
@@ -102,7 +104,8 @@ fn a_response_whole_and_in_pieces() {
 #[test]
 fn embeddings_are_a_decision_for_each_text() {
     let asked = r#"{"model": "e", "input": ["a", "b"], "dimensions": 2}"#;
-    let answer = r#"{"model": "e", "data": [{"index": 1, "embedding": [1, 2.5]}, {"index": 0, "embedding": "AACAPwAAAEA="}], "usage": {"prompt_tokens": 2}}"#;
+    let answer = r#"{"model": "e", "data": [{"index": 1, "embedding": [1, 2.5]}, {"index": 0, "embedding": "AACAPwAAAEA="}],
+        "usage": {"prompt_tokens": 2}}"#;
     let exchange = read(Interface::Embeddings, asked, answer, false);
     assert_eq!(exchange.inputs.rows(), Some(2));
     assert_eq!(json(&exchange.inputs.row(1)), r#"{"input":"b"}"#);
@@ -148,4 +151,55 @@ fn what_is_no_request_is_refused() {
     let refused = |request: &[u8]| exchange(Interface::Chat, request, None).unwrap_err().to_string();
     assert_eq!(refused(b"[]"), "`request`: expected an object");
     assert!(refused(b"{").starts_with("`request`: not JSON"));
+}
+
+const PIECES: [&str; 26] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\n\n",
+    "data: ",
+    "[DONE]",
+    "\"",
+    "7",
+    "18446744073709551615",
+    "null",
+    "\"choices\"",
+    "\"delta\"",
+    "\"index\"",
+    "\"tool_calls\"",
+    "\"content\"",
+    "\"error\"",
+    "\"input\"",
+    "\"data\"",
+    "\"embedding\"",
+    "\"usage\"",
+    "\"type\"",
+    "{\"choices\":[{\"index\":7,\"delta\":{\"tool_calls\":[{\"index\":9}]}}]}",
+    "{\"input\":[],\"data\":[{\"index\":5,\"embedding\":[1]}]}",
+];
+
+proptest! {
+    #[test]
+    fn anything_is_read_or_refused(
+        request in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..10),
+        answer in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12),
+        is_stream in any::<bool>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let (request, answer) = (request.concat(), answer.concat());
+        for interface in [Interface::Chat, Interface::Responses, Interface::Embeddings] {
+            for request in [ASKED, r#"{"input":["a","b"]}"#, r#"{"input":[]}"#, &request] {
+                for body in [answer.as_bytes(), &bytes] {
+                    if let Ok(read) = exchange(interface, request.as_bytes(), Some(Answer { body, is_stream })) {
+                        let outputs = read.outputs.unwrap();
+                        prop_assert!(outputs.rows().is_none() || outputs.rows() == read.inputs.rows());
+                    }
+                }
+            }
+        }
+    }
 }

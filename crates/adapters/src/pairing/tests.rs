@@ -109,15 +109,6 @@ fn what_waits_is_bounded() {
     }
 }
 
-#[test]
-fn what_could_not_be_recorded_is_there_again() {
-    let mut pairs = Pairs::default();
-    pairs.take(request("a", 1), S(0));
-    let Taken::Ready(mut ready) = pairs.take(answer("a", 2), S(1)) else { panic!() };
-    pairs.take_back(ready.remove(0).request.unwrap(), S(1));
-    assert_eq!(told(pairs.take(answer("a", 2), S(2))), "1/2 Paired");
-}
-
 proptest! {
     /// Whatever comes: each half that is not known already comes out once, and nothing is left at the end.
     #[test]

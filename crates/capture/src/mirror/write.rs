@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use super::{
     CLASSES_AT, Damage, Epoch, EpochHeader, FRAMES_AT, File, HEADER, Mirror, MirrorError, OpenOptions, Path,
     Position, ProducerId, SLOTS_AT, STATE_AT, STATE_CLOSED, STATE_REMOTE, STATE_REMOTE_DEAD, Standing,
-    StandingState, TEMPORARY, WHOLE_PART_AT, create_file, epoch_file, epoch_name, field, fs, io,
-    remove_if_there, slots_len, sys,
+    StandingState, TEMPORARY, WHOLE_PART_AT, check_counters, create_file, epoch_file, epoch_name, field, fs,
+    io, remove_if_there, slots_len, sys,
 };
 use crate::frame::{self, Word};
 use crate::limits::{FRAME_BYTES_MAX, MIRROR_PART_BYTES_MAX};
@@ -133,6 +133,7 @@ impl Mirror {
         {
             return Err(MirrorError::Wrong("another epoch file than was announced"));
         }
+        check_counters(file)?;
         for (from, to) in [(CLASSES_AT, STATE_AT), (SLOTS_AT, SLOTS_AT + slots_len())] {
             self.file.write_all_at(&file[from as usize..to as usize], from)?;
         }

@@ -104,13 +104,14 @@ impl Ship {
 /// The first word: which trail it is for.
 fn tell(terminal: &Terminal, remote: &Remote, json: bool, already: bool) -> Result {
     let mut out = terminal.out();
+    let pid = (!already).then(std::process::id);
     if json {
         let mut line = json!({
             "trail": remote.trail,
             "name": remote.name,
             "intake_key": remote.intake_key,
             "url": remote.url,
-            "pid": std::process::id(),
+            "pid": pid,
             "version": VERSION,
         });
         if already {
@@ -118,13 +119,8 @@ fn tell(terminal: &Terminal, remote: &Remote, json: bool, already: bool) -> Resu
         }
         out.json(&line)?;
     } else {
-        let already = if already { "already " } else { "" };
-        out.line(&format!(
-            "process {} {already}ships to the trail {} at {}",
-            std::process::id(),
-            remote.trail,
-            remote.url
-        ))?;
+        let who = pid.map_or("another process already".into(), |pid| format!("process {pid}"));
+        out.line(&format!("{who} ships to the trail {} at {}", remote.trail, remote.url))?;
     }
     out.flush()
 }

@@ -10,7 +10,7 @@ const ANSWER: &str = r#"{"model_name": "credit", "outputs": [{"name": "p", "shap
 
 fn with_key() -> (Server, String) {
     let server = Server::new();
-    let key = server.key("kserve", "write");
+    let key = server.key("kserve", "recorder,model-owner");
     (server, key)
 }
 
@@ -45,7 +45,7 @@ fn decisions_of(user: &User) -> Vec<Value> {
 #[test]
 fn a_logged_call_is_a_decision_for_each_row_with_the_version_that_the_trail_knows() {
     let (server, key) = with_key();
-    let all = server.key("ops", "all");
+    let all = server.key("ops", "recorder,model-owner,investigator,auditor,administrator");
     for (kind, version, time) in [
         ("model", "8", "2026-11-22T06:00:00Z"),
         ("deployment", "7", "2026-11-22T06:30:00Z"),

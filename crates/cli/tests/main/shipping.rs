@@ -124,7 +124,7 @@ fn what_is_handed_over_elsewhere_is_in_the_trail() {
     let mut service = Service::new(&folder);
     let handed: Vec<_> = (0..500).map(|_| service.decide()).collect();
     wait_until("a flush", || service.flush() == Ok(()));
-    let status = server.ask(&server.key("all", "auditor"), "GET", "/v1/status", "").is(200).json();
+    let status = server.ask(&server.key("all", "administrator"), "GET", "/v1/status", "").is(200).json();
     let producer = &status["spool"]["producers"].as_array().unwrap()[0];
     assert!(producer["name"].as_str().unwrap().starts_with("scoring."), "{producer}");
     assert_eq!((&producer["alive"], producer["heard"].is_string()), (&true.into(), true));
@@ -257,6 +257,49 @@ fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
     user.run(["verify"]).ends(0);
     let listed = user.run(["list", "--json", "--kind", "policy,erasure,hold,disposal,access,anchor"]).ends(0);
     assert_eq!(listed.lines(), [""; 0]);
+}
+
+/// The counters of an epoch that ended without a mark tell what is missing of it, and nothing vouches for them.
+#[test]
+fn made_up_counters_hold_nobody_up() {
+    let server = Server::new();
+    let (key, all) = (server.key("shop", "write"), server.key("all", "all"));
+    let folder = host(&server.user, "remote", &key);
+    let running = shipper(&server.user, &folder, server.address);
+    running.wait_for_lines(1);
+    let elsewhere = host(&server.user, "made-up", &key);
+    std::fs::copy(folder.join("remote.json"), elsewhere.join("remote.json")).unwrap();
+    let producer = Producer::open(options(&elsewhere)).unwrap();
+    let epochs = Shipment::list(&elsewhere.join("spool")).unwrap().epochs;
+    let epoch = Shipment::open(&epochs[0].path, "scoring").unwrap();
+    let mut file = epoch.file_bytes().unwrap();
+    for class in 1..16 {
+        let entry = 4096 + 64 * class;
+        file[entry..entry + 2].copy_from_slice(&[b'c', b'a' + class as u8]);
+        file[entry + 32..entry + 40].copy_from_slice(&(1u64 << 44).to_le_bytes());
+    }
+    for slot in 0..1024 {
+        let at = 8192 + 32 * slot;
+        let seq = if slot % 2 == 0 { u64::MAX } else { (slot as u64) << 30 };
+        file[at..at + 8].copy_from_slice(&seq.to_le_bytes());
+        file[at + 8] = 1 + (slot % 15) as u8;
+    }
+    let bearer = format!("Bearer {key}");
+    let secret = "ab".repeat(32);
+    let headers = [("Authorization", bearer.as_str()), ("minutebook-spool-secret", secret.as_str())];
+    let path = format!("/v1/spool/{}/1?name=scoring&state=dead", epoch.producer());
+    server.send("PUT", &path, &headers, &file).is(200);
+    // Everybody else's are sealed as before.
+    let mut service = Service::new(&folder);
+    service.decide();
+    wait_until("a flush", || service.flush() == Ok(()));
+    server.ask(&all, "POST", "/v1/seal", "").is(200);
+    service.handover.close().unwrap();
+    running.ended().ends(0);
+    drop(producer);
+    let user = server.end();
+    user.run(["verify"]).ends(0);
+    assert_eq!(ids(&user).len(), 1);
 }
 
 /// Decides until it is killed or has decided often enough, and says which records are on the server's disk.

@@ -3,6 +3,7 @@
 
 use super::{EpochState, Intake};
 use crate::own::LostRange;
+use minutebook_capture::limits::MIRROR_NUMBER_MAX;
 use minutebook_record::cbor::Reader;
 use minutebook_record::{ClassName, FieldType, Schema};
 use minutebook_sketch::{Key, Length, SealedWindow, Window};
@@ -24,6 +25,10 @@ impl Intake {
         let sealed = SealedWindow::from_fields(named)?;
         let mut window = sealed.open()?;
         let covers = read_covers(&mut Reader::new(&sealed.covers))?;
+        let is_far = |covered: &Covered| covered.from > covered.to || covered.to > MIRROR_NUMBER_MAX;
+        if state.is_mirror && covers.iter().any(is_far) {
+            return None;
+        }
         let is_theirs = |covered: &Covered| {
             (covered.producer, covered.epoch, covered.class.as_str())
                 == (state.producer, state.epoch, class.as_str())
