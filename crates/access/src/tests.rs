@@ -195,7 +195,7 @@ fn what_is_wrong_is_told_with_its_line() {
     );
     let with = |policy: &str| format!("{head}policies = '''\n{policy}'''\n");
     refused(&with("@id(\"a\")\npermit (principal in Rôle::\"x\", action, resource);\n"), 4, "");
-    refused(&with("\n@id(\"a\")\npermit (principal, action == Action::\"fly\", resource);\n"), 5, "fly");
+    refused(&with("\n@id(\"a\") permit (principal, action == Action::\"fly\", resource);\n"), 4, "fly");
     refused(
         &with(
             "@id(\"a\")\npermit (principal, action == Action::\"read\", resource)\nwhen { resource.age > 3 };\n",

@@ -71,8 +71,8 @@ pub(super) async fn record(
 ) -> Result<Json<Value>, Problem> {
     let Wanted { level } = given(query)?;
     let sent = Sent {
-            asker,
-            body: body_of(body)?,
+        asker,
+        body: body_of(body)?,
         encoding: encoding(&headers)?,
         form: form(&headers)?,
         at: ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() },
