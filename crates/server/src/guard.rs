@@ -132,6 +132,7 @@ impl Guard {
         let pass = self.gate.enter(&key, method, path, request.headers()).await?;
         request.extensions_mut().insert(KeyName(Some(key.name)));
         request.extensions_mut().insert(pass.asker());
+        let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
         let pass = Some(pass);
         let busy = || {
             let detail = "more requests at once than this server works on: try again in a moment";
@@ -141,7 +142,6 @@ impl Guard {
         if request.body().is_end_stream() {
             return Ok((request, pass, Some((place, None))));
         }
-        let bytes_max = if scope::records(request.uri().path()) { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
         let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
         if bytes > bytes_max as u64 {
             return Err(Problem::too_large(bytes_max).into());

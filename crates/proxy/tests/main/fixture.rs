@@ -43,7 +43,7 @@ impl Fixture {
         let mut producer = ProducerOptions::new(place.spool(), file.id, intake, "proxy");
         let mut options = Options::new(UpstreamUrl::parse(&format!("http://{upstream}")).unwrap());
         change(&mut options, &mut producer);
-        let door = Door::open("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let door = Door::open("127.0.0.1:0".parse().unwrap(), minutebook_server::Transport::Plain).unwrap();
         let proxy = Proxy::open(options, producer, door).unwrap();
         let address = proxy.address();
         let (end, ending) = watch::channel(false);

@@ -60,6 +60,11 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
+    /// Whether what it brings may be as large as records are.
+    pub(crate) fn records(&self) -> bool {
+        self.action == Action::Record
+    }
+
     pub(crate) fn asker(&self) -> Asker {
         Asker::Key(Arc::clone(&self.holder))
     }
