@@ -64,7 +64,7 @@ struct Script {
     requirements: &'static str,
 }
 
-const SCRIPTS: [Script; 5] = [
+const SCRIPTS: [Script; 6] = [
     Script {
         name: "capture",
         measures: "what recording a decision from Python costs the caller, beside how others do it",

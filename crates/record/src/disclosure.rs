@@ -206,8 +206,8 @@ impl Disclosure {
     }
 }
 
-/// Which fields of a schema are masked: those that `hides` names, and with any input whatever betrays inputs (see [`Disclosure::make`]). A record that
-/// has no inputs of its own is treated as if one were masked when `hides_inputs` says so.
+/// Which fields of a schema are masked: those that `hides` names, and with any input whatever betrays inputs (see [`Disclosure::make`]). A record
+/// that has no inputs of its own is treated as if one were masked when `hides_inputs` says so.
 pub fn masked_places(schema: &Schema, hides: impl Fn(&Path) -> bool, hides_inputs: bool) -> Vec<bool> {
     let mut masked: Vec<bool> = schema.fields().iter().map(|field| hides(&field.path)).collect();
     let inputs = || schema.fields().iter().zip(&masked).filter(|(field, _)| field.path.first() == "inputs");

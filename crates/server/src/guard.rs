@@ -1,5 +1,5 @@
-//! What every request over TCP has to pass: where it says it goes, the key that it brings, what the key's roles permit, and how much it takes. Edge: the
-//! socket has none of this; it is its owner's.
+//! What every request over TCP has to pass: where it says it goes, the key that it brings, what the key's roles permit, and how much it takes.
+//! Edge: the socket has none of this; it is its owner's.
 
 mod failures;
 mod hosts;

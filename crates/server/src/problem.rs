@@ -23,7 +23,7 @@ pub(crate) struct Problem {
     errors: Vec<Value>,
     /// Where it denies something to who asks: what was asked, for the record of it.
     #[serde(skip)]
-    denied: Option<String>,
+    denied: Option<Box<str>>,
 }
 
 /// That something was denied, and what was asked; an extension of the answer.
@@ -66,12 +66,12 @@ impl Problem {
 
     /// It denies something to who asks.
     pub(crate) fn denied(self) -> Self {
-        Self { denied: Some(String::new()), ..self }
+        Self { denied: Some("".into()), ..self }
     }
 
     /// The same problem with what was asked, for the record when it denies something.
     pub(crate) fn asked(self, asked: &str) -> Self {
-        Self { denied: self.denied.map(|_| asked.to_owned()), ..self }
+        Self { denied: self.denied.map(|_| asked.into()), ..self }
     }
 
     /// What is wrong, in words.
@@ -162,7 +162,7 @@ impl IntoResponse for Problem {
         let mut answer =
             (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
         if let Some(asked) = denied {
-            answer.extensions_mut().insert(Denied(asked));
+            answer.extensions_mut().insert(Denied(asked.into()));
         }
         answer
     }

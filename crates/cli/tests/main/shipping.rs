@@ -359,6 +359,10 @@ impl Client {
             .spawn()
             .unwrap();
         let (out, said) = (child.stdout.take().unwrap(), Arc::clone(said));
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "what the process says is read while others are started"
+        )]
         let reading = std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
                 // A line that was cut when the process was killed is no acknowledgement.

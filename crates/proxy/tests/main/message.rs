@@ -24,7 +24,7 @@ impl Message {
     }
 
     /// Without what belongs to one connection, and what a proxy of ours adds.
-    pub fn as_passed(mut self) -> Self {
+    pub fn passed_on(mut self) -> Self {
         self.headers.retain(|(name, _)| {
             !["connection", "transfer-encoding", "minutebook-decision-id"]
                 .contains(&name.to_ascii_lowercase().as_str())

@@ -58,7 +58,10 @@ impl Level {
     operation_id = "record",
     tag = "records",
     params(Wanted, ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for an hour")),
-    request_body(content((Object = "application/json"), (String = "application/x-ndjson")), description = "A record, an array of them, or one a line (docs/formats/json.md); `content-encoding` gzip or zstd"),
+    request_body(
+        content((Object = "application/json"), (String = "application/x-ndjson")),
+        description = "A record, an array of them, or one a line (docs/formats/json.md); `content-encoding` gzip or zstd",
+    ),
     responses((status = 200, description = "Their `ids`, the `level`, and whether they were `repeated`", body = Object)),
 )]
 pub(super) async fn record(

@@ -96,7 +96,12 @@ pub(super) async fn about(State(app): State<App>) -> Json<Value> {
     path = "/v1/spool/{producer}/{epoch}",
     tag = "spool",
     operation_id = "announce_epoch",
-    params(("producer" = String, Path, description = "32 hex digits"), ("epoch" = u64, Path, description = "From 1"), ("minutebook-spool-secret" = String, Header, description = "64 hex digits, drawn by the spool"), Announced),
+    params(
+        ("producer" = String, Path, description = "32 hex digits"),
+        ("epoch" = u64, Path, description = "From 1"),
+        ("minutebook-spool-secret" = String, Header, description = "64 hex digits, drawn by the spool"),
+        Announced,
+    ),
     request_body(content = [u8], content_type = "application/octet-stream", description = "The epoch file"),
     responses((status = 200, description = "Where the server is: `state`, `part`, `offset`, `end_part`", body = Object))
 )]
@@ -126,7 +131,12 @@ pub(super) async fn announce(
     path = "/v1/spool/{producer}/{epoch}",
     tag = "spool",
     operation_id = "epoch_standing",
-    params(("producer" = String, Path, description = "32 hex digits"), ("epoch" = u64, Path, description = "From 1"), ("minutebook-spool-secret" = String, Header, description = "64 hex digits, drawn by the spool"), Named),
+    params(
+        ("producer" = String, Path, description = "32 hex digits"),
+        ("epoch" = u64, Path, description = "From 1"),
+        ("minutebook-spool-secret" = String, Header, description = "64 hex digits, drawn by the spool"),
+        Named,
+    ),
     responses((status = 200, description = "Where the server is: `state`, `part`, `offset`, `end_part`", body = Object))
 )]
 pub(super) async fn standing(
@@ -148,8 +158,13 @@ pub(super) async fn standing(
     path = "/v1/spool/{producer}/{epoch}/{part}",
     tag = "spool",
     operation_id = "put_frames",
-    params(("producer" = String, Path, description = "32 hex digits"), ("epoch" = u64, Path, description = "From 1"),
-        ("part" = u32, Path, description = "From 1"), ("minutebook-spool-secret" = String, Header, description = "64 hex digits, drawn by the spool"), Sent),
+    params(
+        ("producer" = String, Path, description = "32 hex digits"),
+        ("epoch" = u64, Path, description = "From 1"),
+        ("part" = u32, Path, description = "From 1"),
+        ("minutebook-spool-secret" = String, Header, description = "64 hex digits, drawn by the spool"),
+        Sent,
+    ),
     request_body(content = [u8], content_type = "application/octet-stream", description = "The frames"),
     responses((status = 200, description = "Where the server is: `state`, `part`, `offset`, `end_part`", body = Object))
 )]
