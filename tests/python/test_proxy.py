@@ -337,7 +337,7 @@ def test_an_engine_that_is_gone_is_started_again(folder, interface):
     from minutebook import _client
 
     with proxied(folder, interface) as proxy, openai.OpenAI(base_url=f"{proxy}/v1", api_key="k") as client:
-        _client.request(str(folder), "POST", "/v1/stop")
+        _client.request(_client.Socket(str(folder)), "POST", "/v1/stop")
         wait(lambda: not _client.lives(str(folder)))
         client.chat.completions.create(model="m", messages=[])
         wait(lambda: _client.lives(str(folder)))
