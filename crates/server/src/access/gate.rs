@@ -122,10 +122,8 @@ impl Gate {
             return rights.decide(who, route.action, None, now);
         }
         let alternatives = routes::alternatives(route.action);
-        let actions =
-            if alternatives.is_empty() { std::slice::from_ref(&route.action) } else { alternatives };
         let mut verdict = rights.decide_somewhere(who, route.action, now);
-        for action in actions {
+        for action in alternatives {
             if verdict.is_permitted {
                 break;
             }
@@ -135,9 +133,9 @@ impl Gate {
         if !verdict.is_permitted && rights.has_own_policies() {
             let names = (self.models)();
             let names = names.iter().chain(&who.models);
-            let permitted = names.flat_map(|name| actions.iter().map(move |action| (name, action)));
-            for (name, action) in permitted {
-                let of_model = rights.decide(who, *action, Some(name), now);
+            let actions = || std::iter::once(route.action).chain(alternatives.iter().copied());
+            for (name, action) in names.flat_map(|name| actions().map(move |action| (name, action))) {
+                let of_model = rights.decide(who, action, Some(name), now);
                 if of_model.is_permitted {
                     return of_model;
                 }

@@ -114,13 +114,12 @@ pub(super) fn is_read(action: Action) -> bool {
     matches!(action, A::Read | A::ReadStatistics | A::ReadPerson)
 }
 
-/// Actions that stand for others too at one path: handing over `model` and `deployment` records is one of its own.
+/// Actions that let somebody in as well at the path of another one: handing over `model` and `deployment` records is one of its own.
 pub(super) fn alternatives(action: Action) -> &'static [Action] {
     match action {
-        A::Record => &[A::Record, A::Register],
+        A::Record => &[A::Register],
         // Whoever may see what the trail says of itself lists it as records.
-        A::Read => &[A::Read, A::ReadAccounts],
-        A::SetSampling => &[A::SetSampling],
+        A::Read => &[A::ReadAccounts],
         _ => &[],
     }
 }
