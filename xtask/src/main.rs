@@ -6,6 +6,7 @@ mod check;
 mod clock;
 mod demo;
 mod failure;
+mod node;
 mod program;
 mod python;
 mod soak;

@@ -10,7 +10,7 @@ use crate::failure::{During, Failure};
 use crate::tally::Tally;
 use crate::wheels::Profile;
 use crate::workspace::Workspace;
-use crate::{check, clock, demo, program, python, tidy, wheels};
+use crate::{check, clock, demo, node, program, python, tidy, wheels};
 
 pub(crate) const ARGUMENTS: &str =
     "[--only fmt|tidy|clippy|tests|docs|checks|pytest|types|wheels|demo]... [ARGUMENTS OF cargo test]";
@@ -181,6 +181,7 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
     command.env("MINUTEBOOK_FAULTFS", workspace.target.join("debug/minutebook-faultfs"));
     command.env("MINUTEBOOK_S3_SERVER", s3.with_file_name("moto_server"));
     command.env("MINUTEBOOK_SERVERS_PYTHON", servers);
+    command.env("MINUTEBOOK_OIDC_PROVIDER", node::provider(workspace)?);
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",

@@ -65,6 +65,8 @@ actions! {
     Erase "erase",
     /// Say who may do what.
     SetAccess "set-access",
+    /// End the sessions of people.
+    EndSessions "end-sessions",
     /// Copy the trail.
     Backup "backup",
     /// Record that the keys are copied.

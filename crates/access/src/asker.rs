@@ -1,9 +1,24 @@
 //! Who asks. Edge: a name, roles and patterns of models; how somebody proves to be it is the server's.
 
+/// What stands before the name of a person in records; no name of a key has a colon.
+const PERSON: &str = "person:";
+
+/// How somebody shows who it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// With an API key.
+    #[default]
+    Key,
+    /// By having signed in.
+    SignIn,
+}
+
 /// Somebody who asks something of a trail.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Asker {
-    /// The name of the key.
+    /// What stands behind the name.
+    pub proof: Proof,
+    /// The name of the key, or that by which a person is known.
     pub name: String,
     /// Names of roles; a name that is none grants nothing.
     pub roles: Vec<String>,
@@ -12,6 +27,14 @@ pub struct Asker {
 }
 
 impl Asker {
+    /// The name as records have it: a person's is told from a key's.
+    pub fn label(&self) -> String {
+        match self.proof {
+            Proof::Key => self.name.clone(),
+            Proof::SignIn => format!("{PERSON}{}", self.name),
+        }
+    }
+
     /// Whether it is for this model; `None`: for what is of no single model, which takes all of them.
     pub fn is_for(&self, model: Option<&str>) -> bool {
         match model {

@@ -5,6 +5,7 @@ mod action;
 mod asker;
 mod error;
 pub mod limits;
+mod people;
 mod policies;
 mod rights;
 mod role;
@@ -14,8 +15,9 @@ mod settings;
 mod tests;
 
 pub use action::Action;
-pub use asker::{Asker, fits};
+pub use asker::{Asker, Proof, fits};
 pub use error::AccessError;
+pub use people::SignIn;
 pub use rights::{Circumstances, Rights, Verdict};
 pub use role::Role;
 pub use settings::{FORMAT, Settings};

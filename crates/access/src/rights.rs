@@ -8,7 +8,7 @@ use cedar_policy::{
 };
 
 use crate::action::Action;
-use crate::asker::Asker;
+use crate::asker::{Asker, Proof};
 use crate::error::AccessError;
 use crate::policies;
 use crate::settings::Settings;
@@ -42,6 +42,7 @@ pub struct Rights {
 /// Names of types, read once.
 struct Kinds {
     key: EntityTypeName,
+    person: EntityTypeName,
     role: EntityTypeName,
     trail: EntityTypeName,
     model: EntityTypeName,
@@ -59,6 +60,7 @@ impl Kinds {
         });
         Self {
             key: kind("Key"),
+            person: kind("Person"),
             role: kind("Role"),
             trail: kind("Trail"),
             model: kind("Model"),
@@ -201,7 +203,11 @@ impl Rights {
         circumstances: Circumstances<'_>,
     ) -> Verdict {
         let denied = |why: &str| Verdict { is_permitted: false, policies: vec![why.to_owned()] };
-        let key = uid(&self.kinds.key, &asker.name);
+        let kind = match asker.proof {
+            Proof::Key => &self.kinds.key,
+            Proof::SignIn => &self.kinds.person,
+        };
+        let key = uid(kind, &asker.name);
         let roles: HashSet<EntityUid> = asker.roles.iter().map(|role| uid(&self.kinds.role, role)).collect();
         let mut entities: Vec<Entity> = others.into_iter().collect();
         entities.extend(roles.iter().map(|role| Entity::new_no_attrs(role.clone(), HashSet::new())));

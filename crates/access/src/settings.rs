@@ -7,6 +7,7 @@ use toml::Spanned;
 use crate::asker::fits;
 use crate::error::AccessError;
 use crate::limits::{TABLES_MAX, TEXT_BYTES_MAX};
+use crate::people::{ApprovalTable, Approvals, Grant, PeopleTable, SignIn, SignInTable};
 
 /// The format's name.
 pub const FORMAT: &str = "minutebook/access/1";
@@ -25,6 +26,9 @@ pub struct Settings {
     pub(crate) has_defaults: bool,
     /// Policies of the operator: the text, and in which line of the settings it begins.
     pub(crate) policies: Option<(String, usize)>,
+    pub(crate) sign_in: Option<SignIn>,
+    pub(crate) people: Vec<Grant>,
+    pub(crate) approvals: Approvals,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +48,12 @@ struct File {
     policies: Option<Spanned<String>>,
     #[serde(default, rename = "model")]
     models: Vec<ModelTable>,
+    #[serde(default, rename = "sign-in")]
+    sign_in: Option<Spanned<SignInTable>>,
+    #[serde(default)]
+    people: Vec<Spanned<PeopleTable>>,
+    #[serde(default)]
+    approval: Option<Spanned<ApprovalTable>>,
 }
 
 #[derive(Deserialize)]
@@ -56,9 +66,18 @@ struct ModelTable {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Names {
+pub(crate) enum Names {
     One(String),
     Several(Vec<String>),
+}
+
+impl Names {
+    pub(crate) fn list(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Several(names) => names,
+        }
+    }
 }
 
 impl Settings {
@@ -82,16 +101,27 @@ impl Settings {
                 "`format` is `{FORMAT}`, so that what is meant is certain"
             )));
         }
-        if file.models.len() > TABLES_MAX {
-            return Err(AccessError::new(format!("at most {TABLES_MAX} tables `[[model]]`")));
+        for (what, tables) in [("model", file.models.len()), ("people", file.people.len())] {
+            if tables > TABLES_MAX {
+                return Err(AccessError::new(format!("at most {TABLES_MAX} tables `[[{what}]]`")));
+            }
         }
+        fn read<T, R>(
+            table: Spanned<T>,
+            line: impl Fn(usize) -> usize,
+            read: fn(T) -> Result<R, String>,
+        ) -> Result<R, AccessError> {
+            let at = line(table.span().start);
+            read(table.into_inner()).map_err(|what| AccessError::at(at, what))
+        }
+        let sign_in = file.sign_in.map(|table| read(table, line, SignIn::read)).transpose()?;
+        let people: Result<Vec<_>, _> =
+            file.people.into_iter().map(|table| read(table, line, Grant::read)).collect();
+        let approvals = file.approval.map(|table| read(table, line, Approvals::read)).transpose()?;
         let mut tables = Vec::with_capacity(file.models.len());
         for table in file.models {
             let at = line(table.name.span().start);
-            let names = match table.name.into_inner() {
-                Names::One(name) => vec![name],
-                Names::Several(names) => names,
-            };
+            let names = table.name.into_inner().list();
             if names.is_empty() || names.iter().any(String::is_empty) {
                 return Err(AccessError::at(at, "`name` is a pattern of models' names, or a list of them"));
             }
@@ -122,7 +152,14 @@ impl Settings {
             let breaks = breaks || opening.starts_with("'''\r\n") || opening.starts_with("\"\"\"\r\n");
             (policies.into_inner(), line(span.start) + usize::from(breaks))
         });
-        Ok(Self { tables, has_defaults: file.defaults.unwrap_or(true), policies })
+        Ok(Self {
+            tables,
+            has_defaults: file.defaults.unwrap_or(true),
+            policies,
+            sign_in,
+            people: people?,
+            approvals: approvals.unwrap_or_default(),
+        })
     }
 
     /// Those of a trail for which nothing was ever said.

@@ -2,6 +2,7 @@ use super::*;
 
 fn asker(roles: &[Role], models: &[&str]) -> Asker {
     Asker {
+        proof: Proof::Key,
         name: "key".into(),
         roles: roles.iter().map(|role| role.name().to_owned()).collect(),
         models: models.iter().map(|model| (*model).to_owned()).collect(),
@@ -233,9 +234,99 @@ fn patterns_stand_for_any_text() {
 #[test]
 fn a_role_that_is_none_grants_nothing() {
     let rights = Rights::parse(None).unwrap();
-    let nobody =
-        Asker { name: "key".into(), roles: vec!["Analyst".into(), "root".into()], models: vec!["*".into()] };
+    let nobody = Asker {
+        proof: Proof::Key,
+        name: "key".into(),
+        roles: vec!["Analyst".into(), "root".into()],
+        models: vec!["*".into()],
+    };
     for action in Action::ALL.iter().filter(|action| !matches!(action, Action::SeeEngine)) {
         assert!(!rights.decide(&nobody, *action, None, CASE).is_permitted, "{action:?}");
+    }
+}
+
+const SIGN_IN: &str = r#"
+format = "minutebook/access/1"
+
+[sign-in]
+issuer = "https://login.example.org/realm"
+client-id = "minutebook"
+public-url = "https://trail.example.org:6262/t/credit/"
+
+[[people]]
+name = ["ann@example.org"]
+roles = ["auditor"]
+models = ["credit"]
+
+[[people]]
+group = "staff"
+roles = ["analyst", "recorder"]
+
+[approval]
+actions = ["erase"]
+"#;
+
+#[test]
+fn of_people_the_first_table_that_fits_counts() {
+    let settings = Settings::parse(SIGN_IN).unwrap();
+    let sign_in = settings.sign_in().unwrap();
+    assert_eq!(sign_in.public_url.as_str(), "https://trail.example.org:6262/t/credit");
+    assert_eq!((sign_in.name.as_str(), sign_in.groups.as_str()), ("sub", "groups"));
+    let staff = ["staff".to_owned()];
+    let ann = settings.person("ann@example.org", &staff);
+    assert_eq!(
+        (ann.roles.as_slice(), ann.models.as_slice()),
+        (&["auditor".to_owned()][..], &["credit".to_owned()][..])
+    );
+    assert_eq!(ann.label(), "person:ann@example.org");
+    assert_eq!(settings.person("bob", &staff).roles, ["analyst", "recorder"]);
+    assert_eq!(settings.person("bob", &["other".to_owned()]).roles, [""; 0]);
+    assert_eq!(settings.person("staff", &[]).roles, [""; 0], "a name is no group");
+    assert!(settings.takes_two(Action::Erase) && !settings.takes_two(Action::Hold));
+}
+
+#[test]
+fn a_person_is_no_key_of_the_same_name() {
+    let policies =
+        "policies = '''\n@id(\"no-ann\")\nforbid (principal == Person::\"ann\", action, resource);\n'''\n";
+    let text = format!(
+        "format = \"minutebook/access/1\"\n{policies}\n[[people]]\nname = \"ann\"\nroles = [\"auditor\"]\n"
+    );
+    let rights = Rights::parse(Some(&text)).unwrap();
+    let ann = rights.settings().person("ann", &[]);
+    assert!(!rights.decide(&ann, Action::Verify, None, NOW).is_permitted);
+    let key = Asker { proof: Proof::Key, ..ann };
+    assert!(rights.decide(&key, Action::Verify, None, NOW).is_permitted);
+}
+
+#[test]
+fn what_is_wrong_about_people_is_told_with_its_line() {
+    for (from, to, line, what) in [
+        ("https://login.example.org/realm", "http://login.example.org", 4, "`http://` is for loopback"),
+        ("https://login.example.org/realm", "https://u:p@login.example.org", 4, "nothing but host"),
+        (
+            "https://trail.example.org:6262/t/credit/",
+            "trail.example.org",
+            4,
+            "`public-url` is an `https://` URL",
+        ),
+        ("https://trail.example.org:6262/t/credit/", "https://trail.example.org/?x=1", 4, "nothing but host"),
+        ("client-id = \"minutebook\"", "client-id = \"\"", 4, "`client-id`"),
+        ("client-id = \"minutebook\"", "client-id = \"m\"\nsecret-file = \"secret\"", 4, "`secret-file`"),
+        ("client-id = \"minutebook\"", "client-id = \"m\"\nscopes = [\"a b\"]", 4, "`a b` is no scope"),
+        ("client-id = \"minutebook\"", "client-id = \"m\"\nsecret = \"x\"", 7, "secret"),
+        ("roles = [\"auditor\"]", "roles = [\"auditors\"]", 9, "`auditors` is no role: they are recorder"),
+        ("roles = [\"auditor\"]", "roles = []", 9, "`roles` has one role at least"),
+        ("group = \"staff\"", "name = \"x\"\ngroup = \"staff\"", 14, "is of a `name` or of a `group`"),
+        ("actions = [\"erase\"]", "actions = [\"delete\"]", 18, "`delete` is no action"),
+        ("actions = [\"erase\"]", "actions = [\"read\"]", 18, "is not approved by a second person"),
+        ("actions = [\"erase\"]", "actions = []", 18, "`actions` has one action"),
+    ] {
+        assert!(SIGN_IN.contains(from), "{from}");
+        let error = Settings::parse(&SIGN_IN.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains(&format!("line {line}")), "{to}: {error}");
+    }
+    for local in ["http://localhost:1/x", "http://127.0.0.1:1", "http://[::1]:1"] {
+        Settings::parse(&SIGN_IN.replace("https://login.example.org/realm", local)).unwrap();
     }
 }

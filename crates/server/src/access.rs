@@ -11,4 +11,4 @@ pub(crate) use asker::{Asker, Shown, Told, not_permitted};
 #[cfg(test)]
 pub(crate) use book::{Book, Entry};
 pub(crate) use book::{PRODUCER, SpoolBook};
-pub(crate) use gate::{Gate, Pass};
+pub(crate) use gate::{Gate, Pass, SignedIn};

@@ -1,6 +1,7 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
 mod access;
+mod approvals;
 mod backup;
 mod cloudevents;
 mod engine;
@@ -15,6 +16,7 @@ mod policy;
 mod records;
 mod seal;
 mod search;
+mod sign_in;
 mod spool;
 mod stats;
 mod verify;
@@ -166,6 +168,12 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(life::erase))
         .routes(routes!(access::access, access::set_access))
         .routes(routes!(access::person))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::back))
+        .routes(routes!(sign_in::session, sign_in::sign_out))
+        .routes(routes!(sign_in::end_sessions))
+        .routes(routes!(approvals::approvals))
+        .routes(routes!(approvals::approve, approvals::refuse))
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
         .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))

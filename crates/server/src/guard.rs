@@ -1,4 +1,5 @@
-//! What every request over TCP has to pass: where it says it goes, the key that it brings, what the key's roles permit, and how much it takes.
+//! What every request over TCP has to pass: where it says it goes, the key or session that it brings, what roles permit, whether two have to agree,
+//! and how much it takes.
 //! Edge: the socket has none of this; it is its owner's.
 
 mod failures;
@@ -6,33 +7,37 @@ mod hosts;
 mod keyring;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use minutebook_capture::Clock;
-use minutebook_trail::{ApiKey, ApiKeys};
+use minutebook_access::{Asker as Who, Proof};
+use minutebook_capture::{Clock, SystemRandom};
+use minutebook_trail::ApiKeys;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::access::{Gate, Pass};
+use crate::approvals::{APPROVAL, Approvals, Asked, Needed};
 use crate::connections::Peer;
 use crate::limits::{
     BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX, REQUESTS_AT_ONCE,
 };
+use crate::people::{BACK, CSRF, People, Session};
 use crate::problem::Problem;
 use failures::Failures;
 pub(crate) use hosts::Hosts;
 use keyring::Keyring;
 
-/// The name of the API key that a request came with; an extension of it. None over the socket.
+/// The name of the API key that a request came with, or of who signed in; an extension of it. None over the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct KeyName(pub(crate) Option<String>);
 
@@ -41,6 +46,8 @@ pub(crate) struct Guard {
     hosts: Hosts,
     keys: Keyring,
     gate: Arc<Gate>,
+    people: Arc<People>,
+    approvals: Arc<Approvals>,
     failures: Failures,
     clock: Arc<dyn Clock>,
     requests: Arc<Semaphore>,
@@ -82,8 +89,21 @@ fn refuse(status: StatusCode, code: &str, title: &str, detail: impl Into<String>
     Problem::new(status, code, title, detail).into()
 }
 
+/// What every answer tells a browser: it is no page, it loads nothing, and it is for no other site.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
 /// Lets a request through, or answers it.
 pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let peer = peer(&request);
+    let signs_in = request.uri().path() == BACK;
     let mut answer = match guard.pass(request).await {
         Ok((request, pass, held)) => {
             let mut answer = next.run(request).await;
@@ -95,8 +115,13 @@ pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, nex
         }
         Err(refusal) => refusal.into_response(),
     };
+    if signs_in && answer.status().is_client_error() {
+        guard.failures.failed(peer, Instant::now());
+    }
     let headers = answer.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     // Answers are about persons: no cache keeps one that does not say it may.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     answer
@@ -107,10 +132,14 @@ type Held = Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
 
 impl Guard {
     pub(crate) fn new(hosts: Hosts, keys: ApiKeys, gate: Arc<Gate>, clock: Arc<dyn Clock>) -> Self {
+        let people = People::new(Arc::clone(&gate), Arc::clone(&clock), Arc::new(SystemRandom));
+        let approvals = Approvals::new(Arc::clone(&gate), Arc::clone(&clock), Arc::new(SystemRandom));
         Self {
             hosts,
             keys: Keyring::new(keys),
             gate,
+            people: Arc::new(people),
+            approvals: Arc::new(approvals),
             failures: Failures::default(),
             clock,
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
@@ -127,20 +156,29 @@ impl Guard {
             *request.body_mut() = Body::empty();
             return Ok((request, None, None));
         }
-        let key = self.admit(&request)?;
+        let extensions = request.extensions_mut();
+        extensions.insert(Arc::clone(&self.people));
+        extensions.insert(Arc::clone(&self.approvals));
+        if matches!(request.uri().path(), "/v1/sign-in" | BACK) {
+            self.may_try(&request)?;
+            *request.body_mut() = Body::empty();
+            return Ok((request, None, None));
+        }
+        let who = self.admit(&mut request)?;
         let (method, path) = (request.method(), request.uri().path());
-        let pass = self.gate.enter(&key, method, path, request.headers()).await?;
-        request.extensions_mut().insert(KeyName(Some(key.name)));
+        let name = who.label();
+        let pass = self.gate.enter(who, method, path, request.headers()).await?;
+        request.extensions_mut().insert(KeyName(Some(name)));
         request.extensions_mut().insert(pass.asker());
         let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
-        let pass = Some(pass);
         let busy = || {
             let detail = "more requests at once than this server works on: try again in a moment";
             refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).later()
         };
         let place = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| busy())?;
         if request.body().is_end_stream() {
-            return Ok((request, pass, Some((place, None))));
+            self.agreed(&pass, Asked::of(&request), &Bytes::new()).await?;
+            return Ok((request, Some(pass), Some((place, None))));
         }
         let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
         if bytes > bytes_max as u64 {
@@ -149,14 +187,30 @@ impl Guard {
         // INVARIANT: at most `RECORDS_BYTES_MAX`, so it fits.
         let room =
             Arc::clone(&self.bodies).try_acquire_many_owned((bytes as u32 >> 10) + 1).map_err(|_| busy())?;
-        let (head, body) = request.into_parts();
-        let body = self.read(body, bytes_max).await?;
-        Ok((Request::from_parts(head, body), pass, Some((place, Some(room)))))
+        let body = self.read(std::mem::take(request.body_mut()), bytes_max).await?;
+        self.agreed(&pass, Asked::of(&request), &body).await?;
+        *request.body_mut() = Body::from(body);
+        Ok((request, Some(pass), Some((place, Some(room)))))
     }
 
-    async fn read(&self, body: Body, bytes_max: usize) -> Result<Body, Refusal> {
+    /// Where two have to agree: that a second one has approved this very request.
+    async fn agreed(&self, pass: &Pass, asked: Asked, body: &Bytes) -> Result<(), Refusal> {
+        if !pass.takes_two() {
+            return Ok(());
+        }
+        self.approvals.check(pass, asked, body).await.map_err(|needed| match needed {
+            Needed::Approval(id, problem) => {
+                // INVARIANT: letters, digits, `-` and `_`.
+                let id = HeaderValue::from_str(&id).expect("plain ASCII");
+                Refusal::from(*problem).with(HeaderName::from_static(APPROVAL), id)
+            }
+            Needed::Other(problem) => Refusal::from(*problem),
+        })
+    }
+
+    async fn read(&self, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
         match timeout(self.body_wait, Limited::new(body, bytes_max).collect()).await {
-            Ok(Ok(body)) => Ok(Body::from(body.to_bytes())),
+            Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(bytes_max).into()),
             Ok(Err(_)) => Err(Problem::request("the body broke off").into()),
             Err(_) => {
@@ -168,26 +222,32 @@ impl Guard {
         }
     }
 
-    /// The key that a request brings.
-    fn admit(&self, request: &Request) -> Result<ApiKey, Refusal> {
-        let peer = request.extensions().get::<Peer>().map(|Peer(address)| *address);
-        let now = Instant::now();
-        if !self.failures.may_try(peer, now) {
-            let detail = format!(
-                "too many wrong keys from this address: try again in {} s",
-                FAILURES_PERIOD.as_secs()
-            );
-            return Err(refuse(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-many-wrong-keys",
-                "Too many wrong keys",
-                detail,
-            )
-            .later());
+    /// Whether somebody from there may try to show who it is.
+    fn may_try(&self, request: &Request) -> Result<(), Refusal> {
+        if self.failures.may_try(peer(request), Instant::now()) {
+            return Ok(());
         }
+        let detail =
+            format!("too many wrong keys from this address: try again in {} s", FAILURES_PERIOD.as_secs());
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Err(refuse(status, "too-many-wrong-keys", "Too many wrong keys", detail).later())
+    }
+
+    /// Who sends a request: by the key that it brings, or else by its session.
+    fn admit(&self, request: &mut Request) -> Result<Who, Refusal> {
+        self.may_try(request)?;
+        if !request.headers().contains_key(header::AUTHORIZATION)
+            && let Some(session) = self.people.session(request.headers())?
+        {
+            is_of_a_page_of_ours(request, &session)?;
+            let who = self.gate.rights_now()?.settings().person(&session.name, &session.groups);
+            request.extensions_mut().insert(session);
+            return Ok(who);
+        }
+        let (peer, now) = (peer(request), Instant::now());
         let Some(presented) = request.headers().get(header::AUTHORIZATION) else {
             return Err(unknown(
-                "an API key is needed: `authorization: Bearer mbk_…`. `minutebook api-key create` makes one",
+                "an API key is needed: `authorization: Bearer mbk_…`, which `minutebook api-key create` makes. People sign in at `/v1/sign-in`",
             ));
         };
         let found =
@@ -203,8 +263,32 @@ impl Guard {
             self.gate.unknown();
             return Err(unknown("this API key is not known here: it is wrong, revoked, or past its end"));
         };
-        Ok(key)
+        Ok(Who { proof: Proof::Key, name: key.name, roles: key.roles, models: key.models })
     }
+}
+
+fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|Peer(address)| *address)
+}
+
+/// A browser sends the cookie of a session with whatever any page makes it send. What changes something has to be of a page of this server: it shows
+/// what only such a page can read.
+fn is_of_a_page_of_ours(request: &Request, session: &Session) -> Result<(), Refusal> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let headers = request.headers();
+    let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
+    let shown = headers.get(CSRF).is_some_and(|shown| {
+        aws_lc_rs::constant_time::verify_slices_are_equal(shown.as_bytes(), session.csrf.as_bytes()).is_ok()
+    });
+    if shown && !is_foreign {
+        return Ok(());
+    }
+    let detail = format!(
+        "with a session, requests that change something have the header `{CSRF}`: `GET /v1/session` says which"
+    );
+    Err(refuse(StatusCode::FORBIDDEN, "foreign-request", "Not of a page of this server", detail))
 }
 
 fn unknown(detail: &str) -> Refusal {

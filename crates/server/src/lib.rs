@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+mod approvals;
 mod client;
 mod connections;
 mod door;
@@ -15,6 +16,7 @@ mod limits;
 mod logged;
 mod mirrors;
 mod peers;
+mod people;
 mod problem;
 mod sealer;
 mod server;

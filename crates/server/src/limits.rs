@@ -172,6 +172,7 @@ pub(crate) const VERSIONS_KEPT: usize = 64;
 
 /// Models whose versions are kept: a server has some hundred.
 pub(crate) const VERSIONS_MODELS: usize = 1_024;
+
 /// Decisions about models and fields that are kept for one key: a trail with 1,000 models of 200 fields.
 pub(crate) const DECIDED_MAX: usize = 200_000;
 
@@ -190,3 +191,48 @@ pub(crate) const ASKED_BYTES_MAX: usize = 4 << 10;
 
 /// Names of models in the record of a read.
 pub(crate) const MODELS_TOLD: usize = 100;
+
+/// How long signing in may take, at the provider's pages: passwords are searched for, and codes awaited.
+pub(crate) const SIGNING_IN_WAIT: Duration = Duration::from_secs(600);
+
+/// Bytes of the path to which somebody goes on who has signed in: a search of the console with its filters.
+pub(crate) const TO_BYTES_MAX: usize = 2 << 10;
+
+/// How long a session lasts that nobody uses: a coffee.
+pub(crate) const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// How long a session lasts at most: a working day. Groups that a provider takes from somebody are taken here then.
+pub(crate) const SESSION_LASTS: Duration = Duration::from_secs(10 * 3_600);
+
+/// Sessions of one trail, some 200 bytes each.
+pub(crate) const SESSIONS_MAX: usize = 10_000;
+
+/// Sessions of one person: some browsers on some machines.
+pub(crate) const SESSIONS_OF_ONE: usize = 16;
+
+/// Bytes of the name of a person: the longest address of e-mail is shorter (RFC 5321, section 4.5.3.1).
+pub(crate) const PERSON_BYTES_MAX: usize = 320;
+
+/// Groups of a person: providers stop at some hundred.
+pub(crate) const GROUPS_MAX: usize = 1_000;
+
+/// How long what a provider says of itself is used: it tells of new keys before it signs with them, some minutes at least.
+pub(crate) const PROVIDER_KNOWN: Duration = Duration::from_secs(60);
+
+/// How long a provider has for an answer.
+pub(crate) const PROVIDER_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer of a provider: its keys, or a token with some hundred groups.
+pub(crate) const PROVIDER_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a file with a client's secret.
+pub(crate) const SECRET_FILE_BYTES_MAX: u64 = 4 << 10;
+
+/// How long a request waits for a second one to approve it: over a night.
+pub(crate) const APPROVAL_LASTS: Duration = Duration::from_secs(24 * 3_600);
+
+/// Requests that wait for approval, each with its body.
+pub(crate) const APPROVALS_MAX: usize = 100;
+
+/// Bytes of the body of a request that can be approved: who approves has to read it.
+pub(crate) const APPROVAL_BYTES_MAX: usize = 64 << 10;

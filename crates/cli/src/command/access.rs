@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use minutebook_access::{Action, Asker, Circumstances, Rights};
+use minutebook_access::{Action, Asker, Circumstances, Proof, Rights};
 use minutebook_present::page;
 use minutebook_record::fields::ModelRef;
 use minutebook_record::{Kind, Path as FieldPath, Schema, masked_places};
@@ -49,13 +49,19 @@ pub(super) struct Set {
 #[derive(Debug, Args)]
 pub(super) struct Show {}
 
-/// Tell whether the holder of an API key may do something, which policy decides, and which fields they would see.
+/// Tell whether the holder of an API key, or a person, may do something, which policy decides, and which fields they would see.
 #[derive(Debug, Args)]
 pub(super) struct Test {
-    /// The name of the key.
+    /// The name of the key, or with --person that by which the provider knows somebody.
     name: String,
     /// What: read, record, see-settings, and so on (docs/formats/access.md).
     action: String,
+    /// It is a person who signs in.
+    #[arg(long)]
+    person: bool,
+    /// A group of the person; may be given again.
+    #[arg(long, value_name = "NAME", requires = "person")]
+    group: Vec<String>,
     /// With this model; without one, with the trail as a whole.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -137,7 +143,10 @@ impl Show {
 }
 
 impl Test {
-    fn run(self, options: &Options, runtime: &Runtime) -> Result {
+    fn asker(&self, options: &Options, rights: &Rights) -> Result<Asker> {
+        if self.person {
+            return Ok(rights.settings().person(&self.name, &self.group));
+        }
         let place = options.place();
         let file = place.trail_file()?;
         let keys = ApiKeys::new(place.key_folder(&file.id)?, file.id).load()?;
@@ -145,6 +154,10 @@ impl Test {
             let what = format!("there is no API key `{}`", page::printable(&self.name));
             Failure::input(what, "`minutebook api-key list` shows which there are")
         })?;
+        Ok(Asker { proof: Proof::Key, name: key.name, roles: key.roles, models: key.models })
+    }
+
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let action = Action::parse(&self.action).ok_or_else(|| {
             let all = Action::ALL.iter().map(|action| action.name()).collect::<Vec<_>>().join(", ");
             Failure::input(
@@ -161,7 +174,7 @@ impl Test {
                 )
             })?,
         };
-        let asker = Asker { name: key.name, roles: key.roles, models: key.models };
+        let asker = self.asker(options, &rights)?;
         let minute = moment::now_ns().div_euclid(60_000_000_000);
         let circumstances = Circumstances { purpose: &self.purpose, minute };
         let model = self.model.as_deref();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use minutebook_access::Action;
+use minutebook_access::{Action, Asker as Who};
 use minutebook_index::{View, is_account};
 use minutebook_present::opened::{Content, Opened};
 use minutebook_record::fields::ModelRef;
@@ -23,11 +23,11 @@ use crate::problem::Problem;
 pub(crate) enum Asker {
     /// The owner of the trail's process, over its socket: nothing is hidden.
     Owner,
-    /// The holder of a key.
+    /// The holder of a key, or somebody who signed in.
     Key(Arc<Holder>),
 }
 
-/// The holder of a key, and what it sees.
+/// The holder of a key or somebody who signed in, and what they see.
 #[derive(Debug)]
 pub(crate) struct Holder {
     pub(super) sight: Arc<KeySight>,
@@ -85,11 +85,19 @@ impl Shown {
 
 /// Whoever may not do something with a model.
 pub(crate) fn not_permitted(action: Action, what: &str) -> Problem {
-    let detail = format!("this key does not permit `{}` {what}", action.name());
-    Problem::new(StatusCode::FORBIDDEN, "not-permitted", "The key does not permit this", detail).denied()
+    let detail = format!("who asks may not `{}` {what}", action.name());
+    Problem::new(StatusCode::FORBIDDEN, "not-permitted", "It is not permitted", detail).denied()
 }
 
 impl Asker {
+    /// Who it is; none for the owner.
+    pub(crate) fn who(&self) -> Option<&Who> {
+        match self {
+            Self::Owner => None,
+            Self::Key(holder) => Some(&holder.sight.who),
+        }
+    }
+
     /// What it sees of the index; none for everything.
     pub(crate) fn view(&self) -> Option<&View> {
         match self {

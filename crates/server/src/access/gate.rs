@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minutebook_access::limits::PURPOSE_BYTES_MAX;
-use minutebook_access::{Action, Asker as Who, Rights, Verdict};
+use minutebook_access::{Action, Asker as Who, Proof, Rights, Verdict};
 use minutebook_capture::Clock;
 use minutebook_index::View;
-use minutebook_trail::{AccessFile, ApiKey, FileStamp};
+use minutebook_trail::{AccessFile, FileStamp};
 use tokio::time::Instant;
 
 use super::asker::{Asker, Holder, Told};
@@ -68,6 +68,32 @@ impl Pass {
     pub(crate) fn asker(&self) -> Asker {
         Asker::Key(Arc::clone(&self.holder))
     }
+
+    /// Who it is.
+    pub(crate) fn who(&self) -> &Who {
+        &self.holder.sight.who
+    }
+
+    pub(crate) fn action(&self) -> Action {
+        self.action
+    }
+
+    /// The request, without what stands in it.
+    pub(crate) fn asked(&self) -> &str {
+        &self.asked
+    }
+
+    /// Whether a second one has to approve it.
+    pub(crate) fn takes_two(&self) -> bool {
+        self.holder.sight.rights.settings().takes_two(self.action)
+    }
+}
+
+/// What somebody did about being signed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SignedIn {
+    In,
+    Out,
 }
 
 impl Gate {
@@ -75,19 +101,19 @@ impl Gate {
         Self { file, models, book, clock, seen: Mutex::default(), denials: Mutex::default() }
     }
 
-    /// Decides about a request of a key. What no rule is about is denied, be there such a path or not.
+    /// Decides about a request of somebody. What no rule is about is denied, be there such a path or not.
     ///
     /// # Errors
     /// What is denied, after its record was written.
     pub(crate) async fn enter(
         &self,
-        key: &ApiKey,
+        who: Who,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
     ) -> Result<Pass, Problem> {
         let purpose = purpose(headers)?;
-        let holder = self.holder(key, purpose)?;
+        let holder = self.holder(who, purpose)?;
         let Some(route) = routes::find(method, path) else {
             self.denied(&holder, "", "another method or path", Vec::new()).await;
             return Err(denied("nobody may do this over TCP: docs/api.md says what there is"));
@@ -103,12 +129,69 @@ impl Gate {
                 format!("say what it is for, in the header `{PURPOSE}`: it is recorded with what is read");
             return Err(Problem::new(StatusCode::FORBIDDEN, "purpose-needed", "A purpose is needed", detail));
         }
-        let roles = if key.roles.is_empty() { "none".to_owned() } else { key.roles.join("`, `") };
-        Err(denied(&format!(
-            "the API key `{}` (role `{roles}`) does not permit `{}`",
-            key.name,
-            route.action.name()
-        )))
+        let who = &holder.sight.who;
+        let roles = if who.roles.is_empty() { "none".to_owned() } else { who.roles.join("`, `") };
+        let (name, action) = (&who.name, route.action.name());
+        Err(denied(&match who.proof {
+            Proof::Key => format!("the API key `{name}` (role `{roles}`) does not permit `{action}`"),
+            Proof::SignIn => format!("`{name}` (role `{roles}`) may not `{action}`"),
+        }))
+    }
+
+    /// The rights in force.
+    ///
+    /// # Errors
+    /// They cannot be told: then nobody has any.
+    pub(crate) fn rights_now(&self) -> Result<Arc<Rights>, Problem> {
+        self.rights(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Records that somebody signed in or out, or tried to.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub(crate) async fn signed_in(
+        &self,
+        who: &Who,
+        what: SignedIn,
+        is_permitted: bool,
+    ) -> Result<(), Problem> {
+        let (action, asked) = match what {
+            SignedIn::In => ("sign-in", "GET /v1/sign-in/back"),
+            SignedIn::Out => ("sign-out", "DELETE /v1/session"),
+        };
+        self.note(who, action, asked, is_permitted).await
+    }
+
+    /// Records that somebody did something that has no record of its own.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub(crate) async fn note(
+        &self,
+        who: &Who,
+        action: &str,
+        asked: &str,
+        is_permitted: bool,
+    ) -> Result<(), Problem> {
+        let entry = Entry {
+            who: who.label(),
+            roles: who.roles.clone(),
+            action: action.to_owned(),
+            asked: cut(asked),
+            is_permitted,
+            ..nobody()
+        };
+        self.write(entry).await.map_err(|what| {
+            tracing::error!("`{action}` cannot be recorded, so it is refused: {what}");
+            unrecorded("it cannot be recorded that this was done, so it is not; the server's log says why")
+        })
+    }
+
+    /// Records that a request waits for a second one to approve it.
+    pub(crate) async fn waits(&self, pass: &Pass) {
+        let policies = vec!["(a second one)".to_owned()];
+        self.denied(&pass.holder, pass.action.name(), &pass.asked, policies).await;
     }
 
     fn verdict(&self, sight: &KeySight, route: &'static routes::Route) -> Verdict {
@@ -183,8 +266,7 @@ impl Gate {
             Err(what) => {
                 tracing::error!("a read cannot be recorded, so it is refused: {what}");
                 let detail = "it cannot be recorded that this was read, so it is not given out; the server's log says why";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                Problem::new(status, "not-recorded", "The read cannot be recorded", detail).into_response()
+                unrecorded(detail).into_response()
             }
         }
     }
@@ -239,7 +321,7 @@ impl Gate {
     async fn denied(&self, holder: &Holder, action: &str, asked: &str, policies: Vec<String>) {
         {
             let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-            let window = denials.entry(holder.sight.who.name.clone()).or_insert_with(Window::new);
+            let window = denials.entry(holder.sight.who.label()).or_insert_with(Window::new);
             if window.count >= DENIALS_MAX {
                 window.more += 1;
                 return;
@@ -259,12 +341,11 @@ impl Gate {
         written.map_err(|error| error.to_string())?
     }
 
-    /// What a key sees, kept from its last request with this purpose.
-    fn holder(&self, key: &ApiKey, purpose: String) -> Result<Arc<Holder>, Problem> {
+    /// What somebody sees, kept from their last request with this purpose.
+    fn holder(&self, who: Who, purpose: String) -> Result<Arc<Holder>, Problem> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let rights = self.rights(&mut seen)?;
         let minute = if rights.looks_at_time() { self.clock.wall_ns().div_euclid(60_000_000_000) } else { 0 };
-        let who = Who { name: key.name.clone(), roles: key.roles.clone(), models: key.models.clone() };
         let named = (who, purpose);
         if let Some(holder) = seen.holders.get(&named)
             && holder.sight.minute == minute
@@ -338,7 +419,7 @@ fn nobody() -> Entry {
 fn entry_of(holder: &Holder, action: &str) -> Entry {
     let sight = &holder.sight;
     Entry {
-        who: sight.who.name.clone(),
+        who: sight.who.label(),
         roles: sight.who.roles.clone(),
         action: action.to_owned(),
         purpose: sight.purpose.clone(),
@@ -350,12 +431,17 @@ fn joined(request: &str, asked: &str) -> String {
     if asked.is_empty() { request.to_owned() } else { cut(&format!("{request}: {asked}")) }
 }
 
+fn unrecorded(detail: &str) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, "not-recorded", "It cannot be recorded", detail)
+}
+
 fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(ASKED_BYTES_MAX)].to_owned()
 }
 
 fn denied(detail: &str) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "not-permitted", "The key does not permit this", detail)
+    Problem::new(StatusCode::FORBIDDEN, "not-permitted", "It is not permitted", detail)
 }
 
 /// What a request says it is for; empty when it does not.

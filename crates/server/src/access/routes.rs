@@ -55,6 +55,13 @@ const ROUTES: &[Route] = &[
     of(Method::POST, "/v1/erase", A::Erase),
     of(Method::GET, "/v1/access", A::SeeAccess),
     of(Method::PUT, "/v1/access", A::SetAccess),
+    of(Method::GET, "/v1/session", A::SeeEngine),
+    of(Method::DELETE, "/v1/session", A::SeeEngine),
+    of(Method::DELETE, "/v1/sessions", A::EndSessions),
+    // Whoever asks sees what is theirs to approve.
+    of(Method::GET, "/v1/approvals", A::SeeEngine),
+    of(Method::POST, "/v1/approvals/{id}", A::SeeEngine),
+    of(Method::DELETE, "/v1/approvals/{id}", A::SeeEngine),
     of(Method::POST, "/v1/backup/snapshot", A::Backup),
     of(Method::POST, "/v1/keys/copy", A::CopyKeys),
     on(Method::GET, "/v1/records", A::Read),
@@ -144,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_route_has_its_action_and_there_are_no_others() {
-        let open = ["/healthz", "/readyz"];
+        let open = ["/healthz", "/readyz", "/v1/sign-in", "/v1/sign-in/back"];
         let router: BTreeSet<_> =
             of_the_router().into_iter().filter(|(_, path)| !open.contains(&path.as_str())).collect();
         let table: BTreeSet<_> =

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
 use axum::routing::{get, post};
 use minutebook_capture::SystemRandom;
-use minutebook_trail::AccessFile;
+use minutebook_trail::{AccessFile, ApiKey};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tower_service::Service;
@@ -299,11 +299,12 @@ async fn settings_hold_soon_after_they_change_and_wrong_ones_let_nobody_in() {
 async fn what_was_decided_is_decided_again_soon() {
     let guarded = Guarded::new();
     guarded.key("a", "analyst", None);
-    let stored = guarded.keys.load().unwrap().remove(0);
+    let ApiKey { name, roles, models, .. } = guarded.keys.load().unwrap().remove(0);
+    let who = Who { proof: Proof::Key, name, roles, models };
     let headers = HeaderMap::new();
     let enter = async || {
         let path = "/v1/search";
-        let pass = guarded.gate.enter(&stored, &Method::POST, path, &headers).await.unwrap();
+        let pass = guarded.gate.enter(who.clone(), &Method::POST, path, &headers).await.unwrap();
         assert!(pass.asker().may(minutebook_access::Action::Read, Some("credit")));
     };
     enter().await;
