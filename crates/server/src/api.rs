@@ -72,13 +72,16 @@ pub struct Identity {
     /// It speaks TLS there.
     #[serde(default)]
     pub tls: bool,
+    /// What its paths begin with there, where one server has several trails: `/t/NAME`.
+    #[serde(default)]
+    pub base: String,
 }
 
 impl Identity {
     /// Where it answers over TCP, as a URL.
     pub fn url(&self) -> Option<String> {
         let scheme = if self.tls { "https" } else { "http" };
-        self.listen.map(|address| format!("{scheme}://{address}"))
+        self.listen.map(|address| format!("{scheme}://{address}{}", self.base))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every request over TCP has to pass: where it says it goes, the key that it brings, what the key's roles permit, and how much it takes.
 //! Edge: the socket has none of this; it is its owner's.
 
+mod bounds;
 mod failures;
 mod hosts;
 mod keyring;
@@ -19,16 +20,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use minutebook_capture::Clock;
 use minutebook_trail::{ApiKey, ApiKeys};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use crate::access::{Gate, Pass};
 use crate::connections::Peer;
-use crate::limits::{
-    BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX, REQUESTS_AT_ONCE,
-};
+use crate::limits::{BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX};
 use crate::problem::Problem;
-use failures::Failures;
+pub(crate) use bounds::Bounds;
 pub(crate) use hosts::Hosts;
 use keyring::Keyring;
 
@@ -40,12 +39,10 @@ pub(crate) struct KeyName(pub(crate) Option<String>);
 pub(crate) struct Guard {
     hosts: Hosts,
     keys: Keyring,
-    gate: Arc<Gate>,
-    failures: Failures,
+    /// None where there is no trail any more, or never was: known keys are told so, others as everywhere that they are not known.
+    gate: Option<Arc<Gate>>,
+    bounds: Bounds,
     clock: Arc<dyn Clock>,
-    requests: Arc<Semaphore>,
-    /// In KiB.
-    bodies: Arc<Semaphore>,
     body_wait: Duration,
 }
 
@@ -84,17 +81,21 @@ fn refuse(status: StatusCode, code: &str, title: &str, detail: impl Into<String>
 
 /// Lets a request through, or answers it.
 pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let mut answer = match guard.pass(request).await {
+    finished(match guard.pass(request).await {
         Ok((request, pass, held)) => {
             let mut answer = next.run(request).await;
-            if let Some(pass) = pass {
-                answer = guard.gate.account(pass, answer).await;
+            if let (Some(pass), Some(gate)) = (pass, &guard.gate) {
+                answer = gate.account(pass, answer).await;
             }
             drop(held);
             answer
         }
         Err(refusal) => refusal.into_response(),
-    };
+    })
+}
+
+/// With the headers that every answer over TCP has.
+pub(crate) fn finished(mut answer: Response) -> Response {
     let headers = answer.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Answers are about persons: no cache keeps one that does not say it may.
@@ -106,17 +107,15 @@ pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, nex
 type Held = Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
 
 impl Guard {
-    pub(crate) fn new(hosts: Hosts, keys: ApiKeys, gate: Arc<Gate>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            hosts,
-            keys: Keyring::new(keys),
-            gate,
-            failures: Failures::default(),
-            clock,
-            requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
-            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
-            body_wait: BODY_WAIT,
-        }
+    /// Of a trail with these keys; without a gate, of one that has ended, and without keys, of none.
+    pub(crate) fn new(
+        hosts: Hosts,
+        keys: Option<ApiKeys>,
+        gate: Option<Arc<Gate>>,
+        clock: Arc<dyn Clock>,
+        bounds: Bounds,
+    ) -> Self {
+        Self { hosts, keys: Keyring::new(keys), gate, bounds, clock, body_wait: BODY_WAIT }
     }
 
     async fn pass(&self, mut request: Request) -> Result<(Request, Option<Pass>, Held), Refusal> {
@@ -129,7 +128,8 @@ impl Guard {
         }
         let key = self.admit(&request)?;
         let (method, path) = (request.method(), request.uri().path());
-        let pass = self.gate.enter(&key, method, path, request.headers()).await?;
+        let gate = self.gate.as_ref().ok_or_else(ended)?;
+        let pass = gate.enter(&key, method, path, request.headers()).await?;
         request.extensions_mut().insert(KeyName(Some(key.name)));
         request.extensions_mut().insert(pass.asker());
         let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
@@ -138,7 +138,7 @@ impl Guard {
             let detail = "more requests at once than this server works on: try again in a moment";
             refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).later()
         };
-        let place = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| busy())?;
+        let place = Arc::clone(&self.bounds.requests).try_acquire_owned().map_err(|_| busy())?;
         if request.body().is_end_stream() {
             return Ok((request, pass, Some((place, None))));
         }
@@ -147,8 +147,9 @@ impl Guard {
             return Err(Problem::too_large(bytes_max).into());
         }
         // INVARIANT: at most `RECORDS_BYTES_MAX`, so it fits.
-        let room =
-            Arc::clone(&self.bodies).try_acquire_many_owned((bytes as u32 >> 10) + 1).map_err(|_| busy())?;
+        let room = Arc::clone(&self.bounds.bodies)
+            .try_acquire_many_owned((bytes as u32 >> 10) + 1)
+            .map_err(|_| busy())?;
         let (head, body) = request.into_parts();
         let body = self.read(body, bytes_max).await?;
         Ok((Request::from_parts(head, body), pass, Some((place, Some(room)))))
@@ -172,7 +173,7 @@ impl Guard {
     fn admit(&self, request: &Request) -> Result<ApiKey, Refusal> {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| *address);
         let now = Instant::now();
-        if !self.failures.may_try(peer, now) {
+        if !self.bounds.failures.may_try(peer, now) {
             let detail = format!(
                 "too many wrong keys from this address: try again in {} s",
                 FAILURES_PERIOD.as_secs()
@@ -199,12 +200,17 @@ impl Guard {
             })?;
         let now_s = self.clock.wall_ns().div_euclid(1_000_000_000);
         let Some(key) = found.filter(|key| !key.is_expired(now_s)) else {
-            self.failures.failed(peer, now);
-            self.gate.unknown();
+            self.bounds.failures.failed(peer, now);
+            self.gate.iter().for_each(|gate| gate.unknown());
             return Err(unknown("this API key is not known here: it is wrong, revoked, or past its end"));
         };
         Ok(key)
     }
+}
+
+fn ended() -> Problem {
+    let detail = "the engine of this trail has ended, or its folder is gone; the server's log says why";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "trail-ended", "The trail has ended", detail)
 }
 
 fn unknown(detail: &str) -> Refusal {

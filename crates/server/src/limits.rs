@@ -125,6 +125,12 @@ pub(crate) const FAILURES_PERIOD: Duration = Duration::from_secs(1);
 /// Addresses whose wrong keys are counted apart; further ones are counted together until some are forgotten.
 pub(crate) const FAILURES_ADDRESSES: usize = 4_096;
 
+/// Characters of a trail's name among those of a server: it stands in every path.
+pub(crate) const TRAIL_NAME_BYTES_MAX: usize = 64;
+
+/// Trails of one server: each has an index with threads of its own, some memory, and some ten files that are open.
+pub const TRAILS_MAX: usize = 64;
+
 /// Shapes declared to the producer that are found again without asking it.
 pub(crate) const SHAPES_DECLARED: usize = 1_024;
 

@@ -22,5 +22,6 @@ mod records_in;
 mod searching;
 mod serving_tcp;
 mod serving_tls;
+mod several;
 mod shipping;
 mod tcp;
