@@ -9,6 +9,7 @@ mod index;
 mod intake;
 mod life;
 mod log;
+mod models;
 mod openapi;
 mod otlp;
 mod policy;
@@ -190,6 +191,10 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(index::position))
         .routes(routes!(index::rebuild))
         .routes(routes!(stats::stats))
+        .routes(routes!(models::models))
+        .routes(routes!(models::model))
+        .routes(routes!(models::register).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(models::deploy).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(verify::verify))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))

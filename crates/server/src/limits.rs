@@ -176,6 +176,12 @@ pub(crate) const VERSIONS_LOOK_PERIOD: Duration = Duration::from_secs(5);
 /// Records that are looked at for the version of a model, the latest first: calls come within minutes, and models change by the day.
 pub(crate) const VERSIONS_KEPT: usize = 64;
 
+/// Versions of models in an answer: as many as ten thousand lines are.
+pub(crate) const VERSIONS_MAX: usize = 10_000;
+
+/// Records that register or deploy versions in an answer, the latest: a model that is deployed every day has three years of them.
+pub(crate) const VERSION_RECORDS_MAX: usize = 1_000;
+
 /// Models whose versions are kept: a server has some hundred.
 pub(crate) const VERSIONS_MODELS: usize = 1_024;
 /// Decisions about models and fields that are kept for one key: a trail with 1,000 models of 200 fields.

@@ -49,6 +49,7 @@ const fn models(
 const POLICY: &str = "format = \"minutebook/policy/1\"\n[[model]]\nname = \"credit\"\n[[model.rule]]\nname = \"r{n}\"\nkeep = \"all\"\n";
 const DECISION: &str =
     r#"{"model": {"name": "credit", "version": "1"}, "inputs": {"amount": 1}, "outputs": {}}"#;
+const VERSION: &str = r#"{"version": "1"}"#;
 
 /// The services of gRPC, which the description of the API does not have.
 const GRPC: [&str; 2] = [
@@ -105,6 +106,22 @@ const MATRIX: &[Row] = &[
     trail("GET /v1/index", "auditor", "administrator", "/v1/index", ""),
     trail("POST /v1/index/rebuild", "", "administrator", "/v1/index/rebuild", ""),
     models("GET /v1/stats", "analyst,investigator,auditor,model-owner", 200, "/v1/stats?model=credit", ""),
+    models("GET /v1/models", "analyst,investigator,auditor,model-owner", 200, "/v1/models", ""),
+    models(
+        "GET /v1/models/{name}",
+        "analyst,investigator,auditor,model-owner",
+        404,
+        "/v1/models/credit?fresh=true",
+        "",
+    ),
+    models("POST /v1/models/{name}/versions", "model-owner", 403, "/v1/models/credit/versions", VERSION),
+    models(
+        "POST /v1/models/{name}/deployments",
+        "model-owner",
+        403,
+        "/v1/models/credit/deployments",
+        VERSION,
+    ),
     trail("POST /v1/verify", "auditor", "", "/v1/verify", ""),
     trail("GET /log/checkpoint", READERS, "", "/log/checkpoint", ""),
     trail("GET /log/tile/{path}", READERS, "", "/log/tile/0/000", ""),

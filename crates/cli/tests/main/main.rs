@@ -11,6 +11,7 @@ mod engine;
 mod explaining;
 mod importing;
 mod life;
+mod models;
 mod obstacles;
 mod others_in;
 mod policy;
