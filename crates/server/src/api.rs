@@ -7,6 +7,7 @@ mod engine;
 mod health;
 mod index;
 mod intake;
+mod jobs;
 mod life;
 mod log;
 mod models;
@@ -41,6 +42,7 @@ use utoipa_axum::routes;
 
 use crate::indexing::Indexing;
 use crate::intake::Intake;
+use crate::jobs::Jobs;
 use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
 use crate::logged::LoggedCalls;
 use crate::mirrors::Taking;
@@ -98,6 +100,7 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) logged: LoggedCalls,
     pub(crate) versions: Versions,
+    pub(crate) jobs: Jobs,
     pub(crate) taking: Taking,
     /// The public half, which epochs are sealed to.
     pub(crate) intake_key: [u8; 32],
@@ -132,6 +135,7 @@ impl App {
             intake,
             logged: LoggedCalls::new(),
             versions: Versions::default(),
+            jobs: Jobs::new(Arc::clone(&clock)),
             taking,
             intake_key,
             clock,
@@ -196,6 +200,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(models::register).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(models::deploy).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(verify::verify))
+        .routes(routes!(jobs::job, jobs::cancel))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(health::healthz))

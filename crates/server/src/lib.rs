@@ -12,6 +12,7 @@ mod guard;
 mod handover;
 mod indexing;
 mod intake;
+mod jobs;
 mod limits;
 mod logged;
 mod mirrors;

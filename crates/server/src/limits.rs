@@ -182,6 +182,15 @@ pub(crate) const VERSIONS_MAX: usize = 10_000;
 /// Records that register or deploy versions in an answer, the latest: a model that is deployed every day has three years of them.
 pub(crate) const VERSION_RECORDS_MAX: usize = 1_000;
 
+/// Jobs of a trail at work at once: each reads the whole trail with every processor.
+pub(crate) const JOBS_AT_ONCE: usize = 2;
+
+/// Jobs of a trail that are kept after their end, with their reports.
+pub(crate) const JOBS_KEPT_MAX: usize = 16;
+
+/// How long a job is kept after its end: who began it asks within minutes.
+pub(crate) const JOB_KEPT: Duration = Duration::from_secs(3_600);
+
 /// Models whose versions are kept: a server has some hundred.
 pub(crate) const VERSIONS_MODELS: usize = 1_024;
 /// Decisions about models and fields that are kept for one key: a trail with 1,000 models of 200 fields.

@@ -205,6 +205,7 @@ impl Served {
     /// Why the last sealing failed: what is not sealed stays in the spool.
     pub(crate) async fn end(mut self, end: End) -> Result<SealReport, Error> {
         self.last_call.send_replace(true);
+        self.app.jobs.end();
         if timeout(LAST_ANSWERS, &mut self.on_socket).await.is_err() {
             self.on_socket.abort();
         }

@@ -123,6 +123,8 @@ const MATRIX: &[Row] = &[
         VERSION,
     ),
     trail("POST /v1/verify", "auditor", "", "/v1/verify", ""),
+    trail("GET /v1/jobs/{id}", "auditor", "", "/v1/jobs/none", ""),
+    trail("DELETE /v1/jobs/{id}", "auditor", "", "/v1/jobs/none", ""),
     trail("GET /log/checkpoint", READERS, "", "/log/checkpoint", ""),
     trail("GET /log/tile/{path}", READERS, "", "/log/tile/0/000", ""),
     trail(GRPC[0], "", "recorder", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", ""),

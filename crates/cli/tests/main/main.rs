@@ -10,6 +10,7 @@ mod backup;
 mod engine;
 mod explaining;
 mod importing;
+mod jobs;
 mod life;
 mod models;
 mod obstacles;

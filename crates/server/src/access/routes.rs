@@ -87,6 +87,8 @@ const ROUTES: &[Route] = &[
     on(Method::POST, "/v1/models/{name}/deployments", A::Register),
     of(Method::POST, "/v1/person", A::ReadPerson),
     of(Method::POST, "/v1/verify", A::Verify),
+    of(Method::GET, "/v1/jobs/{id}", A::Verify),
+    of(Method::DELETE, "/v1/jobs/{id}", A::Verify),
     of(Method::GET, "/log/checkpoint", A::ReadLog),
     of(Method::GET, "/log/tile/{*path}", A::ReadLog),
 ];
