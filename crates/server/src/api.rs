@@ -9,6 +9,7 @@ mod index;
 mod intake;
 mod jobs;
 mod life;
+mod listing;
 mod log;
 mod models;
 mod openapi;
@@ -176,7 +177,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(access::person))
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
-        .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(listing::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(otlp::traces).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(otlp::logs).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))

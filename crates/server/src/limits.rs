@@ -41,10 +41,10 @@ pub(crate) const SOCKET_PATH_BYTES: usize = 107;
 /// Records of a listing that does not say how many.
 pub(crate) const LIST_RECORDS: usize = 20;
 
-/// Records of one listing at most: who wants more asks by time.
+/// Records of one page of a listing at most: who wants more asks for the next.
 pub(crate) const LIST_RECORDS_MAX: usize = 10_000;
 
-/// Bytes of one listing at most: it is in memory whole, and beside others.
+/// Bytes of one page of a listing at most: it is in memory whole, and beside others.
 pub(crate) const LIST_BYTES_MAX: usize = 64 << 20;
 
 /// Columns of a page at least: with fewer the names of fields have no room.

@@ -15,6 +15,7 @@ mod life;
 mod models;
 mod obstacles;
 mod others_in;
+mod paging;
 mod policy;
 mod program;
 mod proving;
