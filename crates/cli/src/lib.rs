@@ -21,6 +21,7 @@ mod rows;
 mod samplingkeys;
 mod seen;
 mod serving;
+mod several;
 mod sys;
 mod terminal;
 

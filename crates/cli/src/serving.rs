@@ -1,10 +1,10 @@
-//! This process as the engine of a trail: found to run already or served here, until it is asked to end. Edge: signals and words; the work is
-//! in `minutebook-server`.
+//! This process as the engine of a trail, or of several: found to run already or served here, until it is asked to end. Edge: signals and words;
+//! the work is in `minutebook-server`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use minutebook_server::{Door, Found, Identity, Server, Serving, Transport, find_or_become};
+use minutebook_server::{Door, Found, Identity, Named, Server, Serving, Transport, find_or_become};
 use minutebook_trail::{ApiKeys, ENGINE_SOCKET, Environment, Place};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::detached;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::several::Trail;
 use crate::terminal::Terminal;
 use minutebook_present::page;
 
@@ -20,7 +21,8 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What to serve, and for how long.
 pub(crate) struct Wanted {
-    pub(crate) place: Place,
+    /// One or several; each of several has a name.
+    pub(crate) trails: Vec<Trail>,
     pub(crate) create: bool,
     pub(crate) idle: Option<Duration>,
     /// Whoever started this process only waits for a first word.
@@ -38,38 +40,52 @@ pub(crate) struct Listen {
     pub(crate) is_asked_for: bool,
 }
 
-/// Serves a trail to the end, or tells which process does so already.
+/// Serves trails to the end, or tells which process does so already.
 pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
-    let Wanted { place, create, idle, daemon, json, listen } = wanted;
+    let Wanted { trails, create, idle, daemon, json, listen } = wanted;
     let mut interrupt = Interrupt::listen()?;
     // Taken and passed over: the end of a session is not the end of its trails.
     let _hangup = signal(SignalKind::hangup());
     let door = listen.as_ref().map(|listen| Door::open(listen.address, listen.transport.clone()));
     // An address that is taken may be that of this trail's own engine. Without a trail there is none, and none is made that is not served.
     let door = match door.transpose() {
-        Err(error) if place.trail_file().is_err() => return Err(error.into()),
+        Err(error) if trails.iter().any(|trail| trail.place.trail_file().is_err()) => {
+            return Err(error.into());
+        }
         door => door,
     };
-    let held = match find_or_become(&place, create, Environment::default(), VERSION).await? {
-        Found::Running(identity) => {
-            tell(terminal, &identity, json, true)?;
-            return match listen {
-                Some(listen) => check_listens(terminal, &identity, &listen),
-                None => Ok(()),
+    let places: Vec<Place> = trails.iter().map(|trail| trail.place.clone()).collect();
+    let held = match take(trails, create).await? {
+        Taken::Running(identities) => {
+            for identity in &identities {
+                tell(terminal, identity, json, true)?;
+            }
+            return match (listen, identities.first()) {
+                (Some(listen), Some(identity)) => check_listens(terminal, identity, &listen),
+                _ => Ok(()),
             };
         }
-        Found::Ours(held) => held,
+        Taken::Ours(held) => held,
     };
-    let door = door?;
+    let door = match door {
+        Ok(door) => door,
+        Err(error) => {
+            release(held).await;
+            return Err(error.into());
+        }
+    };
     let is_open = door.is_some();
-    let server = Server::start(*held, Serving { version: VERSION.into(), idle, door }).await?;
-    tell(terminal, server.identity(), json, false)?;
-    if is_open && !has_api_keys(&place) {
-        terminal.say(
-            "nobody has an API key yet, and over TCP one is needed: `minutebook api-key create NAME --role ROLE` makes one",
-        );
+    let server = Server::start(held, Serving { version: VERSION.into(), idle, door }).await?;
+    for identity in server.identities() {
+        tell(terminal, identity, json, false)?;
     }
-    if daemon {
+    for place in places.iter().filter(|place| is_open && !has_api_keys(place)) {
+        let of = if places.len() > 1 { format!(" of `{}`", place.folder.display()) } else { String::new() };
+        terminal.say(&format!(
+            "nobody has an API key{of} yet, and over TCP one is needed: `minutebook api-key create NAME --role ROLE` makes one",
+        ));
+    }
+    if let (true, [place]) = (daemon, &*places) {
         detached::turn_away(&place.folder)?;
     }
     let (end, asked_to_end) = tokio::sync::oneshot::channel::<()>();
@@ -91,6 +107,51 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     let (records, segments) = (page::count(sealed.records), page::count(sealed.segments));
     terminal.say(&format!("{records} records sealed, in {segments} segments"));
     Ok(())
+}
+
+/// Who are the engines of some trails.
+enum Taken {
+    /// One process that runs already.
+    Running(Vec<Identity>),
+    /// This one.
+    Ours(Vec<Named>),
+}
+
+/// Becomes the engine of each trail, or finds the one process that is that of all.
+async fn take(trails: Vec<Trail>, create: bool) -> Result<Taken> {
+    let (mut ours, mut running) = (Vec::new(), Vec::<Identity>::new());
+    let count = trails.len();
+    for Trail { name, place } in trails {
+        match find_or_become(&place, create, Environment::default(), VERSION).await {
+            Ok(Found::Running(identity)) => running.push(identity),
+            Ok(Found::Ours(held)) => ours.push(Named { name, held: *held }),
+            Err(error) => {
+                release(ours).await;
+                return Err(error.into());
+            }
+        }
+        let is_one_process = running.windows(2).all(|pair| matches!(pair, [one, two] if one.pid == two.pid));
+        if let Some(other) = running.last()
+            && (!ours.is_empty() || !is_one_process)
+        {
+            release(ours).await;
+            let folder = other.folder.display();
+            return Err(Failure::Told {
+                exit: Exit::Trail,
+                what: format!("process {} serves the trail in `{folder}` already", other.pid),
+                to_do: Some(format!(
+                    "stop it with `minutebook engine --stop --trail {folder}`, and serve again"
+                )),
+            });
+        }
+    }
+    Ok(if running.len() == count { Taken::Running(running) } else { Taken::Ours(ours) })
+}
+
+async fn release(held: Vec<Named>) {
+    for named in held {
+        named.held.release().await;
+    }
 }
 
 /// Whether there is an API key. That they cannot be read is told when somebody comes with one.

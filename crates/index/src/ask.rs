@@ -2,6 +2,7 @@
 
 mod facets;
 mod linked;
+mod models;
 mod proven;
 mod question;
 mod replaced;
@@ -12,6 +13,7 @@ mod words;
 pub(crate) use question::{literal, quoted};
 
 pub use facets::{Bar, Facet, FacetValue, Facets, FacetsOf, Range};
+pub use models::{VersionInfo, VersionRecord};
 pub use search::{Found, Order, Search};
 pub use session::Answer;
 pub(crate) use session::runtime;

@@ -22,7 +22,10 @@ mod table;
 mod threads;
 mod view;
 
-pub use ask::{Answer, Bar, Facet, FacetValue, Facets, FacetsOf, Found, Order, Range, Search, TableInfo};
+pub use ask::{
+    Answer, Bar, Facet, FacetValue, Facets, FacetsOf, Found, Order, Range, Search, TableInfo, VersionInfo,
+    VersionRecord,
+};
 pub use column::{Column, ColumnType};
 pub use error::{Error, Result};
 pub use export::{Export, Exported, Form};

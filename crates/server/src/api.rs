@@ -8,8 +8,11 @@ mod engine;
 mod health;
 mod index;
 mod intake;
+mod jobs;
 mod life;
+mod listing;
 mod log;
+mod models;
 mod openapi;
 mod otlp;
 mod policy;
@@ -42,6 +45,7 @@ use utoipa_axum::routes;
 
 use crate::indexing::Indexing;
 use crate::intake::Intake;
+use crate::jobs::Jobs;
 use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
 use crate::logged::LoggedCalls;
 use crate::mirrors::Taking;
@@ -74,13 +78,16 @@ pub struct Identity {
     /// It speaks TLS there.
     #[serde(default)]
     pub tls: bool,
+    /// What its paths begin with there, where one server has several trails: `/t/NAME`.
+    #[serde(default)]
+    pub base: String,
 }
 
 impl Identity {
     /// Where it answers over TCP, as a URL.
     pub fn url(&self) -> Option<String> {
         let scheme = if self.tls { "https" } else { "http" };
-        self.listen.map(|address| format!("{scheme}://{address}"))
+        self.listen.map(|address| format!("{scheme}://{address}{}", self.base))
     }
 }
 
@@ -96,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) logged: LoggedCalls,
     pub(crate) versions: Versions,
+    pub(crate) jobs: Jobs,
     pub(crate) taking: Taking,
     /// The public half, which epochs are sealed to.
     pub(crate) intake_key: [u8; 32],
@@ -130,6 +138,7 @@ impl App {
             intake,
             logged: LoggedCalls::new(),
             versions: Versions::default(),
+            jobs: Jobs::new(Arc::clone(&clock)),
             taking,
             intake_key,
             clock,
@@ -176,7 +185,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(approvals::approve, approvals::refuse))
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
-        .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(listing::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(cloudevents::cloudevents).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(otlp::traces).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(otlp::logs).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
@@ -195,7 +204,12 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(index::position))
         .routes(routes!(index::rebuild))
         .routes(routes!(stats::stats))
+        .routes(routes!(models::models))
+        .routes(routes!(models::model))
+        .routes(routes!(models::register).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
+        .routes(routes!(models::deploy).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))
         .routes(routes!(verify::verify))
+        .routes(routes!(jobs::job, jobs::cancel))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(health::healthz))

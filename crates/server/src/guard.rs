@@ -2,38 +2,35 @@
 //! and how much it takes.
 //! Edge: the socket has none of this; it is its owner's.
 
+mod bounds;
+mod credentials;
 mod failures;
 mod hosts;
 mod keyring;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use minutebook_access::{Asker as Who, Proof};
 use minutebook_capture::{Clock, SystemRandom};
 use minutebook_trail::ApiKeys;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use crate::access::{Gate, Pass};
 use crate::approvals::{APPROVAL, Approvals, Asked, Needed};
 use crate::connections::Peer;
-use crate::limits::{
-    BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX, REQUESTS_AT_ONCE,
-};
-use crate::people::{BACK, CSRF, People, Session};
+use crate::limits::{BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX};
+use crate::people::{BACK, CSRF, People, nobody_signs_in};
 use crate::problem::Problem;
-use failures::Failures;
+pub(crate) use bounds::Bounds;
 pub(crate) use hosts::Hosts;
 use keyring::Keyring;
 
@@ -45,15 +42,18 @@ pub(crate) struct KeyName(pub(crate) Option<String>);
 pub(crate) struct Guard {
     hosts: Hosts,
     keys: Keyring,
+    /// None where there is no trail any more, or never was: known keys are told so, others as everywhere that they are not known.
+    inside: Option<Inside>,
+    bounds: Bounds,
+    clock: Arc<dyn Clock>,
+    body_wait: Duration,
+}
+
+/// What stands between a request and a trail that is there.
+struct Inside {
     gate: Arc<Gate>,
     people: Arc<People>,
     approvals: Arc<Approvals>,
-    failures: Failures,
-    clock: Arc<dyn Clock>,
-    requests: Arc<Semaphore>,
-    /// In KiB.
-    bodies: Arc<Semaphore>,
-    body_wait: Duration,
 }
 
 /// A refusal, with the headers that go with it.
@@ -89,108 +89,11 @@ fn refuse(status: StatusCode, code: &str, title: &str, detail: impl Into<String>
     Problem::new(status, code, title, detail).into()
 }
 
-/// What every answer tells a browser: it is no page, it loads nothing, and it is for no other site.
-const HEADERS: [(HeaderName, &str); 4] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-];
-
-/// Lets a request through, or answers it.
-pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let peer = peer(&request);
-    let signs_in = request.uri().path() == BACK;
-    let mut answer = match guard.pass(request).await {
-        Ok((request, pass, held)) => {
-            let mut answer = next.run(request).await;
-            if let Some(pass) = pass {
-                answer = guard.gate.account(pass, answer).await;
-            }
-            drop(held);
-            answer
-        }
-        Err(refusal) => refusal.into_response(),
-    };
-    if signs_in && answer.status().is_client_error() {
-        guard.failures.failed(peer, Instant::now());
-    }
-    let headers = answer.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    // Answers are about persons: no cache keeps one that does not say it may.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// What a request has taken of what there is, given back with it.
-type Held = Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
-
-impl Guard {
-    pub(crate) fn new(hosts: Hosts, keys: ApiKeys, gate: Arc<Gate>, clock: Arc<dyn Clock>) -> Self {
-        let people = People::new(Arc::clone(&gate), Arc::clone(&clock), Arc::new(SystemRandom));
-        let approvals = Approvals::new(Arc::clone(&gate), Arc::clone(&clock), Arc::new(SystemRandom));
-        Self {
-            hosts,
-            keys: Keyring::new(keys),
-            gate,
-            people: Arc::new(people),
-            approvals: Arc::new(approvals),
-            failures: Failures::default(),
-            clock,
-            requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
-            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
-            body_wait: BODY_WAIT,
-        }
-    }
-
-    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Pass>, Held), Refusal> {
-        if let Some(problem) = self.hosts.refuse(&request) {
-            return Err(problem.into());
-        }
-        if matches!(request.uri().path(), "/healthz" | "/readyz") {
-            *request.body_mut() = Body::empty();
-            return Ok((request, None, None));
-        }
-        let extensions = request.extensions_mut();
-        extensions.insert(Arc::clone(&self.people));
-        extensions.insert(Arc::clone(&self.approvals));
-        if matches!(request.uri().path(), "/v1/sign-in" | BACK) {
-            self.may_try(&request)?;
-            *request.body_mut() = Body::empty();
-            return Ok((request, None, None));
-        }
-        let who = self.admit(&mut request)?;
-        let (method, path) = (request.method(), request.uri().path());
-        let name = who.label();
-        let pass = self.gate.enter(who, method, path, request.headers()).await?;
-        request.extensions_mut().insert(KeyName(Some(name)));
-        request.extensions_mut().insert(pass.asker());
-        let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
-        let busy = || {
-            let detail = "more requests at once than this server works on: try again in a moment";
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).later()
-        };
-        let place = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| busy())?;
-        if request.body().is_end_stream() {
-            self.agreed(&pass, Asked::of(&request), &Bytes::new()).await?;
-            return Ok((request, Some(pass), Some((place, None))));
-        }
-        let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
-        if bytes > bytes_max as u64 {
-            return Err(Problem::too_large(bytes_max).into());
-        }
-        // INVARIANT: at most `RECORDS_BYTES_MAX`, so it fits.
-        let room =
-            Arc::clone(&self.bodies).try_acquire_many_owned((bytes as u32 >> 10) + 1).map_err(|_| busy())?;
-        let body = self.read(std::mem::take(request.body_mut()), bytes_max).await?;
-        self.agreed(&pass, Asked::of(&request), &body).await?;
-        *request.body_mut() = Body::from(body);
-        Ok((request, Some(pass), Some((place, Some(room)))))
+impl Inside {
+    fn new(gate: Arc<Gate>, clock: &Arc<dyn Clock>) -> Self {
+        let people = People::new(Arc::clone(&gate), Arc::clone(clock), Arc::new(SystemRandom));
+        let approvals = Approvals::new(Arc::clone(&gate), Arc::clone(clock), Arc::new(SystemRandom));
+        Self { gate, people: Arc::new(people), approvals: Arc::new(approvals) }
     }
 
     /// Where two have to agree: that a second one has approved this very request.
@@ -206,6 +109,117 @@ impl Guard {
             }
             Needed::Other(problem) => Refusal::from(*problem),
         })
+    }
+}
+
+/// What every answer tells a browser: it is no page, it loads nothing, and it is for no other site.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Lets a request through, or answers it.
+pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let peer = peer(&request);
+    let signs_in = request.uri().path() == BACK;
+    let answer = match guard.pass(request).await {
+        Ok((request, pass, held)) => {
+            let mut answer = next.run(request).await;
+            if let (Some(pass), Some(inside)) = (pass, &guard.inside) {
+                answer = inside.gate.account(pass, answer).await;
+            }
+            drop(held);
+            answer
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    if signs_in && answer.status().is_client_error() {
+        guard.bounds.failures.failed(peer, Instant::now());
+    }
+    finished(answer)
+}
+
+/// With the headers that every answer over TCP has.
+pub(crate) fn finished(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Answers are about persons: no cache keeps one that does not say it may.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// What a request has taken of what there is, given back with it.
+type Held = Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
+
+impl Guard {
+    /// Of a trail with these keys; without a gate, of one that has ended, and without keys, of none.
+    pub(crate) fn new(
+        hosts: Hosts,
+        keys: Option<ApiKeys>,
+        gate: Option<Arc<Gate>>,
+        clock: Arc<dyn Clock>,
+        bounds: Bounds,
+    ) -> Self {
+        let inside = gate.map(|gate| Inside::new(gate, &clock));
+        Self { hosts, keys: Keyring::new(keys), inside, bounds, clock, body_wait: BODY_WAIT }
+    }
+
+    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Pass>, Held), Refusal> {
+        if let Some(problem) = self.hosts.refuse(&request) {
+            return Err(problem.into());
+        }
+        if matches!(request.uri().path(), "/healthz" | "/readyz") {
+            *request.body_mut() = Body::empty();
+            return Ok((request, None, None));
+        }
+        if let Some(inside) = &self.inside {
+            request.extensions_mut().insert(Arc::clone(&inside.people));
+            request.extensions_mut().insert(Arc::clone(&inside.approvals));
+        }
+        if matches!(request.uri().path(), "/v1/sign-in" | BACK) {
+            self.may_try(&request)?;
+            if self.inside.is_none() {
+                return Err(nobody_signs_in().into());
+            }
+            *request.body_mut() = Body::empty();
+            return Ok((request, None, None));
+        }
+        let who = self.admit(&mut request)?;
+        let (method, path) = (request.method(), request.uri().path());
+        let name = who.label();
+        let inside = self.inside.as_ref().ok_or_else(ended)?;
+        let pass = inside.gate.enter(who, method, path, request.headers()).await?;
+        request.extensions_mut().insert(KeyName(Some(name)));
+        request.extensions_mut().insert(pass.asker());
+        let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
+        let busy = || {
+            let detail = "more requests at once than this server works on: try again in a moment";
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).later()
+        };
+        let place = Arc::clone(&self.bounds.requests).try_acquire_owned().map_err(|_| busy())?;
+        if request.body().is_end_stream() {
+            inside.agreed(&pass, Asked::of(&request), &Bytes::new()).await?;
+            return Ok((request, Some(pass), Some((place, None))));
+        }
+        let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
+        if bytes > bytes_max as u64 {
+            return Err(Problem::too_large(bytes_max).into());
+        }
+        // INVARIANT: at most `RECORDS_BYTES_MAX`, so it fits.
+        let room = Arc::clone(&self.bounds.bodies)
+            .try_acquire_many_owned((bytes as u32 >> 10) + 1)
+            .map_err(|_| busy())?;
+        let body = self.read(std::mem::take(request.body_mut()), bytes_max).await?;
+        inside.agreed(&pass, Asked::of(&request), &body).await?;
+        *request.body_mut() = Body::from(body);
+        Ok((request, Some(pass), Some((place, Some(room)))))
     }
 
     async fn read(&self, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
@@ -224,7 +238,7 @@ impl Guard {
 
     /// Whether somebody from there may try to show who it is.
     fn may_try(&self, request: &Request) -> Result<(), Refusal> {
-        if self.failures.may_try(peer(request), Instant::now()) {
+        if self.bounds.failures.may_try(peer(request), Instant::now()) {
             return Ok(());
         }
         let detail =
@@ -237,10 +251,13 @@ impl Guard {
     fn admit(&self, request: &mut Request) -> Result<Who, Refusal> {
         self.may_try(request)?;
         if !request.headers().contains_key(header::AUTHORIZATION)
-            && let Some(session) = self.people.session(request.headers())?
+            && let Some(inside) = &self.inside
+            && let Some(session) = inside.people.session(request.headers())?
         {
-            is_of_a_page_of_ours(request, &session)?;
-            let who = self.gate.rights_now()?.settings().person(&session.name, &session.groups);
+            if !credentials::is_of_a_page_of_ours(request, &session) {
+                return Err(foreign());
+            }
+            let who = inside.gate.rights_now()?.settings().person(&session.name, &session.groups);
             request.extensions_mut().insert(session);
             return Ok(who);
         }
@@ -250,8 +267,9 @@ impl Guard {
                 "an API key is needed: `authorization: Bearer mbk_…`, which `minutebook api-key create` makes. People sign in at `/v1/sign-in`",
             ));
         };
-        let found =
-            secret(presented).map_or(Ok(None), |secret| self.keys.find(&secret, now)).map_err(|error| {
+        let found = credentials::secret(presented)
+            .map_or(Ok(None), |secret| self.keys.find(&secret, now))
+            .map_err(|error| {
                 tracing::error!("nobody is let in over TCP: {error}");
                 let detail = "the server cannot read its API keys; its log says why";
                 let title = "The trail cannot be used as it is";
@@ -259,8 +277,8 @@ impl Guard {
             })?;
         let now_s = self.clock.wall_ns().div_euclid(1_000_000_000);
         let Some(key) = found.filter(|key| !key.is_expired(now_s)) else {
-            self.failures.failed(peer, now);
-            self.gate.unknown();
+            self.bounds.failures.failed(peer, now);
+            self.inside.iter().for_each(|inside| inside.gate.unknown());
             return Err(unknown("this API key is not known here: it is wrong, revoked, or past its end"));
         };
         Ok(Who { proof: Proof::Key, name: key.name, roles: key.roles, models: key.models })
@@ -271,24 +289,9 @@ fn peer(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<Peer>().map(|Peer(address)| *address)
 }
 
-/// A browser sends the cookie of a session with whatever any page makes it send. What changes something has to be of a page of this server: it shows
-/// what only such a page can read.
-fn is_of_a_page_of_ours(request: &Request, session: &Session) -> Result<(), Refusal> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(());
-    }
-    let headers = request.headers();
-    let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
-    let shown = headers.get(CSRF).is_some_and(|shown| {
-        aws_lc_rs::constant_time::verify_slices_are_equal(shown.as_bytes(), session.csrf.as_bytes()).is_ok()
-    });
-    if shown && !is_foreign {
-        return Ok(());
-    }
-    let detail = format!(
-        "with a session, requests that change something have the header `{CSRF}`: `GET /v1/session` says which"
-    );
-    Err(refuse(StatusCode::FORBIDDEN, "foreign-request", "Not of a page of this server", detail))
+fn ended() -> Problem {
+    let detail = "the engine of this trail has ended, or its folder is gone; the server's log says why";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "trail-ended", "The trail has ended", detail)
 }
 
 fn unknown(detail: &str) -> Refusal {
@@ -296,17 +299,11 @@ fn unknown(detail: &str) -> Refusal {
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-/// The secret in `Bearer <secret>` (RFC 6750, section 2.1), or the password in `Basic …` (RFC 7617), whoever the user: senders that know of no
-/// tokens have it in their address.
-fn secret(value: &HeaderValue) -> Option<Cow<'_, str>> {
-    let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
-    let credentials = credentials.trim_start_matches(' ');
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Cow::Borrowed(credentials));
-    }
-    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| BASE64.decode(credentials).ok())??;
-    let decoded = String::from_utf8(decoded).ok()?;
-    decoded.split_once(':').map(|(_, password)| Cow::Owned(password.to_owned()))
+fn foreign() -> Refusal {
+    let detail = format!(
+        "with a session, requests that change something have the header `{CSRF}`: `GET /v1/session` says which"
+    );
+    refuse(StatusCode::FORBIDDEN, "foreign-request", "Not of a page of this server", detail)
 }
 
 #[cfg(test)]

@@ -41,10 +41,10 @@ pub(crate) const SOCKET_PATH_BYTES: usize = 107;
 /// Records of a listing that does not say how many.
 pub(crate) const LIST_RECORDS: usize = 20;
 
-/// Records of one listing at most: who wants more asks by time.
+/// Records of one page of a listing at most: who wants more asks for the next.
 pub(crate) const LIST_RECORDS_MAX: usize = 10_000;
 
-/// Bytes of one listing at most: it is in memory whole, and beside others.
+/// Bytes of one page of a listing at most: it is in memory whole, and beside others.
 pub(crate) const LIST_BYTES_MAX: usize = 64 << 20;
 
 /// Columns of a page at least: with fewer the names of fields have no room.
@@ -125,6 +125,12 @@ pub(crate) const FAILURES_PERIOD: Duration = Duration::from_secs(1);
 /// Addresses whose wrong keys are counted apart; further ones are counted together until some are forgotten.
 pub(crate) const FAILURES_ADDRESSES: usize = 4_096;
 
+/// Characters of a trail's name among those of a server: it stands in every path.
+pub(crate) const TRAIL_NAME_BYTES_MAX: usize = 64;
+
+/// Trails of one server: each has an index with threads of its own, some memory, and some ten files that are open.
+pub const TRAILS_MAX: usize = 64;
+
 /// Shapes declared to the producer that are found again without asking it.
 pub(crate) const SHAPES_DECLARED: usize = 1_024;
 
@@ -169,6 +175,21 @@ pub(crate) const VERSIONS_LOOK_PERIOD: Duration = Duration::from_secs(5);
 
 /// Records that are looked at for the version of a model, the latest first: calls come within minutes, and models change by the day.
 pub(crate) const VERSIONS_KEPT: usize = 64;
+
+/// Versions of models in an answer: as many as ten thousand lines are.
+pub(crate) const VERSIONS_MAX: usize = 10_000;
+
+/// Records that register or deploy versions in an answer, the latest: a model that is deployed every day has three years of them.
+pub(crate) const VERSION_RECORDS_MAX: usize = 1_000;
+
+/// Jobs of a trail at work at once: each reads the whole trail with every processor.
+pub(crate) const JOBS_AT_ONCE: usize = 2;
+
+/// Jobs of a trail that are kept after their end, with their reports.
+pub(crate) const JOBS_KEPT_MAX: usize = 16;
+
+/// How long a job is kept after its end: who began it asks within minutes.
+pub(crate) const JOB_KEPT: Duration = Duration::from_secs(3_600);
 
 /// Models whose versions are kept: a server has some hundred.
 pub(crate) const VERSIONS_MODELS: usize = 1_024;

@@ -166,11 +166,7 @@ impl People {
     }
 
     fn sign_in(&self) -> Result<SignIn, Problem> {
-        self.gate.rights_now()?.settings().sign_in().cloned().ok_or_else(|| {
-            let detail =
-                "nobody signs in to this trail: `[sign-in]` in the settings of access says with whom";
-            Problem::new(StatusCode::NOT_FOUND, "no-sign-in", "No sign-in", detail)
-        })
+        self.gate.rights_now()?.settings().sign_in().cloned().ok_or_else(nobody_signs_in)
     }
 
     fn provider(&self, sign_in: &SignIn) -> Result<Arc<Provider>, Problem> {
@@ -197,6 +193,12 @@ impl People {
     fn now_s(&self) -> i64 {
         self.clock.wall_ns().div_euclid(1_000_000_000)
     }
+}
+
+/// There is no provider: the same is said where there is no trail.
+pub(crate) fn nobody_signs_in() -> Problem {
+    let detail = "nobody signs in to this trail: `[sign-in]` in the settings of access says with whom";
+    Problem::new(StatusCode::NOT_FOUND, "no-sign-in", "No sign-in", detail)
 }
 
 /// The path that stands before those of the API, without a slash at its end.

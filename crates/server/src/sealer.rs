@@ -99,6 +99,11 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
+    /// Whether sealing goes on: the engine is there, and its last round did not fail.
+    pub(crate) fn works(&self) -> bool {
+        self.state.has_changed().is_ok() && self.state.borrow().error.is_none()
+    }
+
     /// Seals everything that was handed over up to now.
     pub(crate) async fn seal(&self) -> Result<Sealed, Arc<Error>> {
         let ended = || Arc::new(Error::Stopped("it ends".into()));
@@ -351,7 +356,8 @@ impl Work {
     }
 }
 
-fn add(total: &mut SealReport, report: &SealReport) {
+/// Adds what was sealed.
+pub(crate) fn add(total: &mut SealReport, report: &SealReport) {
     total.records += report.records;
     total.segments += report.segments;
     total.bytes += report.bytes;

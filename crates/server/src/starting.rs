@@ -28,6 +28,13 @@ pub struct Held {
     pub(crate) engine: Engine,
 }
 
+impl Held {
+    /// Gives the engine and its lock up without having done anything.
+    pub async fn release(self) {
+        self.engine.close().await;
+    }
+}
+
 /// Finds the engine of a trail that runs with this `version`, or becomes it: makes the trail when there is none and `create` says so, asks an
 /// engine of another version to end, waits a while for one that begins or ends.
 ///

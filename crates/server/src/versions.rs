@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use minutebook_adapters::{Call, Version, VersionFrom};
-use minutebook_index::{Index, rows};
-use serde_json::Value;
+use minutebook_index::{Index, VersionRecord};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -59,30 +58,23 @@ fn choose(known: &[Known], at: i64) -> Option<&Known> {
     before(VersionFrom::Deployment).or_else(|| before(VersionFrom::Model))
 }
 
-/// The latest of each kind first.
+/// The latest first.
 fn ask(index: &Index, model: &str) -> Vec<Known> {
-    let literal = model.replace('\'', "''");
-    let query = format!(
-        "SELECT kind, version, CAST(time AS BIGINT) AS at FROM records WHERE model = '{literal}' AND kind IN ('deployment', 'model') \
-         ORDER BY time DESC LIMIT {VERSIONS_KEPT}"
-    );
-    let answer = Handle::current().block_on(async { index.sql(&query).await?.all().await });
-    let batches = match answer {
-        Ok(batches) => batches,
+    match Handle::current().block_on(index.version_records(model, VERSIONS_KEPT)) {
+        Ok(records) => records.into_iter().map(known).collect(),
         Err(error) => {
             tracing::debug!("versions of a model cannot be looked up: {error}");
-            return Vec::new();
+            Vec::new()
         }
-    };
-    batches.iter().filter_map(|batch| rows::json(batch).ok()).flatten().filter_map(known).collect()
+    }
 }
 
-fn known(row: serde_json::Map<String, Value>) -> Option<Known> {
-    let from = match row.get("kind")?.as_str()? {
+fn known(record: VersionRecord) -> Known {
+    let from = match record.kind.as_str() {
         "deployment" => VersionFrom::Deployment,
         _ => VersionFrom::Model,
     };
-    Some(Known { time_ns: row.get("at")?.as_i64()?, version: row.get("version")?.as_str()?.to_owned(), from })
+    Known { time_ns: record.time_ns, version: record.version, from }
 }
 
 #[cfg(test)]

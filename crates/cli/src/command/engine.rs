@@ -15,6 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::limits::LOOK_PERIOD;
 use crate::options::Options;
 use crate::serving::{VERSION, Wanted, serve, tell};
+use crate::several::Trail;
 
 /// Seconds after which an engine that nobody needs ends, unless somebody says otherwise.
 const IDLE: u64 = 30;
@@ -61,7 +62,18 @@ impl Engine {
             }
             let idle = Some(Duration::from_secs(self.idle));
             let (create, daemon, json) = (self.create, self.daemon, options.json);
-            serve(&options.terminal(), Wanted { place, create, idle, daemon, json, listen: None }).await
+            serve(
+                &options.terminal(),
+                Wanted {
+                    trails: vec![Trail { name: None, place }],
+                    create,
+                    idle,
+                    daemon,
+                    json,
+                    listen: None,
+                },
+            )
+            .await
         })
     }
 

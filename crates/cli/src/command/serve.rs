@@ -1,5 +1,6 @@
 //! `minutebook serve`: the engine of a trail in the foreground, for a service manager, on its socket and over TCP.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,16 +11,20 @@ use tokio::runtime::Runtime;
 use crate::failure::Result;
 use crate::options::Options;
 use crate::serving::{Listen, Wanted, serve};
+use crate::several;
 
 /// Run the engine of a trail until it is stopped: the same as `engine` without an end of its own, over TCP too.
+///
+/// Several trails can be served by one process: each has its own keys and records, and is at `/t/NAME` of the one address.
 ///
 /// Over TCP a request needs an API key: `minutebook api-key create`. What can be asked is in docs/api.md.
 #[derive(Debug, Args)]
 #[command(display_order = 11)]
 pub(super) struct Serve {
-    /// The trail's folder [default: what --trail says].
-    dir: Option<PathBuf>,
-    /// Make the trail when there is none.
+    /// The trail's folder, or those of several, NAME=DIR where a trail is to have another name than its folder [default: what --trail says].
+    #[arg(value_name = "DIR")]
+    trails: Vec<OsString>,
+    /// Make a trail when there is none.
     #[arg(long)]
     create: bool,
     /// The address to listen at, IP:PORT, port 0 for any that is free; `none`: the socket alone [default: 127.0.0.1:6262].
@@ -60,7 +65,7 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
 
 impl Serve {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
-        let place = options.place_in(self.dir.unwrap_or_else(|| options.trail.clone()));
+        let trails = several::read(options, &self.trails)?;
         let (create, json) = (self.create, options.json);
         let transport = match (self.tls_cert, self.tls_key) {
             (Some(certificate), Some(key)) => Transport::Tls(TlsFiles { certificate, key }),
@@ -74,7 +79,7 @@ impl Serve {
             Some(Address::At(address)) => at(address),
             None => at(DEFAULT_ADDRESS),
         };
-        let wanted = Wanted { place, create, idle: None, daemon: false, json, listen };
+        let wanted = Wanted { trails, create, idle: None, daemon: false, json, listen };
         runtime.block_on(serve(&options.terminal(), wanted))
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::program::{decision, decisions};
+use crate::program::{decision, decisions, wait_until};
 use crate::tcp::{Answer, EVERYTHING, Server};
 
 /// Who may ask a route, and what of models that are others' becomes of it.
@@ -49,6 +49,13 @@ const fn models(
 const POLICY: &str = "format = \"minutebook/policy/1\"\n[[model]]\nname = \"credit\"\n[[model.rule]]\nname = \"r{n}\"\nkeep = \"all\"\n";
 const DECISION: &str =
     r#"{"model": {"name": "credit", "version": "1"}, "inputs": {"amount": 1}, "outputs": {}}"#;
+const VERSION: &str = r#"{"version": "1"}"#;
+
+/// The services of gRPC, which the description of the API does not have.
+const GRPC: [&str; 2] = [
+    "POST /opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "POST /opentelemetry.proto.collector.logs.v1.LogsService/Export",
+];
 
 /// Every route, each with who may.
 const MATRIX: &[Row] = &[
@@ -106,9 +113,29 @@ const MATRIX: &[Row] = &[
     trail("GET /v1/index", "auditor", "administrator", "/v1/index", ""),
     trail("POST /v1/index/rebuild", "", "administrator", "/v1/index/rebuild", ""),
     models("GET /v1/stats", "analyst,investigator,auditor,model-owner", 200, "/v1/stats?model=credit", ""),
+    models("GET /v1/models", "analyst,investigator,auditor,model-owner", 200, "/v1/models", ""),
+    models(
+        "GET /v1/models/{name}",
+        "analyst,investigator,auditor,model-owner",
+        404,
+        "/v1/models/credit?fresh=true",
+        "",
+    ),
+    models("POST /v1/models/{name}/versions", "model-owner", 403, "/v1/models/credit/versions", VERSION),
+    models(
+        "POST /v1/models/{name}/deployments",
+        "model-owner",
+        403,
+        "/v1/models/credit/deployments",
+        VERSION,
+    ),
     trail("POST /v1/verify", "auditor", "", "/v1/verify", ""),
+    trail("GET /v1/jobs/{id}", "auditor", "", "/v1/jobs/none", ""),
+    trail("DELETE /v1/jobs/{id}", "auditor", "", "/v1/jobs/none", ""),
     trail("GET /log/checkpoint", READERS, "", "/log/checkpoint", ""),
     trail("GET /log/tile/{path}", READERS, "", "/log/tile/0/000", ""),
+    trail(GRPC[0], "", "recorder", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", ""),
+    trail(GRPC[1], "", "recorder", "/opentelemetry.proto.collector.logs.v1.LogsService/Export", ""),
     // The last one: it ends the server.
     trail("POST /v1/stop", "", "administrator", "/v1/stop", ""),
 ];
@@ -124,6 +151,7 @@ fn of_the_router() -> BTreeSet<String> {
     named
         .map(|(method, path)| format!("{method} {path}"))
         .chain(["GET /v1/openapi.json".to_owned()])
+        .chain(GRPC.map(str::to_owned))
         .collect()
 }
 
@@ -143,7 +171,7 @@ fn is_denied(answer: &Answer) -> bool {
 fn each_role_may_what_the_matrix_says_of_own_models_and_of_others() {
     let named: BTreeSet<String> = MATRIX.iter().map(|row| row.route.to_owned()).collect();
     assert_eq!(named, of_the_router(), "a route without a row, or a row without a route");
-    let server = Server::new();
+    let server = Server::among(&["other"]);
     let id = server.user.record(&decision(1)).remove(0);
     let keys: Vec<(&str, [String; 3])> = EVERYTHING
         .split(',')
@@ -154,6 +182,31 @@ fn each_role_may_what_the_matrix_says_of_own_models_and_of_others() {
         })
         .collect();
     let mut wrong = Vec::new();
+    // A key of another trail of the same server is as wrong as one that was made up.
+    let stranger = server.key_of("other", "stranger", EVERYTHING);
+    for row in MATRIX {
+        let method = row.route.split(' ').next().unwrap();
+        let ask = |key: &str| {
+            let mut answer = server.ask(key, method, &row.path.replace("{id}", &id), row.body);
+            // Wrong keys are slowed, whichever trail they are tried at.
+            wait_until("another try", || {
+                let is_slowed = answer.status == 429;
+                if is_slowed {
+                    answer = server.ask(key, method, &row.path.replace("{id}", &id), row.body);
+                }
+                !is_slowed
+            });
+            (answer.status, answer.json())
+        };
+        let (of_stranger, made_up) = (ask(&stranger), ask("mbk_guess"));
+        assert_eq!(of_stranger, made_up, "{}", row.route);
+        if of_stranger.0 != 401 {
+            wrong.push(format!("stranger {}: {}", row.route, of_stranger.0));
+        }
+    }
+    wait_until("that the stranger is let in at home", || {
+        server.ask(&stranger, "GET", "/t/other/v1/engine", "").status == 200
+    });
     let mut number = 0;
     for row in MATRIX {
         let method = row.route.split(' ').next().unwrap();
@@ -181,7 +234,10 @@ fn each_role_may_what_the_matrix_says_of_own_models_and_of_others() {
         }
     }
     assert_eq!(wrong, [""; 0]);
-    let Server { user, running, .. } = server;
+    let Server { user, running, pid, .. } = server;
+    // Its trail has ended by the last row; the other one is there still.
+    user.run(["engine", "--stop"]).ends(0);
+    crate::program::signal(&pid, "-TERM");
     running.ended().ends(0);
     user.run(["verify"]).ends(0);
 }

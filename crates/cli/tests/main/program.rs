@@ -12,6 +12,8 @@ use tempfile::TempDir;
 /// A user with a folder, a trail and keys in it, and nothing outside of it.
 pub struct User {
     folder: TempDir,
+    /// Where its keys are.
+    keys: &'static str,
 }
 
 /// What a command did.
@@ -65,7 +67,12 @@ impl Ran {
 impl User {
     /// One who has nothing yet.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), keys: "keys" }
+    }
+
+    /// One whose keys are in another folder.
+    pub fn with_keys_in(keys: &'static str) -> Self {
+        Self { keys, ..Self::new() }
     }
 
     /// One with a trail.
@@ -93,7 +100,7 @@ impl User {
             .env_clear()
             .env("HOME", self.path("home"))
             .env("MINUTEBOOK_TRAIL", "trail")
-            .env("MINUTEBOOK_KEYS", "keys")
+            .env("MINUTEBOOK_KEYS", self.keys)
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
             .stdin(Stdio::null());

@@ -14,6 +14,8 @@ pub const EVERYTHING: &str =
 pub struct Server {
     pub user: User,
     pub address: SocketAddr,
+    /// What the paths of its trail begin with.
+    pub base: String,
     pub pid: Value,
     pub running: Running,
 }
@@ -75,10 +77,33 @@ impl Server {
     /// One of the trail of a user.
     #[track_caller]
     pub fn of(user: User) -> Self {
-        let running = user.start(["serve", "--listen", "127.0.0.1:0", "--json"]);
+        Self::started(user, &[])
+    }
+
+    /// One of the trail of a new user and of others, which are made; the keys of each are in `keys` and its name.
+    #[track_caller]
+    pub fn among(others: &[&str]) -> Self {
+        let more = [&["trail"], others, &["--create", "--keys", "keys"]].concat();
+        Self::started(User::with_keys_in("keys/trail"), &more)
+    }
+
+    #[track_caller]
+    fn started(user: User, more: &[&str]) -> Self {
+        let running = user.start([&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat());
         let line: Value = serde_json::from_str(&running.wait_for_lines(1)[0]).unwrap();
-        let address = line["listen"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-        Self { user, address, pid: line["pid"].clone(), running }
+        let url = line["listen"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let (address, base) = url.split_at(url.find('/').unwrap_or(url.len()));
+        let (address, base) = (address.parse().unwrap(), base.to_owned());
+        Self { user, address, base, pid: line["pid"].clone(), running }
+    }
+
+    /// Makes a key of another trail beside this one.
+    #[track_caller]
+    pub fn key_of(&self, trail: &str, name: &str, roles: &str) -> String {
+        let keys = format!("keys/{trail}");
+        let mut arguments = vec!["api-key", "create", name, "--trail", trail, "--keys", &keys];
+        roles.split(',').for_each(|role| arguments.extend(["--role", role]));
+        self.user.run(arguments).ends(0).out.trim().to_owned()
     }
 
     /// Makes a key of these roles, with commas between.
@@ -97,12 +122,16 @@ impl Server {
         ran.out.trim().to_owned()
     }
 
-    /// Asks, and gives the answer.
+    /// Asks, and gives the answer. A path that begins with `/t/`, or is of health, is taken as it is.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let mut head =
-            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let is_whole = path.starts_with("/t/") || ["/healthz", "/readyz"].contains(&path);
+        let base = if is_whole { "" } else { &self.base };
+        let mut head = format!(
+            "{method} {base}{path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             head += &format!("Host: {}\r\n", self.address);
         }

@@ -23,8 +23,7 @@ pub(super) async fn healthz() -> &'static str {
     )
 )]
 pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str) {
-    let works = app.sealer.state.has_changed().is_ok();
-    if works && app.sealer.state.borrow().error.is_none() {
+    if app.sealer.works() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::{Extension, Json};
 use minutebook_present::json::ReadAt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinError;
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,7 +16,7 @@ use super::App;
 use super::records::given;
 use crate::access::Asker;
 use crate::guard::KeyName;
-use crate::intake::{Encoding, Form, RepeatKey, Sent};
+use crate::intake::{Encoding, Form, RepeatKey, Sent, Taken};
 use crate::limits::{RECORDS_BYTES_MAX, REPEAT_KEY_BYTES_MAX};
 use crate::problem::Problem;
 
@@ -82,13 +82,45 @@ pub(super) async fn record(
         flush: level != Level::Process,
         repeat: repeat(&headers, key.map(|Extension(name)| name).unwrap_or_default())?,
     };
-    let taker = app.clone();
-    let taken = tokio::task::spawn_blocking(move || taker.intake.take(&sent)).await.map_err(broken)??;
+    let taken = take(app.clone(), sent).await?;
     if level == Level::Sealed {
         app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
     }
     let ids: Vec<String> = taken.ids.iter().map(ToString::to_string).collect();
     Ok(Json(json!({ "ids": ids, "level": level.word(), "repeated": taken.repeated })))
+}
+
+async fn take(app: App, sent: Sent) -> Result<Taken, Problem> {
+    tokio::task::spawn_blocking(move || app.intake.take(&sent)).await.map_err(broken)?
+}
+
+/// Has one record taken, which is on disk then, in the name of who asks. The same request comes again under its idempotency key.
+pub(super) async fn take_one(
+    app: &App,
+    (asker, key): (Asker, KeyName),
+    headers: &HeaderMap,
+    record: &Value,
+) -> Result<Taken, Problem> {
+    let sent = Sent {
+        asker,
+        body: record.to_string().into(),
+        encoding: Encoding::Plain,
+        form: Form::Json,
+        at: ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() },
+        flush: true,
+        repeat: repeat(headers, key)?,
+    };
+    take(app.clone(), sent).await
+}
+
+/// The object of JSON that a request has.
+pub(super) fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Problem> {
+    if form(headers)? != Form::Json {
+        return Err(unsupported("`content-type` is `application/json`"));
+    }
+    let body = encoding(headers)?.unpack(body)?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::request(format!("the body is no object of JSON: {error}")))
 }
 
 /// A body with what is to be recorded.

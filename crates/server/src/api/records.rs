@@ -1,120 +1,24 @@
-//! `/v1/records`: records by time and kind, and one by one. One that was handed over and is not sealed yet is sealed first.
-
-use std::ops::ControlFlow;
+//! `/v1/records/{id}`: records one by one. One that was handed over and is not sealed yet is sealed first.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use jiff::tz::TimeZone;
 use minutebook_access::Action;
 use minutebook_present::json::Printer;
 use minutebook_present::page::{self, Look};
-use minutebook_present::selection::Selection;
 use minutebook_present::typed;
 use minutebook_record::RecordId;
-use minutebook_trail::{Error, StoredRecord};
+use minutebook_trail::Error;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::App;
 use crate::access::{Asker, Shown as Seen, Told};
-use crate::limits::{LIST_BYTES_MAX, LIST_RECORDS, LIST_RECORDS_MAX, PAGE_COLUMNS_MIN};
+use crate::limits::PAGE_COLUMNS_MIN;
 use crate::problem::Problem;
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Listing {
-    /// Records at most, to 1,000.
-    limit: Option<usize>,
-    /// From this time on: RFC 3339, or so long ago (`7d`).
-    since: Option<String>,
-    /// Before this time.
-    until: Option<String>,
-    /// Of these kinds, with commas.
-    kind: Option<String>,
-    /// Of this model, or of these with a `*`.
-    model: Option<String>,
-    #[serde(default)]
-    oldest: bool,
-    #[serde(default)]
-    types: bool,
-}
-
-/// Records by time and kind, the newest first.
-#[utoipa::path(
-    get,
-    path = "/v1/records",
-    operation_id = "list_records",
-    tag = "records",
-    params(Listing),
-    responses((status = 200, description = "`records`, each as docs/formats/json.md has it", body = Object)),
-)]
-pub(super) async fn records(
-    State(app): State<App>,
-    asker: Asker,
-    query: Result<Query<Listing>, QueryRejection>,
-) -> Result<impl IntoResponse, Problem> {
-    let listing = given(query)?;
-    let limit = listing.limit.unwrap_or(LIST_RECORDS);
-    if limit == 0 || limit > LIST_RECORDS_MAX {
-        return Err(Problem::request(format!("`limit` is from 1 to {LIST_RECORDS_MAX}")));
-    }
-    let selection = selection(&app, &listing)?;
-    let printer = Printer { types: listing.types };
-    let (mut list, mut count, mut too_large) = (String::from(r#"{"records":["#), 0, false);
-    let mut told = Told { asked: asked(&listing), records: Some(0), ..Told::default() };
-    let mut each = |record: StoredRecord| {
-        let Some(shown) = asker.open(record).filter(|shown| selection.wants(&shown.record)) else {
-            return ControlFlow::Continue(());
-        };
-        told.add(&shown);
-        let record = shown.record;
-        if count > 0 {
-            list.push(',');
-        }
-        list.push_str(&printer.record(&record).to_string());
-        count += 1;
-        too_large = list.len() > LIST_BYTES_MAX;
-        if too_large || count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    app.reader.list(&selection.filter(), &mut each).await?;
-    if too_large {
-        let longest = page::bytes(LIST_BYTES_MAX as u64);
-        return Err(Problem::request(format!(
-            "the answer would be longer than {longest}: ask for less at a time"
-        )));
-    }
-    list.push_str("]}");
-    Ok((Extension(told), [(header::CONTENT_TYPE, "application/json")], list))
-}
-
-/// What a listing asks for, for the record of it.
-fn asked(listing: &Listing) -> String {
-    let Listing { since, until, kind, model, .. } = listing;
-    let said = [("kind", kind), ("model", model), ("since", since), ("until", until)];
-    let said = said.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
-    said.collect::<Vec<_>>().join(" ")
-}
-
-fn selection(app: &App, listing: &Listing) -> Result<Selection, Problem> {
-    let wrong = |member: &str, what: String| Problem::request(format!("`{member}`: {what}"));
-    let time = |member: &str, text: &Option<String>| {
-        let time = |text: &String| typed::time(text, app.clock.wall_ns(), &TimeZone::UTC);
-        text.as_ref().map(time).transpose().map_err(|what| wrong(member, what))
-    };
-    let kinds = listing.kind.iter().flat_map(|kinds| kinds.split(',')).map(typed::kind);
-    Ok(Selection {
-        kinds: kinds.collect::<Result<_, _>>().map_err(|what| wrong("kind", what))?,
-        model: listing.model.clone(),
-        since_ns: time("since", &listing.since)?,
-        until_ns: time("until", &listing.until)?,
-        oldest_first: listing.oldest,
-    })
-}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

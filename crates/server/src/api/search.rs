@@ -124,7 +124,7 @@ fn given<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
 }
 
 /// Everything that was handed over before the request can be found.
-async fn freshen(app: &App, fresh: bool) -> Result<(), Problem> {
+pub(super) async fn freshen(app: &App, fresh: bool) -> Result<(), Problem> {
     if fresh {
         app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
         app.indexing.catch_up().await.map_err(|error| Problem::from(&*error))?;

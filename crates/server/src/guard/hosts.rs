@@ -19,7 +19,7 @@ pub(crate) enum Hosts {
 
 impl Hosts {
     /// What is wrong with where a request says it goes or comes from.
-    pub(super) fn refuse(self, request: &Request) -> Option<Problem> {
+    pub(crate) fn refuse(self, request: &Request) -> Option<Problem> {
         let refused = |title: &str, detail: &str| {
             Some(Problem::new(StatusCode::FORBIDDEN, "foreign-request", title, detail))
         };

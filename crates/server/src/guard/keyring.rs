@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use crate::limits::KEYS_LOOK_PERIOD;
 
-/// The keys of one trail.
+/// The keys of one trail; those of none are none.
 pub(super) struct Keyring {
-    stored: ApiKeys,
+    stored: Option<ApiKeys>,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -20,7 +20,7 @@ struct Seen {
 }
 
 impl Keyring {
-    pub(super) fn new(stored: ApiKeys) -> Self {
+    pub(super) fn new(stored: Option<ApiKeys>) -> Self {
         Self { stored, seen: Mutex::default() }
     }
 
@@ -38,6 +38,7 @@ impl Keyring {
     }
 
     fn current(&self, now: Instant, look: bool) -> Result<Arc<Vec<ApiKey>>, Error> {
+        let Some(stored) = &self.stored else { return Ok(Arc::default()) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = &*seen
             && !look
@@ -47,10 +48,10 @@ impl Keyring {
         }
         // Before it is read: what changes meanwhile is read the next time.
         let before = seen.take();
-        let stamp = self.stored.stamp()?;
+        let stamp = stored.stamp()?;
         let keys = match before {
             Some(before) if before.stamp == stamp => before.keys,
-            _ => Arc::new(self.stored.load()?),
+            _ => Arc::new(stored.load()?),
         };
         *seen = Some(Seen { looked: now, stamp, keys: Arc::clone(&keys) });
         Ok(keys)

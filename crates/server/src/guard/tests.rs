@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::*;
 use crate::access::{Book, Entry, Told};
-use crate::limits::{DENIALS_MAX, FAILURES_MAX};
+use crate::limits::{DENIALS_MAX, FAILURES_MAX, REQUESTS_AT_ONCE};
 
 /// A clock that a test sets.
 #[derive(Default)]
@@ -78,7 +78,13 @@ impl Guarded {
             Arc::clone(&clock) as Arc<dyn Clock>,
         ));
         let as_clock = Arc::clone(&clock) as Arc<dyn Clock>;
-        let mut guard = Guard::new(Hosts::Loopback, keys.clone(), Arc::clone(&gate), as_clock);
+        let mut guard = Guard::new(
+            Hosts::Loopback,
+            Some(keys.clone()),
+            Some(Arc::clone(&gate)),
+            as_clock,
+            Bounds::default(),
+        );
         guard.body_wait = Duration::from_secs(2);
         let waits = Arc::clone(&go);
         let router = Router::new()
