@@ -1,5 +1,8 @@
-//! Every decoder of the record: `cargo +nightly fuzz run record`.
+//! The target `record` of `minutebook-decoders`: `cargo xtask fuzz record`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| minutebook_record::fuzz_decoders(data));
+libfuzzer_sys::fuzz_target!(
+    init: minutebook_decoders::write_seeds("record"),
+    |data: &[u8]| minutebook_decoders::run("record", data)
+);

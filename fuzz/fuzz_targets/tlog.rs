@@ -1,5 +1,8 @@
-//! Every parser of the log's formats: `cargo +nightly fuzz run tlog`.
+//! The target `tlog` of `minutebook-decoders`: `cargo xtask fuzz tlog`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| minutebook_tlog::fuzz_parsers(data));
+libfuzzer_sys::fuzz_target!(
+    init: minutebook_decoders::write_seeds("tlog"),
+    |data: &[u8]| minutebook_decoders::run("tlog", data)
+);

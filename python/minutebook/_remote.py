@@ -53,8 +53,7 @@ class Remote:
         self.folder = os.path.abspath(folder) if folder is not None else _state_folder(self.url)
         self._ca = None if ca is None else os.path.abspath(ca)
         self._insecure_http = insecure_http
-        context = ssl.create_default_context(cafile=self._ca) if self.url.startswith("https:") else None
-        self._way = _client.Server(self.url, key, context, purpose)
+        self._way = _client.Server(self.url, key, _context(self._ca) if self.url.startswith("https:") else None, purpose)
         self._keep_key(key)
         self.trail: str | None = None
         self._intake_key: str | None = None
@@ -259,6 +258,14 @@ def _checked(url: str, insecure_http: bool) -> str:
     if parts.scheme == "http" and not insecure_http and not _is_loopback(parts.hostname):
         raise ValueError(f"`{url}` is without TLS: others on the way read the API key. Use https, or `insecure_http=True`")
     return url.rstrip("/")
+
+
+def _context(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        # What OpenSSL says has no name in it.
+        raise ValueError(f"`ca`: `{ca}` is no PEM file with certificates: {error}") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,8 @@
 """`minutebook.connect`: the same API against a server; the server away and back; processes killed with records unshipped."""
 
 import contextlib
+import datetime
+import ipaddress
 import json
 import os
 import signal
@@ -14,6 +16,10 @@ from pathlib import Path
 import minutebook
 import pytest
 from conftest import wait
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from minutebook import _client, _program
 
 
@@ -23,13 +29,14 @@ EVERY_ROLE = ("recorder", "investigator", "auditor", "privacy-officer", "model-o
 class Server:
     """`minutebook serve` of a trail of its own, at one port for good."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, *options, scheme="http"):
         self.folder = tmp_path / "trail"
         self.keys = tmp_path / "keys"
+        self.options = options
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
         self.process = None
         self.start()
 
@@ -39,6 +46,7 @@ class Server:
 
     def start(self):
         command = [_program.find(), "serve", str(self.folder), "--create", "--keys", str(self.keys), "--listen", f"127.0.0.1:{self.port}", "--json"]
+        command += self.options
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         json.loads(self.process.stdout.readline())
 
@@ -56,8 +64,19 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path):
-    server = Server(tmp_path)
-    yield server
+    with serving(Server(tmp_path)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving(server):
+    try:
+        yield server
+    finally:
+        end(server)
+
+
+def end(server):
     server.kill()
     # They would wait for it to come back.
     for shipper in Path(os.environ["XDG_STATE_HOME"], "minutebook", "remote").glob("*/ship.sock"):
@@ -230,3 +249,75 @@ def test_what_cannot_be_connected_to(server, tmp_path, monkeypatch):
     with pytest.raises(minutebook.EngineError, match="does not take it"):
         minutebook.connect(server.url, api_key="mbk_x", spool=tmp_path / "spool")
     assert (tmp_path / "spool" / "api-key").stat().st_mode & 0o777 == 0o600
+
+
+class Authority:
+    """Signs certificates of servers."""
+
+    def __init__(self, folder, name):
+        self.folder = folder
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        made = self.certificate(self.name, self.key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.file = folder / f"{name}.pem"
+        self.file.write_bytes(self.signed(made.add_extension(usage, critical=True)))
+
+    def certificate(self, name, key):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        day = datetime.timedelta(days=1)
+        made = x509.CertificateBuilder(issuer_name=self.name, subject_name=name, public_key=key.public_key())
+        return made.serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
+
+    def signed(self, made):
+        return made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def server(self, *names):
+        """The options of `serve` with a certificate for these names, and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = self.certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "trail")]), key)
+        made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        certificate, secret = self.folder / "server.pem", self.folder / "server.key"
+        certificate.write_bytes(self.signed(made))
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        secret.touch(mode=0o600)
+        secret.write_bytes(key.private_bytes(*form))
+        return "--tls-cert", str(certificate), "--tls-key", str(secret)
+
+
+LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+
+
+def test_over_tls(tmp_path):
+    authority, other = Authority(tmp_path, "authority"), Authority(tmp_path, "other")
+    with serving(Server(tmp_path, *authority.server(LOOPBACK), scheme="https")) as server:
+        key = server.key("all")
+        with minutebook.connect(server.url, api_key=key, purpose="a test", service="shop", ca=authority.file) as trail:
+            ids = decide(trail, 12)
+            trail.flush("sealed")
+            assert trail[ids[3]].id == ids[3]
+            assert len(list(trail.search("inputs.n >= 10", model="credit-risk"))) == 2
+            assert [row["n"] for row in trail.sql('SELECT count(*) AS n FROM "credit-risk"')] == [12]
+        # Of an authority that is not asked for, and of those of the system: nothing is sent, the key least of all.
+        for ca in (other.file, None):
+            with pytest.raises(minutebook.EngineError, match="(?i)certificate") as told:
+                minutebook.connect(server.url, api_key=key, spool=tmp_path / f"spool-{ca is None}", ca=ca)
+            assert key not in str(told.value)
+        for name in ("no-such.pem", "server.key"):
+            with pytest.raises(ValueError, match=name):
+                minutebook.connect(server.url, api_key=key, spool=tmp_path / "spool-none", ca=tmp_path / name)
+        # A client without TLS is not answered as if it were one.
+        with pytest.raises(minutebook.EngineError):
+            minutebook.connect(server.url.replace("https", "http"), api_key=key, spool=tmp_path / "spool-plain")
+
+
+def test_a_certificate_for_another_host(tmp_path):
+    authority = Authority(tmp_path, "authority")
+    names = x509.DNSName("trail.example"), x509.IPAddress(ipaddress.ip_address("192.0.2.7"))
+    with serving(Server(tmp_path, *authority.server(*names), scheme="https")) as server:
+        key = server.key("all")
+        with pytest.raises(minutebook.EngineError, match="(?i)certificate") as told:
+            minutebook.connect(server.url, api_key=key, spool=tmp_path / "spool", ca=authority.file)
+        assert key not in str(told.value)
+        assert "trail.example" in str(told.value) or "name" in str(told.value), "which name is wrong is told"

@@ -6,6 +6,7 @@ mod check;
 mod clock;
 mod demo;
 mod failure;
+mod fuzz;
 mod node;
 mod program;
 mod python;
@@ -28,7 +29,7 @@ struct Task {
     run: fn(&Workspace, &[String]) -> Result<(), Failure>,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 8] = [
     Task {
         name: "demo",
         arguments: demo::ARGUMENTS,
@@ -52,6 +53,12 @@ const TASKS: [Task; 7] = [
         arguments: bench::ARGUMENTS,
         summary: "run a benchmark in release; without a name, list them",
         run: bench::run,
+    },
+    Task {
+        name: "fuzz",
+        arguments: fuzz::ARGUMENTS,
+        summary: "give every decoder what a fuzzer makes up, for a minute each",
+        run: fuzz::run,
     },
     Task {
         name: "soak",

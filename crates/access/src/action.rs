@@ -73,6 +73,8 @@ actions! {
     CopyKeys "copy-keys",
     /// Have everything sealed.
     Seal "seal",
+    /// Give up what a machine that is gone had still to send.
+    GiveUp "give-up",
     /// Make the index anew.
     RebuildIndex "rebuild-index",
     /// End the engine.

@@ -8,6 +8,7 @@ use minutebook_record::Integer;
 
 use crate::columns::Columns;
 use crate::foreign::{object, owned};
+use crate::limits::CALL_BYTES_MAX;
 
 /// What request and answer say.
 #[derive(Debug, Clone)]
@@ -182,7 +183,23 @@ impl Call {
         }
     }
 
-    /// The records of an exchange, one for each row, made as they are asked for.
+    /// Whether what all rows have in common is so long that their records together would take more than [`CALL_BYTES_MAX`].
+    pub fn is_too_large(&self, exchange: &Exchange) -> bool {
+        let rows = exchange.inputs.rows().unwrap_or(1);
+        let same = |side: &Side| match &side.0 {
+            Content::Same(row) => members_bytes(row),
+            Content::Rows(_) | Content::Columns(_) => 0,
+        };
+        let outputs = exchange.outputs.as_ref().map_or(0, same);
+        let names = self.model.len() + self.version.text.len();
+        let [subject, actor, status] = [&self.subject, &self.actor, &self.status]
+            .map(|text| text.as_ref().map_or(0, String::len));
+        let maps = [&exchange.params, &self.tags, &self.environment].map(|map| members_bytes(map));
+        let common = outputs + names + subject + actor + status + maps.iter().sum::<usize>();
+        rows > 1 && common.saturating_mul(rows) > CALL_BYTES_MAX
+    }
+
+    /// The records of an exchange, one for each row, made as they are asked for. Where [`Call::is_too_large`], they are better not made.
     pub fn records<'c>(&'c self, exchange: &'c Exchange) -> impl Iterator<Item = Tree<'static>> + 'c {
         let rows = exchange.inputs.rows().unwrap_or(1);
         (0..rows).map(move |row| self.record(exchange, row, rows))
@@ -261,6 +278,21 @@ impl Call {
             (Cow::Borrowed("rows"), number(rows)),
         ])
     }
+}
+
+/// Bytes of members, about.
+fn members_bytes(members: &Members<'static>) -> usize {
+    members.iter().map(|(name, value)| name.len() + tree_bytes(value)).sum()
+}
+
+fn tree_bytes(tree: &Tree<'_>) -> usize {
+    size_of::<Tree<'_>>()
+        + match tree {
+            Tree::Text(text) => text.len(),
+            Tree::Array(items) => items.iter().map(tree_bytes).sum(),
+            Tree::Object(members) => members.iter().map(|(name, value)| name.len() + tree_bytes(value)).sum(),
+            Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => 0,
+        }
 }
 
 /// A map, whatever its names.

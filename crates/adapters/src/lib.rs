@@ -13,6 +13,7 @@ pub mod mapping;
 pub mod oip;
 pub mod openai;
 pub mod otlp;
+pub mod packed;
 pub mod pairing;
 pub mod payload;
 mod tensor;

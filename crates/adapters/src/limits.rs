@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Rows of one call: as many decisions are made of it. Larger batches are jobs, not requests, and come as files.
 pub const ROWS_MAX: usize = 10_000;
 
+/// Bytes that the records of one call may have in common, all rows together: parameters of a megabyte and ten thousand rows would be ten gigabytes.
+pub const CALL_BYTES_MAX: usize = 64 << 20;
+
 /// Columns of a matrix that become fields of their own. Wider ones are embeddings and pictures, whose columns nobody asks for by name.
 pub const COLUMNS_MAX: usize = 256;
 
@@ -43,3 +46,13 @@ pub const CAPTURED_MAX: usize = 4_000_000;
 
 /// Bytes of the halves of a file that wait, about. Beyond that the oldest are recorded alone.
 pub const CAPTURED_BYTES_MAX: usize = 1 << 30;
+
+/// The window of what zstd packed, as a power of two: 8 MiB, which every reader should have (RFC 8878, section 3.1.1.1.2).
+pub const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// What a message of OpenTelemetry may take in memory once it is read, in bytes: eight times the largest body. One with attributes of forty bytes,
+/// as instrumentations write them, takes about five times its bytes; one made of nothing but empty messages a hundred times.
+pub const MESSAGE_MEMORY_MAX: usize = 256 << 20;
+
+/// A name that a sender gives of itself, in bytes: each record of a request has it.
+pub const SENDER_NAME_BYTES_MAX: usize = 1 << 10;

@@ -7,6 +7,7 @@ mod genai;
 mod mlflow;
 mod openinference;
 mod tabular;
+mod weight;
 
 use std::borrow::Cow;
 
@@ -19,6 +20,7 @@ use prost::Message;
 
 use crate::exchange::{Call, Exchange, Row, Side, Version, VersionFrom};
 use crate::foreign::owned;
+use crate::limits::SENDER_NAME_BYTES_MAX;
 use attributes::Attributes;
 
 /// How a message is written.
@@ -34,31 +36,38 @@ pub enum Wire {
 fn decode<M: Message + Default + serde::de::DeserializeOwned>(
     wire: Wire,
     bytes: &[u8],
+    shape: &'static weight::Shape,
 ) -> Result<M, Problem> {
     match wire {
-        Wire::Protobuf => M::decode(bytes)
-            .map_err(|_| Problem::new("the body is not the protobuf message that belongs here")),
-        Wire::Json => serde_json::from_slice(bytes).map_err(|error| {
-            let place = format!("at line {}, column {}", error.line(), error.column());
-            Problem::new(format!("the body is not the message that belongs here, as JSON: {place}"))
-        }),
+        Wire::Protobuf => {
+            weight::check_protobuf(shape, bytes)?;
+            M::decode(bytes)
+                .map_err(|_| Problem::new("the body is not the protobuf message that belongs here"))
+        }
+        Wire::Json => {
+            weight::check_json(shape, bytes)?;
+            serde_json::from_slice(bytes).map_err(|error| {
+                let place = format!("at line {}, column {}", error.line(), error.column());
+                Problem::new(format!("the body is not the message that belongs here, as JSON: {place}"))
+            })
+        }
     }
 }
 
 /// Reads a request with spans.
 ///
 /// # Errors
-/// When it is none.
+/// When it is none, or would take more memory than a message may.
 pub fn traces(wire: Wire, bytes: &[u8]) -> Result<ExportTraceServiceRequest, Problem> {
-    decode(wire, bytes)
+    decode(wire, bytes, &weight::TRACES)
 }
 
 /// Reads a request with log records.
 ///
 /// # Errors
-/// When it is none.
+/// When it is none, or would take more memory than a message may.
 pub fn logs(wire: Wire, bytes: &[u8]) -> Result<ExportLogsServiceRequest, Problem> {
-    decode(wire, bytes)
+    decode(wire, bytes, &weight::LOGS)
 }
 
 /// What a span or an event tells.
@@ -253,7 +262,7 @@ fn decision(
     Decision { key, call, exchange }
 }
 
-/// Where it came from.
+/// Where it came from. A name that is too long to be one is left out: each record would have it.
 fn environment(intake: &'static str, about: &Attributes<'_>, scope: &str) -> Members<'static> {
     let mut found: Members<'static> = vec![(Cow::Borrowed("intake"), Tree::Text(intake.into()))];
     let named = [
@@ -263,11 +272,11 @@ fn environment(intake: &'static str, about: &Attributes<'_>, scope: &str) -> Mem
         ("host.name", "host"),
     ];
     for (name, kept) in named {
-        if let Some(text) = about.text(name) {
+        if let Some(text) = about.text(name).filter(|text| text.len() <= SENDER_NAME_BYTES_MAX) {
             found.push((Cow::Borrowed(kept), owned(text)));
         }
     }
-    if !scope.is_empty() {
+    if !scope.is_empty() && scope.len() <= SENDER_NAME_BYTES_MAX {
         found.push((Cow::Borrowed("instrumentation"), owned(scope)));
     }
     found

@@ -19,6 +19,7 @@ pub mod limits;
 mod live_epoch;
 mod live_part;
 mod lost;
+mod made;
 mod maintenance;
 mod mark;
 mod mirror;
@@ -49,9 +50,12 @@ pub use flush::Level;
 pub use frame::LostReason;
 pub use identity::{IdentityError, is_producer_name};
 pub use intake::{IntakePrivateKey, IntakePublicKey};
+#[doc(hidden)]
+pub use made::MadeEpoch;
 pub use mark::{Mark, is_signed, signed_bytes};
 pub use mirror::{
-    Mirror, MirrorError, MirrorId, Mirrors, Standing, StandingState, list_mirrors, mirror_name,
+    GivenUp, Mirror, MirrorError, MirrorId, Mirrors, Standing, StandingState, give_up, list_mirrors,
+    mirror_name,
 };
 pub use pending::{Encoder, Pending};
 pub use producer::{DrawnRange, Producer, ProducerOptions, Status};

@@ -99,3 +99,6 @@ pub(crate) const MIRROR_FILE_BYTES_MAX: u64 = 4096;
 
 /// Bytes of a part that a shipper looks at for words at once.
 pub(crate) const SHIP_WINDOW_BYTES: usize = 2 << 20;
+
+/// Why an epoch was given up, or by whom, in bytes: a sentence.
+pub const GIVEN_UP_TEXT_BYTES_MAX: usize = 1_024;

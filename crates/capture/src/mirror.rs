@@ -1,6 +1,7 @@
 //! The copy of an epoch whose owner is on another machine (`docs/formats/shipping.md`): written by the server as bytes come in, read as any epoch.
 //! Edge: who may send what, and how much, is the server's to decide; what frames say is checked when they are read.
 
+mod given_up;
 mod write;
 
 use std::fs::{self, File, OpenOptions};
@@ -23,6 +24,8 @@ use crate::limits::{CLASSES_MAX, MIRROR_FILE_BYTES_MAX, MIRROR_NUMBER_MAX};
 use crate::part_file::{FRAMES_AT, FileName, MIRROR, MIRROR_TEMPORARY, TEMPORARY, epoch_name};
 use crate::reader::Position;
 use crate::sys;
+
+pub use given_up::{GivenUp, give_up};
 
 const FORMAT: &str = "minutebook/mirror/1";
 
@@ -48,6 +51,9 @@ pub enum MirrorError {
     /// The epoch was not announced.
     #[error("the epoch was not announced")]
     Unknown,
+    /// The epoch was given up: what it had here is sealed, and the rest is told as lost.
+    #[error("the epoch was given up, by order of `{}`: {}; nothing more of it is taken", .0.by, .0.reason)]
+    GivenUp(Box<GivenUp>),
     /// The producer file cannot be used.
     #[error("the producer's folder: {0}")]
     Identity(#[from] IdentityError),
@@ -240,6 +246,7 @@ impl Mirrors {
     /// [`MirrorError::Unknown`] when it was not announced, [`MirrorError::Secret`], or the disk.
     pub fn open(&self, id: &MirrorId, epoch: Epoch) -> Result<Option<Mirror>, MirrorError> {
         let Some(folder) = self.folder(id)? else { return Err(MirrorError::Unknown) };
+        check_given_up(&folder, epoch)?;
         if let Some(mirror) = Mirror::open(&folder, id.producer, epoch)? {
             return Ok(Some(mirror));
         }
@@ -273,6 +280,7 @@ impl Mirrors {
             Some(folder) => folder,
             None => self.begin(id, key)?,
         };
+        check_given_up(&folder, epoch)?;
         let lock = FolderLock::take(&folder)?;
         let known = Identity::read(&folder, &lock)?;
         let known = known.unwrap_or(Identity { id: id.producer, epoch: 0 });
@@ -339,6 +347,14 @@ impl Mirrors {
                 Ok(folder)
             }
         }
+    }
+}
+
+/// Refuses an epoch that was given up.
+fn check_given_up(folder: &Path, epoch: Epoch) -> Result<(), MirrorError> {
+    match GivenUp::read(folder, epoch)? {
+        Some(said) => Err(MirrorError::GivenUp(Box::new(said))),
+        None => Ok(()),
     }
 }
 

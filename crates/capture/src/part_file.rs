@@ -84,6 +84,8 @@ pub(crate) enum FileName {
     Request,
     /// What makes a folder that of a mirror.
     Mirror,
+    /// That an epoch of a mirror was given up.
+    GivenUp(Epoch),
     /// Made under another name first, and left by a crash; or the reserve of an epoch.
     Temporary(Option<Epoch>),
 }
@@ -103,12 +105,17 @@ impl FileName {
         }
         if let Some(stem) = name.strip_suffix(TEMPORARY) {
             return match Self::parse(stem)? {
-                Self::Epoch(epoch) | Self::Part(epoch, _) => Some(Self::Temporary(Some(epoch))),
+                Self::Epoch(epoch) | Self::Part(epoch, _) | Self::GivenUp(epoch) => {
+                    Some(Self::Temporary(Some(epoch)))
+                }
                 _ => None,
             };
         }
         if let Some(epoch) = name.strip_suffix(".epoch") {
             return Some(Self::Epoch(parse_epoch(epoch)?));
+        }
+        if let Some(epoch) = name.strip_suffix(GIVEN_UP) {
+            return Some(Self::GivenUp(parse_epoch(epoch)?));
         }
         let (epoch, part) = name.strip_suffix(".spool")?.split_once('-')?;
         let part = digits(part, 6)?;
@@ -126,6 +133,12 @@ pub(crate) const MIRROR_TEMPORARY: &str = "remote.tmp";
 pub(crate) const TEMPORARY: &str = ".tmp";
 /// Behind the epoch, where a part has its number.
 const RESERVE: &str = "-reserve.spool.tmp";
+
+const GIVEN_UP: &str = ".given-up";
+
+pub(crate) fn given_up_name(epoch: Epoch) -> String {
+    format!("{:010}{GIVEN_UP}", epoch.get())
+}
 
 pub(crate) fn epoch_name(epoch: Epoch) -> String {
     format!("{:010}.epoch", epoch.get())

@@ -24,6 +24,7 @@ use crate::identity::is_producer_name;
 use crate::intake::{self, IntakePrivateKey};
 use crate::limits::{CLASSES_MAX, SLOTS};
 use crate::mark::system_class;
+use crate::mirror::{GivenUp, MirrorError};
 use crate::part_file::{FRAMES_AT, FileName, MIRROR};
 use crate::shape::ShapeDef;
 use crate::sys;
@@ -126,6 +127,7 @@ fn list_folder(name: &str, folder: &Path, listing: &mut Listing) -> io::Result<(
                 | FileName::Lock
                 | FileName::Request
                 | FileName::Mirror
+                | FileName::GivenUp(_)
                 | FileName::Temporary(_),
             ) => {}
             None => listing.foreign.push(path),
@@ -463,6 +465,21 @@ impl EpochReader {
     /// The file cannot be looked at.
     pub fn changed(&self) -> io::Result<std::time::SystemTime> {
         self.file.metadata()?.modified()
+    }
+
+    /// That the epoch was given up, when it was.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn given_up(&self) -> io::Result<Option<GivenUp>> {
+        if !self.is_mirror {
+            return Ok(None);
+        }
+        GivenUp::read(&self.folder, self.header.epoch).map_err(|error| match error {
+            MirrorError::Io(error) => error,
+            other => io::Error::other(other.to_string()),
+        })
     }
 
     /// Whether this is a mirror, by its folder.

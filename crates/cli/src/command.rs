@@ -27,6 +27,7 @@ mod search;
 mod serve;
 mod ship;
 mod show;
+mod spool;
 mod sql;
 mod stats;
 mod tail;
@@ -94,6 +95,8 @@ enum Command {
     Retention(retention::Retention),
     #[command(subcommand)]
     Hold(hold::Hold),
+    #[command(subcommand)]
+    Spool(spool::Spool),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Promote(promote::Promote),
@@ -161,6 +164,7 @@ fn run(line: CommandLine) -> Result {
         Command::Policy(command) => command.run(options, &runtime),
         Command::Retention(command) => command.run(options, &runtime),
         Command::Hold(command) => command.run(options, &runtime),
+        Command::Spool(command) => command.run(options, &runtime),
         Command::Backup(command) => command.run(options, &runtime),
         Command::Restore(command) => command.run(options, &runtime),
         Command::Promote(command) => command.run(options, &runtime),

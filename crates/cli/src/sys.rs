@@ -33,6 +33,39 @@ pub(crate) fn redirect(out: &File, err: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Who runs this process, as the system knows them: the name of the account, and its number.
+pub(crate) fn user() -> String {
+    // SAFETY: takes no arguments, touches no memory and does not fail.
+    let uid = unsafe { libc::getuid() };
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    match name_of(&accounts, uid) {
+        Some(name) => format!("{name} (uid {uid})"),
+        None => format!("uid {uid}"),
+    }
+}
+
+/// The account of a number in the lines of passwd(5). One that is known elsewhere has none here.
+fn name_of(accounts: &str, uid: u32) -> Option<&str> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
 fn checked(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_found_by_their_numbers() {
+        let accounts = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbroken\n";
+        assert_eq!(name_of(accounts, 1000), Some("ann"));
+        assert_eq!((name_of(accounts, 7), name_of("", 0)), (None, None));
+        assert!(user().contains("uid "));
+    }
 }

@@ -2,54 +2,30 @@
 //! Edge: what passes to the client stays as it is.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
 
-use crate::limits::{BODY_BYTES_UNPACKED, ZSTD_WINDOW_LOG};
+use minutebook_adapters::packed::{Packing, Wrong};
+
+use crate::limits::{BODY_BYTES_UNPACKED, CODINGS_MAX};
 
 /// Undoes the encodings of a body. One that broke off gives what can be had of it.
 ///
 /// # Errors
 /// Why it cannot be read.
 pub(crate) fn decode<'b>(body: &'b [u8], encodings: &[String]) -> Result<Cow<'b, [u8]>, String> {
+    if encodings.len() > CODINGS_MAX {
+        return Err(format!("it has more than {CODINGS_MAX} content encodings"));
+    }
     let mut decoded = Cow::Borrowed(body);
     for encoding in encodings.iter().rev().filter(|encoding| *encoding != "identity") {
-        decoded = Cow::Owned(undo(&decoded, encoding)?);
+        let packing = Packing::named(encoding).ok_or("its content encoding is not read")?;
+        let unpacked = packing.unpack(&decoded, BODY_BYTES_UNPACKED).map_err(|wrong| match wrong {
+            Wrong::TooLarge => format!("it unpacks to more than {BODY_BYTES_UNPACKED} bytes"),
+            Wrong::Damaged => "its content encoding is damaged".to_owned(),
+        })?;
+        // Of a stream that broke off the events so far are wanted.
+        decoded = Cow::Owned(unpacked.bytes);
     }
     Ok(decoded)
-}
-
-fn undo(body: &[u8], encoding: &str) -> Result<Vec<u8>, String> {
-    match encoding {
-        "gzip" | "x-gzip" => unpack(flate2::read::MultiGzDecoder::new(body)),
-        // The name means the zlib form; some send it bare.
-        "deflate" => unpack(flate2::read::ZlibDecoder::new(body))
-            .ok()
-            .filter(|unpacked| !unpacked.is_empty() || body.is_empty())
-            .map_or_else(|| unpack(flate2::read::DeflateDecoder::new(body)), Ok),
-        "br" => unpack(brotli_decompressor::Decompressor::new(body, 4096)),
-        "zstd" => {
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(body).map_err(|error| error.to_string())?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|error| error.to_string())?;
-            unpack(decoder)
-        }
-        _ => Err("its content encoding is not read".to_owned()),
-    }
-}
-
-fn unpack(from: impl Read) -> Result<Vec<u8>, String> {
-    let mut unpacked = Vec::new();
-    let mut from = from.take(BODY_BYTES_UNPACKED as u64 + 1);
-    let read = from.read_to_end(&mut unpacked);
-    if unpacked.len() > BODY_BYTES_UNPACKED {
-        return Err(format!("it unpacks to more than {BODY_BYTES_UNPACKED} bytes"));
-    }
-    match read {
-        Ok(_) => Ok(unpacked),
-        // A stream that broke off, of which the events so far are wanted.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(unpacked),
-        Err(_) => Err("its content encoding is damaged".to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -104,6 +80,7 @@ mod tests {
         let bomb = gzip(&vec![0; BODY_BYTES_UNPACKED + 1]);
         assert!(decode(&bomb, &of(&["gzip"])).unwrap_err().contains("unpacks to more"));
         assert!(decode(b"x", &of(&["compress"])).unwrap_err().contains("not read"));
+        assert!(decode(b"x", &of(&["identity"; CODINGS_MAX + 1])).unwrap_err().contains("more than"));
         assert!(decode(b"nonsense that is no gzip", &of(&["gzip"])).is_err());
         assert!(decode(b"\x28\xb5\x2f\xfdnonsense", &of(&["zstd"])).is_err());
     }

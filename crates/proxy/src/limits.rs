@@ -46,8 +46,8 @@ pub const IDS_TOLD: usize = 64;
 /// Between two tries to record again after the spool failed or was full: each draws a number, which is lost when there is no room.
 pub const RETRY: Duration = Duration::from_secs(1);
 
-/// The window of a body that zstd packed, as a power of two: 8 MiB, which every reader should have (RFC 8878, section 3.1.1.1.2).
-pub const ZSTD_WINDOW_LOG: u32 = 23;
+/// Content encodings of one body: servers apply one, and each costs as much as unpacking the whole.
+pub const CODINGS_MAX: usize = 4;
 
 /// Characters of a subject or actor that a header names: as many bytes as a subject may have.
 pub const NAME_BYTES_MAX: usize = 512;

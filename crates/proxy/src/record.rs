@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use minutebook_adapters::{Call as Told, Members, Tree};
+use minutebook_adapters::{Call as Told, Members, Tree, payload};
 use minutebook_record::Integer;
 
 use crate::call::Ended;
@@ -15,7 +15,7 @@ use crate::read::{self, Understood};
 /// The records of a call, one for each of its decisions.
 pub(crate) fn records(call: &Ended, given: Option<&GivenModel>) -> Vec<Tree<'static>> {
     let understood = read::read(call, given);
-    let Understood { model, version, exchange, subjects, without_request, without_answer } = understood;
+    let Understood { model, version, mut exchange, subjects, mut without_request, mut without_answer } = understood;
     let Some(first) = call.numbers.first() else { return Vec::new() };
     let (time_ns, clock_error_ns) = first.started();
     let mut told = Told::new(model, version, *first.id().as_bytes());
@@ -28,6 +28,11 @@ pub(crate) fn records(call: &Ended, given: Option<&GivenModel>) -> Vec<Tree<'sta
     told.actor.clone_from(&call.actor);
     told.class = Some(call.class.as_str().to_owned());
     told.environment = environment(call);
+    if told.is_too_large(&exchange) {
+        let why = Some("larger than the records of a call may be".to_owned());
+        (without_request, without_answer) = (why.clone(), why);
+        exchange = payload::too_large(None, None);
+    }
     if let Some(why) = without_request {
         left_out(&mut told.environment, "request", &why, &call.asked.kept());
     }

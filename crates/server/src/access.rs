@@ -10,5 +10,6 @@ mod sight;
 pub(crate) use asker::{Asker, Shown, Told, not_permitted};
 #[cfg(test)]
 pub(crate) use book::{Book, Entry};
+pub use book::{LocalRead, record_read};
 pub(crate) use book::{PRODUCER, SpoolBook};
 pub(crate) use gate::{Gate, Pass, SignedIn};

@@ -5,6 +5,7 @@ mod approvals;
 mod backup;
 mod cloudevents;
 mod engine;
+mod given;
 mod health;
 mod index;
 mod intake;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Clock;
@@ -147,16 +148,15 @@ impl App {
     }
 
     pub(crate) fn router(self) -> Router {
-        let (traces, logs) = (otlp::trace_service(self.clone()), otlp::logs_service(self.clone()));
         let (router, document) = routes();
         let document = openapi::text(&document);
         router
             .route("/v1/openapi.json", get(async move || openapi::answer(document)))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(otlp::grpc_traces))
+            .route("/opentelemetry.proto.collector.logs.v1.LogsService/Export", post(otlp::grpc_logs))
             .with_state(self)
-            .route_service("/opentelemetry.proto.collector.trace.v1.TraceService/Export", traces)
-            .route_service("/opentelemetry.proto.collector.logs.v1.LogsService/Export", logs)
     }
 }
 
@@ -192,6 +192,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(spool::about))
         .routes(routes!(spool::seal))
         .routes(routes!(spool::standing, spool::announce).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
+        .routes(routes!(spool::give_up))
         .routes(routes!(spool::put).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
         .routes(routes!(records::record))
         .routes(routes!(records::page))

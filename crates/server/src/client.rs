@@ -203,6 +203,16 @@ impl EngineClient {
         self.asked(Method::DELETE, &format!("/v1/holds/{id}"), &json!({ "reason": reason, "by": by })).await
     }
 
+    /// Gives up an epoch of another machine: sealed on return.
+    ///
+    /// # Errors
+    /// When no such epoch is open there, or it could not.
+    pub async fn give_up(&self, producer: &str, epoch: u64, reason: &str, by: &str) -> Result<(), Refused> {
+        let path = format!("/v1/spool/{producer}/{epoch}/give-up");
+        let _: Value = self.asked(Method::POST, &path, &json!({ "reason": reason, "by": by })).await?;
+        Ok(())
+    }
+
     /// Erases a subject: durable on return.
     ///
     /// # Errors

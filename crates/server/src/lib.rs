@@ -30,6 +30,7 @@ mod starting;
 mod tls;
 mod versions;
 
+pub use access::{LocalRead, record_read};
 pub use api::Identity;
 pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
 pub use door::{DEFAULT_ADDRESS, Door, DoorError, Transport};

@@ -137,11 +137,11 @@ pub(crate) const SHAPES_DECLARED: usize = 1_024;
 /// Records of one request: each takes a kilobyte while the others are read.
 pub(crate) const RECORDS_MAX: usize = 50_000;
 
+/// Bytes of the records that are made of one request of OpenTelemetry: what its resource says stands in each of them. Four times the largest body.
+pub(crate) const MADE_BYTES_MAX: usize = 128 << 20;
+
 /// Wrong lines of one request that are told: who wrote them sees by then what is wrong.
 pub(crate) const WRONG_TOLD: usize = 100;
-
-/// The window of a body that zstd packed, as a power of two: 8 MiB, which every reader should have (RFC 8878, section 3.1.1.1.2).
-pub(crate) const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// How long a request is remembered under its idempotency key: clients that try again do so within minutes.
 pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(3_600);

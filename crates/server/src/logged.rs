@@ -144,6 +144,9 @@ fn item(
     at: ReadAt,
 ) -> Item {
     let drafts = |found: &LoggedCall, reader: &mut DraftReader| -> Option<Vec<Draft>> {
+        if found.call.is_too_large(&found.exchange) {
+            return None;
+        }
         found.call.records(&found.exchange).map(|record| reader.draft(&record, at).ok()).collect()
     };
     let made = drafts(found, reader).unwrap_or_else(|| {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
-use minutebook_capture::{Mirror, MirrorError, MirrorId, Mirrors, Owner, Piece, Standing, list_mirrors};
+use minutebook_capture::{
+    GivenUp, Mirror, MirrorError, MirrorId, Mirrors, Owner, Piece, Standing, give_up, list_mirrors,
+};
 use minutebook_record::{Epoch, ProducerId};
 use tokio::time::Instant;
 
@@ -50,7 +52,7 @@ impl Taking {
         file: &[u8],
         ended: Option<Owner>,
     ) -> Result<Standing, Problem> {
-        let mut settled = self.lock(about);
+        let mut settled = self.lock(about.id.producer);
         self.room(&about.key, file.len() as u64, 1)?;
         let found = self.mirrors.announce(&about.id, about.epoch, file, &about.key).map_err(told)?;
         let Some(mirror) = found else { return Ok(Standing::sealed()) };
@@ -63,7 +65,7 @@ impl Taking {
 
     /// How far an epoch is. Blocks.
     pub(crate) fn standing(&self, about: &About) -> Result<Standing, Problem> {
-        let mut settled = self.lock(about);
+        let mut settled = self.lock(about.id.producer);
         let Some(mirror) = self.mirrors.open(&about.id, about.epoch).map_err(told)? else {
             return Ok(Standing::sealed());
         };
@@ -73,7 +75,7 @@ impl Taking {
 
     /// Takes bytes of a part. Durable on return. Blocks.
     pub(crate) fn put(&self, about: &About, piece: &Piece) -> Result<Standing, Problem> {
-        let mut settled = self.lock(about);
+        let mut settled = self.lock(about.id.producer);
         self.room(&about.key, piece.bytes.len() as u64, 0)?;
         let Some(mirror) = self.mirrors.open(&about.id, about.epoch).map_err(told)? else {
             return Ok(Standing::sealed());
@@ -82,8 +84,15 @@ impl Taking {
         finish(&mut settled, about, done)
     }
 
-    fn lock(&self, about: &About) -> MutexGuard<'_, HashSet<(ProducerId, Epoch)>> {
-        let which = usize::from(about.id.producer.0[0]) % self.locks.len();
+    /// Gives an epoch up whose machine is gone. Durable on return; it is to be sealed then. Blocks.
+    pub(crate) fn give_up(&self, producer: ProducerId, epoch: Epoch, said: &GivenUp) -> Result<(), Problem> {
+        let mut settled = self.lock(producer);
+        settled.remove(&(producer, epoch));
+        give_up(&self.spool, producer, epoch, said).map_err(told)
+    }
+
+    fn lock(&self, producer: ProducerId) -> MutexGuard<'_, HashSet<(ProducerId, Epoch)>> {
+        let which = usize::from(producer.0[0]) % self.locks.len();
         self.locks[which].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,6 +156,9 @@ fn told(error: MirrorError) -> Problem {
         }
         MirrorError::Secret => {
             Problem::new(StatusCode::FORBIDDEN, "not-your-producer", "Not your producer", detail)
+        }
+        MirrorError::GivenUp(_) => {
+            Problem::new(StatusCode::CONFLICT, "spool-given-up", "The epoch was given up", detail)
         }
         MirrorError::Unknown => Problem::new(StatusCode::NOT_FOUND, "no-such-epoch", "No such epoch", detail),
         MirrorError::Wrong(_) | MirrorError::Damage(_) => {

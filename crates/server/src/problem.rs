@@ -54,6 +54,13 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 
+    /// The records that a request becomes are larger than this.
+    pub(crate) fn too_large_records(bytes_max: usize) -> Self {
+        let bytes = page::bytes(bytes_max as u64);
+        let detail = format!("its records are longer than {bytes}: send them in several requests");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
     /// Records are wrong, each at its place.
     pub(crate) fn wrong_records(detail: String, errors: Vec<Value>) -> Self {
         Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "wrong-records", "Records are wrong", detail) }

@@ -10,14 +10,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use crate::api::App;
 use crate::guard::KeyName;
 use crate::intake::adapted::Item;
+use crate::limits::{MADE_BYTES_MAX, RECORDS_MAX};
 use crate::problem::Problem;
 
-/// What was sent, read or still to be read.
+/// What was sent: a request with spans or with log records.
 pub(crate) enum Sent {
-    TraceBytes(Wire, Vec<u8>),
-    LogBytes(Wire, Vec<u8>),
-    Traces(ExportTraceServiceRequest),
-    Logs(ExportLogsServiceRequest),
+    Traces(Wire, Vec<u8>),
+    Logs(Wire, Vec<u8>),
 }
 
 /// What became of the spans or log records of a request.
@@ -38,13 +37,13 @@ pub(crate) fn record(app: &App, of: &KeyName, sent: Sent) -> Result<Exported, Pr
     let mut exported = Exported::default();
     let make = |reader: &mut DraftReader| {
         // Here, so that one request after the other is in memory as messages, which are larger than their bytes.
-        let told = read(sent).map_err(|wrong| Problem::request(wrong.to_string()))?;
-        let mut items = Vec::new();
+        let request = read(sent).map_err(refused)?;
+        let mut items = Gathered::default();
         let (mut seen, mut passed) = (0, 0);
-        for told in told {
+        for told in request.told() {
             seen += 1;
             match made(app, told, reader, at) {
-                Ok(Some(item)) => items.push(item),
+                Ok(Some(item)) => items.add(item)?,
                 Ok(None) => passed += 1,
                 Err(wrong) => {
                     exported.refused += 1;
@@ -56,19 +55,61 @@ pub(crate) fn record(app: &App, of: &KeyName, sent: Sent) -> Result<Exported, Pr
             }
         }
         tracing::debug!(seen, passed, refused = exported.refused, "spans or events came");
-        Ok(items)
+        Ok(items.items)
     };
     app.intake.take_made(of, make)?;
     Ok(exported)
 }
 
-fn read(sent: Sent) -> Result<Vec<Told>, Wrong> {
+/// A request that was read.
+enum Request {
+    Traces(ExportTraceServiceRequest),
+    Logs(ExportLogsServiceRequest),
+}
+
+fn read(sent: Sent) -> Result<Request, Wrong> {
     Ok(match sent {
-        Sent::TraceBytes(wire, bytes) => otlp::of_traces(&otlp::traces(wire, &bytes)?).collect(),
-        Sent::LogBytes(wire, bytes) => otlp::of_logs(&otlp::logs(wire, &bytes)?).collect(),
-        Sent::Traces(request) => otlp::of_traces(&request).collect(),
-        Sent::Logs(request) => otlp::of_logs(&request).collect(),
+        Sent::Traces(wire, bytes) => Request::Traces(otlp::traces(wire, &bytes)?),
+        Sent::Logs(wire, bytes) => Request::Logs(otlp::logs(wire, &bytes)?),
     })
+}
+
+impl Request {
+    /// What each span or event tells, made as it is asked for: together they may be far larger than the request.
+    fn told(&self) -> Box<dyn Iterator<Item = Told> + '_> {
+        match self {
+            Self::Traces(request) => Box::new(otlp::of_traces(request)),
+            Self::Logs(request) => Box::new(otlp::of_logs(request)),
+        }
+    }
+}
+
+fn refused(wrong: Wrong) -> Problem {
+    match wrong.to_do() {
+        Some(to_do) => Problem::request(format!("{wrong}: {to_do}")),
+        None => Problem::request(wrong.to_string()),
+    }
+}
+
+/// Items of one request, no more than may be in memory at once.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<Item>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, item: Item) -> Result<(), Problem> {
+        self.bytes += item.drafts.iter().map(Draft::bytes).sum::<usize>();
+        if self.items.len() == RECORDS_MAX {
+            return Err(Problem::too_many(RECORDS_MAX));
+        }
+        if self.bytes > MADE_BYTES_MAX {
+            return Err(Problem::too_large_records(MADE_BYTES_MAX));
+        }
+        self.items.push(item);
+        Ok(())
+    }
 }
 
 /// What is to be recorded of a span or an event, when anything is.

@@ -35,6 +35,9 @@ pub enum Error {
     /// The server is elsewhere in the epoch.
     #[error("the server is elsewhere in the epoch")]
     Position,
+    /// Somebody gave the epoch up, because this machine was taken for gone. What is here stays here.
+    #[error("{0}")]
+    GivenUp(String),
     /// The server does not know the epoch, as after it was restored from a backup.
     #[error("the server does not know the epoch")]
     Unknown,

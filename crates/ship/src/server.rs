@@ -173,6 +173,7 @@ fn told(status: StatusCode, body: &[u8]) -> Error {
     match (status, code.as_str()) {
         (_, "spool-position") => Error::Position,
         (_, "no-such-epoch") => Error::Unknown,
+        (_, "spool-given-up") => Error::GivenUp(detail),
         (StatusCode::BAD_REQUEST, "wrong-spool" | "bad-request") => Error::Refused(detail),
         _ => Error::Away(detail),
     }

@@ -226,7 +226,7 @@ impl Shipper {
                         let _ = tell.send((found.path, ended)).await;
                     });
                 }
-                Err(Error::Refused(what)) => {
+                Err(Error::Refused(what) | Error::GivenUp(what)) => {
                     tracing::error!("`{}` is not shipped: {what}", found.path.display());
                     stuck.insert(found.path);
                 }

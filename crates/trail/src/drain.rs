@@ -8,7 +8,7 @@ mod horizon;
 
 pub use horizon::Horizon;
 
-use accounts::{drawn, has_last_mark, settle};
+use accounts::{drawn, has_last_mark, missing, settle};
 use fields::{blob_digest, is_about_decision, remember, subject_lookups, value_at, with_kept};
 
 use crate::batch::{Batch, Incoming, ShapePlan};
@@ -295,6 +295,10 @@ impl Drainer {
             let drawn = drawn(state, &counters);
             let in_flight = reader.in_flight().map_err(fault)?;
             settle(state, &drawn, &in_flight, &mut self.intake.losses);
+            if let Some(said) = reader.given_up().map_err(|e| Error::Spool(format!("an epoch's folder: {e}")))? {
+                let missing = missing(state);
+                own.push(own::given_up(state.producer, state.epoch, &said, missing, now_ns)?);
+            }
             // Without the mark at hand: it was sealed before the engine was last opened, or a power loss took it and left the word that says closed.
             let is_closed = |owner| owner == Owner::Closed && has_last_mark(state, &drawn);
             if !state.closed && !is_closed(reader.owner().map_err(fault)?) {

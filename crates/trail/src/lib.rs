@@ -17,6 +17,7 @@ mod erase;
 mod erasure_note;
 mod error;
 mod folder_source;
+mod give_up;
 mod hold;
 mod keyfolder;
 pub mod limits;

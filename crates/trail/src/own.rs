@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits;
-use minutebook_capture::ShapeDef;
+use minutebook_capture::{GivenUp, ShapeDef};
 use minutebook_record::cbor;
 use minutebook_record::fields::Event;
 use minutebook_record::{Field, FieldType, IntegerType, Kind, Path, Schema, Seq};
@@ -137,6 +137,30 @@ pub fn portions(losses: Losses) -> Vec<Losses> {
 pub fn abandoned(producer: Id, epoch: u64, counts: Vec<(String, u64)>, time_ns: i64) -> Result<OwnRecord> {
     let what = MarkKind::Abandoned;
     marked(Mark { producer, epoch, what, time: time_ns.div_euclid(1_000_000_000), counts }, time_ns)
+}
+
+/// The `loss` record that an epoch of another machine was given up, with how many numbers are missing of each class as far as is known.
+pub fn given_up(
+    producer: Id,
+    epoch: u64,
+    said: &GivenUp,
+    missing: Vec<(String, u64)>,
+    time_ns: i64,
+) -> Result<OwnRecord> {
+    let mut fields = Fields::new(time_ns);
+    fields.text(&["loss", "reason"], "given up");
+    fields.add(&["loss", "ranges"], FieldType::List, |out| cbor::write_array(out, 0));
+    fields.add(&["loss", "producer"], FieldType::Bytes, |out| cbor::write_bytes(out, &producer));
+    fields.add(&["loss", "epoch"], FieldType::Integer(IntegerType::U64), |out| {
+        cbor::write_unsigned(out, epoch);
+    });
+    fields.add(&["loss", "missing"], FieldType::Map, |out| write_counts(out, &missing));
+    fields.add(&["loss", "heard"], FieldType::Integer(IntegerType::I64), |out| {
+        cbor::write_signed(out, said.heard);
+    });
+    fields.text(&["loss", "by"], &said.by);
+    fields.text(&["loss", "ground"], &said.reason);
+    fields.record(Kind::Loss)
 }
 
 /// The `producer` record that an epoch was opened: the engine's own, or one whose own record of it was lost.

@@ -308,3 +308,37 @@ proptest! {
         }
     }
 }
+
+/// A message of two bytes becomes a structure of a hundred, and a list of one item has room for four.
+#[test]
+fn what_would_take_too_much_memory_is_refused_before_it_is_read() {
+    let refused = |wire, bytes: &[u8]| traces(wire, bytes).unwrap_err().to_string();
+    let within = |number: u8, content: &[u8]| {
+        let mut bytes = vec![number << 3 | 2];
+        let mut length = content.len();
+        while length >= 0x80 {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.extend_from_slice(content);
+        bytes
+    };
+    let spans = |spans: &[u8]| within(1, &within(2, spans));
+    let count = crate::limits::MESSAGE_MEMORY_MAX / size_of::<KeyValue>();
+    let attributes = within(9, b"").repeat(count);
+    let found = refused(Wire::Protobuf, &spans(&within(2, &attributes)));
+    assert!(found.contains("takes more than 256 MiB"), "{found}");
+    assert!(traces(Wire::Protobuf, &spans(&within(2, &attributes[..attributes.len() / 4]))).is_ok());
+    let json = |span: &str| {
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#).into_bytes()
+    };
+    let many = vec!["{}"; crate::limits::MESSAGE_MEMORY_MAX / size_of::<Span>() / 2].join(",");
+    let found = refused(Wire::Json, &json(&many));
+    assert!(found.contains("takes more than 256 MiB"), "{found}");
+    let found = refused(Wire::Json, &json("{},[]"));
+    assert_eq!(found, "an object belongs where there is something else, at line 1, column 52");
+    assert!(traces(Wire::Json, &json("{}")).is_ok());
+    let found = refused(Wire::Json, b"{\"resourceSpans\": [}");
+    assert!(found.contains("not the message that belongs here"), "{found}");
+}

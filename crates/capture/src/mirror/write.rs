@@ -225,7 +225,7 @@ impl Mirror {
         (asked == request(self.header.epoch.get(), part)).then_some(part)
     }
 
-    fn word(&self, at: u64) -> io::Result<u64> {
+    pub(super) fn word(&self, at: u64) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, at)?;
         Ok(u64::from_le_bytes(bytes))

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use minutebook_capture::{IntakePublicKey, ProducerOptions};
 use minutebook_present::json::Printer;
 use minutebook_present::opened::Opened;
 use minutebook_present::page::{self, Look};
 use minutebook_record::{RecordId, Schema};
+use minutebook_server::{LocalRead, record_read};
 use minutebook_trail::{Content, Place, Reader, StoredRecord};
 use minutebook_verify::check::blob_id;
 use minutebook_verify::hex;
@@ -21,9 +23,10 @@ use tokio::runtime::Runtime;
 
 use super::erase::read_subject;
 use crate::access::Access;
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::moment;
 use crate::options::Options;
+use crate::sys;
 use crate::terminal::{Out, Terminal};
 
 /// Give everything that the trail has about one person: their decisions, and what is about those.
@@ -40,6 +43,9 @@ pub(super) struct AccessRequest {
     /// A folder to make, with all records, a receipt for each and what is needed to check them.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// What it is for, such as the number of the request. It is recorded; name no person.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    purpose: String,
 }
 
 /// What is remembered of a record until its receipt is written.
@@ -81,7 +87,7 @@ impl AccessRequest {
         };
         let (place, terminal) = (options.place(), options.terminal());
         runtime.block_on(async {
-            seal_first(&place, &terminal).await;
+            seal_first(&place, &self.purpose, &terminal).await?;
             let reader = Reader::open(&place).await?;
             match &self.output {
                 Some(folder) => hand_over(&reader, &subject, folder, options).await,
@@ -91,22 +97,43 @@ impl AccessRequest {
     }
 }
 
-/// Lets an engine seal what waits. When none can, as in a copy that is for reading, that is told.
-async fn seal_first(place: &Place, terminal: &Terminal) {
-    let sealed = match Access::open(place).await {
+/// Writes down that this is read, and lets an engine seal it with what waits. When there can be none, as in a copy that is for reading, that is told.
+async fn seal_first(place: &Place, purpose: &str, terminal: &Terminal) -> Result {
+    let engine = Access::open(place).await;
+    if engine.is_ok() {
+        // Before anything is shown; an engine that seals it later will do.
+        on_the_record(place, purpose)?;
+    }
+    let (sealed, also) = match engine {
         Ok(Access::Ours(mut engine)) => {
             let sealed = engine.seal().await;
             engine.close().await;
-            sealed.map(drop).map_err(Failure::from)
+            (sealed.map(drop).map_err(Failure::from), "")
         }
-        Ok(Access::Process(engine)) => engine.seal().await.map(drop).map_err(Failure::from),
-        Err(failure) => Err(failure),
+        Ok(Access::Process(engine)) => (engine.seal().await.map(drop).map_err(Failure::from), ""),
+        Err(failure) => (Err(failure), ", and no record says that it was read"),
     };
     if let Err(failure) = sealed {
         let text = failure.to_string();
         let why = text.trim_start_matches("error: ");
-        terminal.complain(&format!("warning: what waits in the spool is not in it: {why}"));
+        terminal.complain(&format!("warning: what waits in the spool is not in it{also}: {why}"));
     }
+    Ok(())
+}
+
+/// Whose records they are is not in the record of the read: it names no person but the one who reads.
+fn on_the_record(place: &Place, purpose: &str) -> Result {
+    let who = sys::user();
+    let read = LocalRead { who: &who, action: "read-person", asked: "minutebook access-request", purpose };
+    let file = place.trail_file()?;
+    let intake = IntakePublicKey::from_bytes(file.intake_key);
+    // Its name is the one of all such records.
+    let options = ProducerOptions::new(place.spool(), file.id, intake, "");
+    record_read(options, &read).map_err(|error| Failure::Told {
+        exit: Exit::Io,
+        what: format!("that this is read cannot be recorded: {error}"),
+        to_do: None,
+    })
 }
 
 /// Prints the records one by one.

@@ -102,6 +102,7 @@ const MATRIX: &[Row] = &[
     trail("PUT /v1/spool/{producer}/{epoch}", "", "recorder", "/v1/spool/0/1", ""),
     trail("GET /v1/spool/{producer}/{epoch}", "", "recorder", "/v1/spool/0/1", ""),
     trail("PUT /v1/spool/{producer}/{epoch}/{part}", "", "recorder", "/v1/spool/0/1/1", ""),
+    trail("POST /v1/spool/{producer}/{epoch}/give-up", "", "administrator", "/v1/spool/0/1/give-up", "{}"),
     models("GET /v1/records/{id}", SEE, 404, "/v1/records/{id}", ""),
     models("GET /v1/records/{id}/page", SEE, 404, "/v1/records/{id}/page", ""),
     models("GET /v1/records/{id}/receipt", SEE, 404, "/v1/records/{id}/receipt", ""),

@@ -61,6 +61,16 @@ fn a_person_gets_all_that_is_recorded_about_them_with_proofs() {
     user.run(["access-request", "nobody", "-o", "for-nobody"]).ends(2).complains("no such subject");
     assert!(!user.path("for-nobody").exists() && !user.path("for-nobody.unfinished").exists());
     user.feed(["access-request", "-"], "").ends(2).complains("names no subject");
+    // Each of these reads is on the record, without whom it was about; that of somebody who is not there too.
+    user.run(["access-request", "ann", "--purpose", "request 17"]).ends(0);
+    user.engine(&[]);
+    let reads = user.run(["list", "--kind", "access", "--json", "-n", "0"]).ends(0).json();
+    let actions: Vec<_> = reads.iter().map(|read| &read["access"]["action"]).collect();
+    assert!(actions.len() >= 5 && actions.iter().all(|action| **action == "read-person"), "{actions:?}");
+    let who = reads[0]["access"]["who"].as_str().unwrap();
+    assert!(who.contains("uid "), "{who}");
+    assert!(reads.iter().any(|read| read["access"]["purpose"] == "request 17"), "{reads:?}");
+    assert!(!json!(reads).to_string().contains("ann"), "{reads:?}");
     // What was just handed over is sealed for it.
     let last = user.record(&(decision(7) + "\n")).remove(0);
     user.run(["access-request", "person-7"]).ends(0).prints(&last);

@@ -7,6 +7,7 @@ mod access_matrix;
 mod access_request;
 mod api;
 mod backup;
+mod bombs;
 mod engine;
 mod explaining;
 mod importing;

@@ -259,6 +259,70 @@ fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
     assert_eq!(listed.lines(), [""; 0]);
 }
 
+/// A machine that burned: somebody says so, what came of it is sealed, and what is missing has a record. Should it come back, it is told.
+#[test]
+fn an_epoch_whose_machine_is_gone_is_given_up() {
+    let server = Server::new();
+    let (key, all) = (server.key("shop", "recorder"), server.key("all", "administrator"));
+    let folder = host(&server.user, "remote", &key);
+    let running = shipper(&server.user, &folder, server.address);
+    running.wait_for_lines(1);
+    let mut service = Service::new(&folder);
+    let handed: Vec<_> = (0..20).map(|_| service.decide()).collect();
+    wait_until("a flush", || service.flush() == Ok(()));
+    running.kill();
+    running.ended();
+    // Handed over there, and never shipped; that they were drawn is never heard of either.
+    let late: Vec<_> = (0..5).map(|_| service.decide()).collect();
+    let epochs = Shipment::list(&folder.join("spool")).unwrap().epochs;
+    let producer = Shipment::open(&epochs[0].path, "scoring").unwrap().producer().to_string();
+    let user = &server.user;
+    let listed = user.run(["spool", "list", "--json"]).ends(0).json();
+    assert_eq!((&listed[0]["producer"], &listed[0]["alive"]), (&Value::from(producer.clone()), &true.into()));
+    user.run(["spool", "list"]).ends(0).prints("open, last heard of");
+    let give_up = |who: &str, epoch: &str, reason: &str| {
+        user.run(["spool", "give-up", who, epoch, "--reason", reason, "--by", "ops"])
+    };
+    give_up("scoring", "2", "it burned").ends(2).complains("no epoch 2 of `scoring` waits here");
+    give_up("scoring", "1", "two\nlines").ends(2).complains("one line each");
+    give_up("scoring", "1", "the host burned").ends(0).prints("is given up");
+    give_up("scoring", "1", "again").ends(2).complains("no epoch 1 of `scoring` waits here");
+    let path = format!("/v1/spool/{producer}/1/give-up");
+    let body = r#"{"reason": "again", "by": "ops"}"#;
+    server.ask(&key, "POST", &path, body).problem(403, "not-permitted");
+    server.ask(&all, "POST", &path, body).problem(404, "no-such-epoch");
+    server.ask(&all, "POST", &path, "[\"again\", \"ops\"]").problem(400, "bad-request");
+    let record = user.run(["list", "--kind", "loss", "--json"]).ends(0).json().remove(0);
+    let loss = &record["loss"];
+    assert_eq!((&loss["reason"], &loss["by"]), (&"given up".into(), &"ops".into()), "{record}");
+    assert_eq!((&loss["ground"], &loss["epoch"]), (&"the host burned".into(), &1.into()), "{record}");
+    // The machine is found in the ashes.
+    let again = shipper(user, &folder, server.address);
+    again.wait_for_lines(1);
+    wait_until("it is told", || service.flush().is_err_and(|why| why.contains("the host burned")));
+    service.handover.close().unwrap();
+    let left = Shipment::list(&folder.join("spool")).unwrap();
+    assert_eq!(left.epochs.len(), 1, "what was not taken stays there");
+    again.kill();
+    again.ended();
+    // Its next run is another epoch, and goes on as ever.
+    let mut next = Service::new(&folder);
+    let running = shipper(user, &folder, server.address);
+    running.wait_for_lines(1);
+    let after = next.decide();
+    wait_until("a flush", || next.flush() == Ok(()));
+    next.handover.close().unwrap();
+    running.kill();
+    running.ended();
+    server.ask(&all, "POST", "/v1/seal", "").is(200);
+    let user = server.end();
+    user.run(["verify"]).ends(0);
+    let found: BTreeSet<_> = ids(&user).into_iter().collect();
+    assert!(handed.iter().all(|id| found.contains(id)) && found.contains(&after));
+    assert!(!late.iter().any(|id| found.contains(id)));
+    user.run(["doctor"]).ends(0);
+}
+
 /// The counters of an epoch that ended without a mark tell what is missing of it, and nothing vouches for them.
 #[test]
 fn made_up_counters_hold_nobody_up() {

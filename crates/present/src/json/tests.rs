@@ -700,3 +700,18 @@ fn lines_a_second() {
     }
     println!("printed {:.0} lines/s", f64::from(count) / start.elapsed().as_secs_f64());
 }
+
+/// Brackets of two bytes take a hundred in memory.
+#[test]
+fn a_text_of_too_many_values_is_refused_before_it_is_read() {
+    use super::limits::TREE_MEMORY_MAX;
+
+    let refused = |text: &str| Tree::parse(text.as_bytes()).is_err_and(|problem| problem.what().contains("256 MiB"));
+    let many = |piece: &str, count: usize| format!("[{}]", vec![piece; count].join(","));
+    let most = TREE_MEMORY_MAX / 64;
+    assert!(refused(&many("0", most + 1)));
+    assert!(refused(&many("[]", most / 2)) && refused(&many("{\"\":0}", most / 3)));
+    assert!(!refused(&many("0.12345", most / 2)));
+    // What stands in texts is no value.
+    assert!(!refused(&format!("[\"{}\"]", ",[{\\\"".repeat(most))));
+}

@@ -8,6 +8,7 @@ use minutebook_record::Integer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use super::limits::{TREE_MEMORY_MAX, TREE_MEMORY_PER_BYTE};
 use super::problem::{Problem, Within};
 
 /// A JSON value. Text without escapes is borrowed from the line.
@@ -37,8 +38,13 @@ impl<'a> Tree<'a> {
     ///
     /// # Errors
     ///
-    /// What is not JSON, or an integer outside of −2^63 … 2^64−1.
+    /// What is not JSON, or an integer outside of −2^63 … 2^64−1; or so many values that they would take more than [`TREE_MEMORY_MAX`].
     pub fn parse(line: &'a [u8]) -> Result<Self, Problem> {
+        if line.len() > TREE_MEMORY_MAX / TREE_MEMORY_PER_BYTE && memory(line) > TREE_MEMORY_MAX {
+            let what =
+                format!("the values in it take more than {} MiB when they are read", TREE_MEMORY_MAX >> 20);
+            return Err(Problem::new(what).remedy("send fewer at once"));
+        }
         let mut tree: Self = serde_json::from_slice(line).map_err(|error| {
             // The library's message names what it expected and never what stands there.
             let message = error.to_string();
@@ -123,6 +129,30 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 }
+
+/// What the lists of a tree take at most, told from the bytes alone: an item of two bytes takes a place of [`ITEM_BYTES`], and a list has room for
+/// four of them at once, for twice as many as it holds later. Texts take no more than their bytes.
+fn memory(line: &[u8]) -> usize {
+    let (mut sum, mut in_text, mut at) = (0_usize, false, 0);
+    while let Some(&byte) = line.get(at) {
+        match byte {
+            b'\\' if in_text => at += 1,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b',' => sum += MEMBER_BYTES,
+            b'{' => sum += 4 * MEMBER_BYTES,
+            b'[' => sum += 4 * ITEM_BYTES,
+            _ => {}
+        }
+        at += 1;
+    }
+    sum
+}
+
+/// A place in an array.
+const ITEM_BYTES: usize = size_of::<Tree<'_>>();
+/// A place in an object; two in an array.
+const MEMBER_BYTES: usize = size_of::<(Cow<'_, str>, Tree<'_>)>();
 
 fn too_large() -> Problem {
     Problem::new("integer outside of -2^63 to 2^64-1")
@@ -211,7 +241,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree<'de>, A::Error> {
-        let mut members = Vec::with_capacity(8);
+        let mut members = Vec::new();
         while let Some(Name(name)) = entries.next_key()? {
             members.push((name, entries.next_value()?));
         }

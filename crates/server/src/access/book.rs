@@ -86,17 +86,24 @@ impl SpoolBook {
     fn try_write(&self, work: &mut Work, entry: &Entry) -> Result<(), CaptureError> {
         let open = match &mut work.open {
             Some(open) => open,
-            none => {
-                let producer = Producer::open(self.options.clone())?;
-                let (counted, uncounted) =
-                    (producer.shape(schema(true), &[])?, producer.shape(schema(false), &[])?);
-                none.insert(Open { producer, counted, uncounted })
-            }
+            none => none.insert(Open::new(self.options.clone())?),
         };
-        let shape = if entry.records.is_some() { &open.counted } else { &open.uncounted };
+        open.write(entry, &*self.clock)
+    }
+}
+
+impl Open {
+    fn new(options: ProducerOptions) -> Result<Self, CaptureError> {
+        let producer = Producer::open(options)?;
+        let (counted, uncounted) = (producer.shape(schema(true), &[])?, producer.shape(schema(false), &[])?);
+        Ok(Self { producer, counted, uncounted })
+    }
+
+    fn write(&self, entry: &Entry, clock: &dyn Clock) -> Result<(), CaptureError> {
+        let shape = if entry.records.is_some() { &self.counted } else { &self.uncounted };
         let event = EventRef {
-            time_ns: self.clock.wall_ns(),
-            clock_error_ns: self.clock.error_ns(),
+            time_ns: clock.wall_ns(),
+            clock_error_ns: clock.error_ns(),
             duration_ns: None,
             status: "ok",
             trace: None,
@@ -107,7 +114,7 @@ impl SpoolBook {
         // INVARIANT: a name of this module.
         let class: ClassName = CLASS.parse().expect("a class");
         let list = |texts: &[String]| Value::List(texts.iter().cloned().map(Value::Text).collect());
-        let mut encoder = open.producer.begin(&class)?.record(shape, Kind::Access);
+        let mut encoder = self.producer.begin(&class)?.record(shape, Kind::Access);
         encoder.event(&event).text(&entry.who).value(&list(&entry.roles)).text(&entry.action);
         encoder.text(&entry.asked).value(&list(&entry.models));
         if let Some(records) = entry.records {
@@ -118,6 +125,45 @@ impl SpoolBook {
         encoder.value(&list(&entry.policies)).i64(i64::try_from(entry.more).unwrap_or(i64::MAX));
         encoder.finish().map(drop)
     }
+}
+
+/// A read that goes past the server: by a command, on the trail's own machine.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalRead<'r> {
+    /// Who reads, as far as the machine knows.
+    pub who: &'r str,
+    /// As policies write it.
+    pub action: &'r str,
+    /// What is asked, without what names a person.
+    pub asked: &'r str,
+    /// What it is for; empty when that is not said.
+    pub purpose: &'r str,
+}
+
+/// Writes a read down, into the spool of the trail that `options` are of. It survives the death of the process on return, and is in the log once it is
+/// sealed.
+///
+/// # Errors
+/// The spool. What was to be read should not be then.
+pub fn record_read(options: ProducerOptions, read: &LocalRead<'_>) -> Result<(), CaptureError> {
+    let clock = Arc::clone(&options.clock);
+    let open = Open::new(ProducerOptions { name: PRODUCER.into(), ..options })?;
+    let entry = Entry {
+        who: read.who.to_owned(),
+        roles: Vec::new(),
+        action: read.action.to_owned(),
+        asked: read.asked.to_owned(),
+        models: Vec::new(),
+        records: None,
+        fields: "clear",
+        purpose: read.purpose.to_owned(),
+        is_permitted: true,
+        policies: Vec::new(),
+        more: 0,
+        ids: Vec::new(),
+    };
+    open.write(&entry, &*clock)?;
+    open.producer.close()
 }
 
 /// The fields of an entry, in the order in which they are written.

@@ -77,6 +77,7 @@ const ROUTES: &[Route] = &[
     of(Method::GET, "/v1/spool/{producer}/{epoch}", A::Record),
     of(Method::PUT, "/v1/spool/{producer}/{epoch}", A::Record),
     of(Method::PUT, "/v1/spool/{producer}/{epoch}/{part}", A::Record),
+    of(Method::POST, "/v1/spool/{producer}/{epoch}/give-up", A::GiveUp),
     on(Method::GET, "/v1/records/{id}", A::Read),
     on(Method::GET, "/v1/records/{id}/page", A::Read),
     on(Method::GET, "/v1/records/{id}/receipt", A::Read),

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::App;
-use super::life::{done, read};
+use super::given::read;
+use super::life::done;
 use crate::access::{Asker, Told};
 use crate::limits::LIST_BYTES_MAX;
 use crate::problem::Problem;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::given::read_told;
 use crate::problem::Problem;
 
 /// Where a backup goes.
@@ -29,7 +30,7 @@ pub(super) struct To {
     responses((status = 200, description = "The snapshot", body = Object)),
 )]
 pub(super) async fn snapshot(State(app): State<App>, body: Bytes) -> Result<Json<Snapshot>, Problem> {
-    let To { place } = serde_json::from_slice(&body).map_err(|error| Problem::request(error.to_string()))?;
+    let To { place } = read_told(&body)?;
     app.sealer.snapshot(place).await.map(Json).map_err(|error| Problem::from(&*error))
 }
 
@@ -52,6 +53,6 @@ pub(super) struct Copied {
 )]
 pub(super) async fn key_copy(State(app): State<App>, body: Bytes) -> Result<Json<KeyCopy>, Problem> {
     let Copied { expires } =
-        serde_json::from_slice(&body).map_err(|error| Problem::request(error.to_string()))?;
+        read_told(&body)?;
     app.sealer.key_copy(expires).await.map(Json).map_err(|error| Problem::from(&*error))
 }

@@ -64,6 +64,7 @@ fn producer(epoch: &WaitingEpoch) -> Value {
         epoch.lost.iter().map(|(state, count)| (state.words().to_owned(), (*count).into())).collect();
     json!({
         "name": epoch.name,
+        "producer": minutebook_verify::hex(&epoch.producer),
         "epoch": epoch.epoch,
         "pid": epoch.pid,
         "alive": epoch.alive,

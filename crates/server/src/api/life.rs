@@ -6,11 +6,11 @@ use axum::extract::{Path, State};
 use minutebook_record::RecordId;
 use minutebook_trail::{HoldRequest, Whom};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::App;
+use super::given::read;
 use crate::problem::Problem;
 use crate::sealer::Task;
 
@@ -182,14 +182,4 @@ async fn gone(app: &App, task: Task) -> Result<Json<Value>, Problem> {
 
 pub(super) async fn done(app: &App, task: Task) -> Result<Json<Value>, Problem> {
     app.sealer.task(task).await.map(Json).map_err(|error| Problem::from(&*error))
-}
-
-/// What is wrong is told by its place alone: the body may name a person.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Problem::request(format!(
-            "the body is not what docs/api.md asks for, at line {line}, column {column}"
-        ))
-    })
 }

@@ -1,26 +1,23 @@
 //! OpenTelemetry's protocol: `POST /v1/otlp/v1/traces` and `/v1/otlp/v1/logs`, and the gRPC services of the same. Edge:
 //! requests and answers as OTLP 1 has them; what becomes of them is in `spans`.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use bytes::{Buf, BufMut};
+use futures::future::BoxFuture;
 use minutebook_adapters::otlp::Wire;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
 use serde::Serialize;
-use tonic::codec::CompressionEncoding;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, UnaryService};
 use tonic::{Request, Status};
 
 use super::App;
@@ -54,7 +51,7 @@ pub(super) async fn traces(
     key: Option<Extension<KeyName>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (wire, exported) = export(app, &headers, key, body, Sent::TraceBytes).await?;
+    let (wire, exported) = export(app, &headers, key, body, Sent::Traces).await?;
     answer(wire, &of_traces(exported))
 }
 
@@ -80,7 +77,7 @@ pub(super) async fn logs(
     key: Option<Extension<KeyName>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (wire, exported) = export(app, &headers, key, body, Sent::LogBytes).await?;
+    let (wire, exported) = export(app, &headers, key, body, Sent::Logs).await?;
     answer(wire, &of_logs(exported))
 }
 
@@ -136,54 +133,94 @@ fn of_logs(exported: Exported) -> ExportLogsServiceResponse {
     ExportLogsServiceResponse { partial_success: (partial.rejected_log_records > 0).then_some(partial) }
 }
 
-/// The gRPC services.
-pub(super) struct Grpc(App);
-
-pub(super) fn trace_service(app: App) -> TraceServiceServer<Grpc> {
-    TraceServiceServer::new(Grpc(app))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(RECORDS_BYTES_MAX)
+/// `TraceService/Export` of gRPC.
+pub(super) async fn grpc_traces(State(app): State<App>, request: http::Request<Body>) -> Response {
+    let export = Export { app, sent: Sent::Traces, answer: |exported| of_traces(exported).encode_to_vec() };
+    export.answer(request).await
 }
 
-pub(super) fn logs_service(app: App) -> LogsServiceServer<Grpc> {
-    LogsServiceServer::new(Grpc(app))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(RECORDS_BYTES_MAX)
+/// `LogsService/Export` of gRPC.
+pub(super) async fn grpc_logs(State(app): State<App>, request: http::Request<Body>) -> Response {
+    let export = Export { app, sent: Sent::Logs, answer: |exported| of_logs(exported).encode_to_vec() };
+    export.answer(request).await
 }
 
-impl Grpc {
-    async fn export<T>(&self, request: Request<T>, sent: fn(T) -> Sent) -> Result<Exported, Status>
-    where
-        T: Send + 'static,
-    {
+/// A method of gRPC. Its messages come as bytes, so that they are weighed before they are read.
+#[derive(Clone)]
+struct Export {
+    app: App,
+    sent: fn(Wire, Vec<u8>) -> Sent,
+    answer: fn(Exported) -> Vec<u8>,
+}
+
+impl Export {
+    async fn answer(self, request: http::Request<Body>) -> Response {
+        let mut grpc = Grpc::new(Raw)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(RECORDS_BYTES_MAX);
+        grpc.unary(self, request).await.map(Body::new)
+    }
+
+    async fn export(self, request: Request<Vec<u8>>) -> Result<tonic::Response<Vec<u8>>, Status> {
         let of = request.extensions().get::<KeyName>().cloned().unwrap_or_default();
-        let (app, message) = (self.0.clone(), request.into_inner());
-        let record = tokio::task::spawn_blocking(move || spans::record(&app, &of, sent(message)));
+        let Self { app, sent, answer } = self;
+        let bytes = request.into_inner();
+        let record =
+            tokio::task::spawn_blocking(move || spans::record(&app, &of, sent(Wire::Protobuf, bytes)));
         let done = record.await.map_err(|error| Status::internal(error.to_string()))?;
         // What exporters try again (OTLP, section "Failures"), and what they do not.
-        done.map_err(|problem| match problem.is_for_later() {
+        let done = done.map_err(|problem| match problem.is_for_later() {
             true => Status::unavailable(problem.detail()),
             false => Status::invalid_argument(problem.detail()),
-        })
+        });
+        Ok(tonic::Response::new(answer(done?)))
     }
 }
 
-#[tonic::async_trait]
-impl TraceService for Grpc {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
-        Ok(tonic::Response::new(of_traces(Self::export(self, request, Sent::Traces).await?)))
+impl UnaryService<Vec<u8>> for Export {
+    type Response = Vec<u8>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Vec<u8>>, Status>>;
+
+    fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
+        Box::pin(self.clone().export(request))
     }
 }
 
-#[tonic::async_trait]
-impl LogsService for Grpc {
-    async fn export(
-        &self,
-        request: Request<ExportLogsServiceRequest>,
-    ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
-        Ok(tonic::Response::new(of_logs(Self::export(self, request, Sent::Logs).await?)))
+/// Messages as they are on the wire.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.put_slice(&message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut message = vec![0; from.remaining()];
+        from.copy_to_slice(&mut message);
+        Ok(Some(message))
     }
 }

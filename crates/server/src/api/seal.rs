@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::given::read_told;
 use super::{App, base64};
 use crate::problem::Problem;
 use crate::sealer::Sealed;
@@ -42,7 +43,7 @@ pub(super) async fn seal(State(app): State<App>, body: Bytes) -> Result<Json<Val
     let request = if body.trim_ascii().is_empty() {
         Request::default()
     } else {
-        serde_json::from_slice(&body).map_err(|error| Problem::request(error.to_string()))?
+        read_told(&body)?
     };
     if let Level::Witnessed = request.level {
         let detail = "this trail has no witness that could cosign its checkpoints";

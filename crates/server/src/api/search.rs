@@ -2,7 +2,6 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::App;
+use super::given::question;
 use crate::access::{Asker, Told};
 use crate::limits::{JSON_ROWS_MAX, SEARCH_ROWS};
 use crate::problem::Problem;
@@ -119,10 +119,6 @@ fn told(app: &App, asker: &Asker, asked: String, model: Option<&str>) -> Told {
     told
 }
 
-fn given<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(body)| body).map_err(|rejection| Problem::request(rejection.body_text()))
-}
-
 /// Everything that was handed over before the request can be found.
 pub(super) async fn freshen(app: &App, fresh: bool) -> Result<(), Problem> {
     if fresh {
@@ -150,9 +146,9 @@ pub(super) async fn search(
     State(app): State<App>,
     asker: Asker,
     headers: HeaderMap,
-    body: Result<Json<Asked>, JsonRejection>,
+    body: Bytes,
 ) -> Result<Response, Problem> {
-    let asked = given(body)?;
+    let asked: Asked = question(&headers, &body)?;
     freshen(&app, asked.fresh).await?;
     let words = asked.words(&app);
     let found = app.indexing.index.search_for(asker.view(), &asked.search(&app)?).await;
@@ -193,9 +189,10 @@ pub(super) async fn search(
 pub(super) async fn facets(
     State(app): State<App>,
     asker: Asker,
-    body: Result<Json<Counted>, JsonRejection>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<(Extension<Told>, Json<Value>), Problem> {
-    let asked = given(body)?;
+    let asked: Counted = question(&headers, &body)?;
     freshen(&app, asked.search.fresh).await?;
     let of = FacetsOf {
         search: asked.search.search(&app)?,
@@ -224,9 +221,9 @@ pub(super) async fn sql(
     State(app): State<App>,
     asker: Asker,
     headers: HeaderMap,
-    body: Result<Json<Statement>, JsonRejection>,
+    body: Bytes,
 ) -> Result<Response, Problem> {
-    let asked = given(body)?;
+    let asked: Statement = question(&headers, &body)?;
     freshen(&app, asked.fresh).await?;
     let words = app.indexing.index.without_literals(&asked.query);
     let answer = app.indexing.index.sql_for(asker.view(), &asked.query).await;

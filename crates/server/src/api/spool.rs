@@ -5,14 +5,16 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use minutebook_capture::{MirrorId, Owner, Piece, Standing, StandingState};
+use minutebook_capture::{GivenUp, MirrorId, Owner, Piece, Standing, StandingState};
 use minutebook_record::{Epoch, ProducerId};
 use minutebook_verify::{hex, unhex};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::JoinError;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
+use super::given::read;
 use super::records::given;
 use crate::guard::KeyName;
 use crate::limits::BODY_BYTES_MAX;
@@ -196,6 +198,43 @@ pub(super) async fn seal(app: State<App>, body: Bytes) -> Result<Json<Value>, Pr
     super::seal::seal(app, body).await
 }
 
+/// Why an epoch is given up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GiveUp {
+    reason: String,
+    by: String,
+}
+
+/// Gives up an epoch whose machine is gone for good: what is here of it is sealed, the rest is told as lost, and nothing more is taken.
+#[utoipa::path(
+    post,
+    path = "/v1/spool/{producer}/{epoch}/give-up",
+    tag = "spool",
+    operation_id = "give_up_epoch",
+    params(
+        ("producer" = String, Path, description = "32 hex digits"),
+        ("epoch" = u64, Path, description = "From 1"),
+    ),
+    request_body = GiveUp,
+    responses((status = 200, description = "`producer`, `epoch`, `log_size` once it is sealed", body = Object))
+)]
+pub(super) async fn give_up(
+    State(app): State<App>,
+    path: Result<Path<(String, u64)>, PathRejection>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let Path((producer, epoch)) = placed(path)?;
+    let (id, number) = named(&producer, epoch)?;
+    let GiveUp { reason, by } = read(&body)?;
+    let said = GivenUp::new(app.clock.wall_ns().div_euclid(1_000_000_000), &by, &reason);
+    let taker = app.clone();
+    let taken = tokio::task::spawn_blocking(move || taker.taking.give_up(id, number, &said)).await;
+    taken.map_err(broken)??;
+    let sealed = app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
+    Ok(Json(json!({ "producer": id.to_string(), "epoch": epoch, "log_size": sealed.log_size })))
+}
+
 fn placed<T>(path: Result<Path<T>, PathRejection>) -> Result<Path<T>, Problem> {
     path.map_err(|_| Problem::request("the path is `/v1/spool/<producer>/<epoch>[/<part>]`"))
 }
@@ -208,14 +247,24 @@ fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
 }
 
 fn found(producer: &str, epoch: u64, name: &str, headers: &HeaderMap, key: Key) -> Result<About, Problem> {
-    let wrong = |what: &str| Problem::request(what);
-    let producer = producer.parse::<ProducerId>().map_err(|_| wrong("a producer is 32 hex digits"))?;
-    let epoch = Epoch::new(epoch).map_err(|_| wrong("epochs are counted from 1"))?;
+    let (producer, epoch) = named(producer, epoch)?;
     let secret = headers.get(SECRET).and_then(|secret| unhex::<32>(secret.to_str().ok()?));
-    let secret = secret.ok_or_else(|| wrong("`minutebook-spool-secret` is 64 hex digits"))?;
+    let secret = secret.ok_or_else(|| Problem::request("`minutebook-spool-secret` is 64 hex digits"))?;
     let id = MirrorId::new(name, producer, &secret);
     let key = key.and_then(|Extension(KeyName(name))| name).unwrap_or_default();
     Ok(About { id, epoch, key })
+}
+
+fn named(producer: &str, epoch: u64) -> Result<(ProducerId, Epoch), Problem> {
+    let wrong = |what: &str| Problem::request(what);
+    let producer = producer.parse::<ProducerId>().map_err(|_| wrong("a producer is 32 hex digits"))?;
+    let epoch = Epoch::new(epoch).map_err(|_| wrong("epochs are counted from 1"))?;
+    Ok((producer, epoch))
+}
+
+/// The thread that wrote gave up.
+fn broken(error: JoinError) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "Taking failed", error.to_string())
 }
 
 /// On a thread that may block.
@@ -224,10 +273,7 @@ async fn apart(
     take: impl FnOnce(&Taking) -> Result<Standing, Problem> + Send + 'static,
 ) -> Result<Json<Value>, Problem> {
     let taken = tokio::task::spawn_blocking(move || take(&app.taking)).await;
-    let standing = taken.map_err(|error| {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Problem::new(status, "failed", "Taking failed", error.to_string())
-    })??;
+    let standing = taken.map_err(broken)??;
     let state = match standing.state {
         StandingState::Open => "open",
         StandingState::Ended => "ended",

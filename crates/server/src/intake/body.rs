@@ -2,15 +2,13 @@
 //! a value.
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
-use minutebook_present::json::{Draft, DraftReader, Problem as Wrong, ReadAt, Tree};
+use minutebook_adapters::packed::{Packing, Wrong};
+use minutebook_present::json::{Draft, DraftReader, Problem as WrongRecord, ReadAt, Tree};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use zstd::stream::read::Decoder;
 
-use crate::limits::{RECORDS_BYTES_MAX, RECORDS_MAX, WRONG_TOLD, ZSTD_WINDOW_LOG};
+use crate::limits::{RECORDS_BYTES_MAX, RECORDS_MAX, WRONG_TOLD};
 use crate::problem::Problem;
 
 /// How a body is packed (RFC 9110, section 8.4; RFC 8878).
@@ -24,27 +22,18 @@ pub(crate) enum Encoding {
 impl Encoding {
     /// The body as it was before it was packed. Unpacks no more than it may have.
     pub(crate) fn unpack(self, body: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
-        let packed = |_| Problem::request("the body is not packed as `content-encoding` says");
-        let unpacked = match self {
-            Self::Plain => Cow::Borrowed(body),
-            Self::Gzip => Cow::Owned(bounded(MultiGzDecoder::new(body)).map_err(packed)?),
-            Self::Zstd => {
-                let mut decoder = Decoder::with_buffer(body).map_err(packed)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(packed)?;
-                Cow::Owned(bounded(decoder).map_err(packed)?)
-            }
+        let packing = match self {
+            Self::Plain if body.len() > RECORDS_BYTES_MAX => return Err(Problem::too_large(RECORDS_BYTES_MAX)),
+            Self::Plain => return Ok(Cow::Borrowed(body)),
+            Self::Gzip => Packing::Gzip,
+            Self::Zstd => Packing::Zstd,
         };
-        if unpacked.len() > RECORDS_BYTES_MAX {
-            return Err(Problem::too_large(RECORDS_BYTES_MAX));
+        match packing.unpack(body, RECORDS_BYTES_MAX) {
+            Ok(unpacked) if !unpacked.broke_off => Ok(Cow::Owned(unpacked.bytes)),
+            Err(Wrong::TooLarge) => Err(Problem::too_large(RECORDS_BYTES_MAX)),
+            _ => Err(Problem::request("the body is not packed as `content-encoding` says")),
         }
-        Ok(unpacked)
     }
-}
-
-fn bounded(unpacks: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    unpacks.take(RECORDS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// How records are written in a body.
@@ -76,7 +65,7 @@ pub(super) fn drafts(
         }
         Form::Json => {
             is_json(body)?;
-            let wrong = |wrong: Wrong| Problem::request(wrong.to_string());
+            let wrong = |wrong: WrongRecord| Problem::request(wrong.to_string());
             match Tree::parse(body).map_err(wrong)? {
                 Tree::Array(items) => {
                     for (number, item) in (0..).zip(&items) {
@@ -111,7 +100,7 @@ struct Gathered {
 
 impl Gathered {
     /// Whether to go on.
-    fn add(&mut self, place: &str, number: u64, draft: Result<Draft, Wrong>) -> Result<bool, Problem> {
+    fn add(&mut self, place: &str, number: u64, draft: Result<Draft, WrongRecord>) -> Result<bool, Problem> {
         match draft {
             // What is wrong already is told; the rest is only looked at.
             Ok(_) if !self.wrong.is_empty() => {}

@@ -5,6 +5,7 @@ use super::{EpochState, SYSTEM};
 use crate::own::{Losses, LostRange};
 use minutebook_capture::InFlight;
 use minutebook_record::ClassName;
+use minutebook_verify::coverage::RangeSet;
 use minutebook_verify::descriptor::{Range, State};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,22 @@ pub(super) fn drawn(state: &EpochState, counters: &[(ClassName, u64)]) -> Vec<(C
         .into_iter()
         .filter_map(|(class, last)| ClassName::new(&class).ok().map(|class| (class, last)))
         .collect()
+}
+
+/// How many numbers of an epoch have no record because they were lost, of each class that lost any.
+pub(super) fn missing(state: &EpochState) -> Vec<(String, u64)> {
+    let is_lost = |range: &&Range| matches!(range.state, State::Died | State::Damaged);
+    let count = |ranges: &RangeSet| {
+        ranges.ranges().iter().filter(is_lost).map(|range| range.to - range.from + 1).sum::<u64>()
+    };
+    let mut missing: Vec<_> = state
+        .claimed
+        .iter()
+        .map(|(class, ranges)| (class.to_string(), count(ranges)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    missing.sort();
+    missing
 }
 
 /// Whether the last number of the class `system`, which is that of the closing mark, has its record.

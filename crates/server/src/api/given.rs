@@ -1,0 +1,81 @@
+//! Bodies in JSON, read as what a path takes: an object, never a list that has the members in order. Edge: what is wrong with the form; whether the
+//! values make sense is for who asked for them.
+
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// A body. What is wrong is told by its place alone: the body may name a person.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    is_object(body)?;
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Problem::request(format!(
+            "the body is not what docs/api.md asks for, at line {line}, column {column}"
+        ))
+    })
+}
+
+/// The same for a body that names no person: what is wrong is told in words too.
+pub(super) fn read_told<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    is_object(body)?;
+    serde_json::from_slice(body).map_err(|error| Problem::request(error.to_string()))
+}
+
+/// The same for a body that has to say that it is JSON: a page of another site cannot send one.
+pub(super) fn question<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::request("`content-type` is `application/json`"));
+    }
+    read_told(body)
+}
+
+/// Readers of structures take a list for the members in order, which nobody means.
+fn is_object(body: &[u8]) -> Result<(), Problem> {
+    match body.trim_ascii_start().first() {
+        Some(b'{') => Ok(()),
+        Some(b'[') => Err(Problem::request("the body is a JSON object, and not a list")),
+        _ => Err(Problem::request("the body is a JSON object")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Two {
+        a: u8,
+        #[serde(default)]
+        b: Option<String>,
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let detail = |body: &str| read::<Two>(body.as_bytes()).unwrap_err().detail().to_owned();
+        assert_eq!(read::<Two>(b" {\"a\": 1}").unwrap(), Two { a: 1, b: None });
+        assert_eq!(detail("[1, \"x\"]"), "the body is a JSON object, and not a list");
+        assert_eq!(detail(" \n[]"), "the body is a JSON object, and not a list");
+        for body in ["", "1", "null", "\"{}\""] {
+            assert_eq!(detail(body), "the body is a JSON object");
+        }
+        assert!(detail("{\"a\": \"Ada\"}").ends_with("at line 1, column 11"), "and not the name");
+        assert_eq!(read_told::<Two>(b"[1]").unwrap_err().detail(), "the body is a JSON object, and not a list");
+    }
+
+    #[test]
+    fn a_question_says_that_it_is_json() {
+        let of = |content_type: &'static str| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]);
+            question::<Two>(&headers, b"{\"a\": 1}").is_ok()
+        };
+        assert!(of("application/json") && of("Application/JSON; charset=utf-8"));
+        assert!(!of("text/plain") && !of(""));
+    }
+}
