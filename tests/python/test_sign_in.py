@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from html import unescape
 
 import pytest
@@ -102,23 +103,24 @@ def server(tmp_path):
     server.end()
 
 
+@contextmanager
+def at_provider(back, method="basic"):
+    """A provider that sends people back to this server; gives its address."""
+    port = free_port()
+    command = ["node", os.environ["MINUTEBOOK_OIDC_PROVIDER"], str(port), f"{back}/v1/sign-in/back", method]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout.readline() == b"listening\n"
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def provider(server):
     """Starts a provider for the server; gives its address."""
-    started = []
-
-    def start(method="basic"):
-        port = free_port()
-        command = ["node", os.environ["MINUTEBOOK_OIDC_PROVIDER"], str(port), f"{server.url}/v1/sign-in/back", method]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
-        assert started[-1].stdout.readline() == b"listening\n"
-        return f"http://127.0.0.1:{port}"
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with ExitStack() as started:
+        yield lambda method="basic": started.enter_context(at_provider(server.url, method))
 
 
 class Browser(urllib.request.HTTPRedirectHandler):
@@ -289,6 +291,28 @@ def test_who_loses_their_role_is_out_at_once_and_an_administrator_ends_sessions(
     problem(ivo.ask("GET", f"{server.url}/v1/session"), 401, "no-such-key")
     assert plain.ask("DELETE", f"{server.url}/v1/sessions", authorization=admin)[1] == {"ended": 1}
     problem(ann.ask("GET", f"{server.url}/v1/session"), 401, "no-such-key")
+
+
+def test_of_several_trails_each_has_people_of_its_own(tmp_path):
+    command = [_program.find(), "serve", f"a={tmp_path}/one", f"b={tmp_path}/two", "--keys", str(tmp_path / "keys"), "--create"]
+    with ExitStack() as at_end:
+        serving = at_end.enter_context(subprocess.Popen([*command, "--listen", "127.0.0.1:0", "--json"], stdout=subprocess.PIPE))
+        at_end.callback(serving.terminate)
+        a, b = (json.loads(serving.stdout.readline())["listen"] for _ in range(2))
+        assert a.endswith("/t/a") and b.endswith("/t/b")
+        (tmp_path / "oidc-secret").write_text("a secret of the tests")
+        with at_provider(a) as issuer:
+            text = PEOPLE.format(issuer=issuer, public=a, secret=f'secret-file = "{tmp_path}/oidc-secret"')
+            (tmp_path / "access.toml").write_text(text)
+            place = ["--trail", str(tmp_path / "one"), "--keys", str(tmp_path / "keys" / "a")]
+            subprocess.run([_program.find(), "access", "set", str(tmp_path / "access.toml"), *place], check=True, capture_output=True)
+            time.sleep(0.5)
+            browser = Browser()
+            status, session, _ = browser.sign_in(a, "ann")
+            assert (status, session["name"], browser.at) == (200, "ann@example.org", f"{a}/v1/session")
+            problem(browser.ask("GET", f"{b}/v1/session"), 401, "no-such-key")
+            there = problem(browser.ask("GET", f"{b}/v1/sign-in"), 404, "no-sign-in")
+            assert problem(browser.ask("GET", f"{a}lbert/v1/sign-in"), 404, "no-sign-in") == there, "as where there is no trail"
 
 
 def test_what_takes_two_passes_once_after_another_one_has_approved_it(server, provider):

@@ -120,12 +120,11 @@ impl Front {
         if let Some((name, rest)) = below(path) {
             let way = self.named(name);
             // What is said of health without a key is said of the whole server: it would tell which trails there are.
-            if let Some(way) = way
-                && !is_health(rest)
+            if !is_health(rest)
                 && let Some(uri) = with_path(request.uri(), rest)
             {
                 *request.uri_mut() = uri;
-                request.extensions_mut().insert(way.base.clone());
+                way.iter().for_each(|way| drop(request.extensions_mut().insert(way.base.clone())));
             }
             return self.through(way, request).await;
         }
