@@ -237,7 +237,7 @@ fn each_role_may_what_the_matrix_says_of_own_models_and_of_others() {
     assert_eq!(wrong, [""; 0]);
     let Server { user, running, pid, .. } = server;
     // Its trail has ended by the last row; the other one is there still.
-    user.run(["engine", "--stop"]).ends(0);
+    wait_until("the end of its trail", || !user.path("trail/engine.sock").exists());
     crate::program::signal(&pid, "-TERM");
     running.ended().ends(0);
     user.run(["verify"]).ends(0);

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use crate::program::{User, ask, decision, decisions, is_process, signal, wait_until};
+use crate::shipping::{Service, host, shipper};
 use crate::tcp::{Answer, EVERYTHING, Server};
 
 /// A server of the trails `trail`, `other` and `third`, and a key of everything for each of the first two.
@@ -244,6 +245,26 @@ fn one_trail_is_where_it_always_was_and_at_its_name_too() {
 }
 
 #[test]
+fn what_is_shipped_to_one_of_them_is_in_that_one() {
+    let server = Server::among(&["other"]);
+    let own = server.key("shop", "recorder");
+    let folder = host(&server.user, "remote", &server.key_of("other", "shop", "recorder"));
+    let foreign = host(&server.user, "foreign", &own);
+    let at = format!("{}/t/other", server.address);
+    shipper(&server.user, &foreign, &at).ended().ends(4).complains("this API key is not known here");
+    let running = shipper(&server.user, &folder, &at);
+    running.wait_for_lines(1);
+    let mut service = Service::new(&folder);
+    let handed: Vec<_> = (0..50).map(|_| service.decide()).collect();
+    service.handover.close().unwrap();
+    running.ended().ends(0);
+    let user = server.end();
+    user.run(["show", &handed[7], "--trail", "other", "--keys", "keys/other"]).ends(0);
+    user.run(["show", &handed[7]]).ends(2);
+    user.run(["verify", "--trail", "other", "--keys", "keys/other"]).ends(0);
+}
+
+#[test]
 fn trails_that_cannot_be_told_apart_are_refused_with_what_to_do() {
     let user = User::new();
     for (arguments, words) in [
@@ -254,6 +275,6 @@ fn trails_that_cannot_be_told_apart_are_refused_with_what_to_do() {
         let ran = user.run([&["serve", "--create", "--listen", "none"], arguments].concat()).ends(2);
         ran.complains(words);
     }
-    user.run(["serve", "a", "b", "--listen", "none"]).ends(3);
+    user.run(["serve", "a", "b", "--listen", "none"]).ends(2).complains("no trail in");
     assert!(std::fs::read_dir(user.path("")).unwrap().next().is_none(), "nothing was made");
 }

@@ -22,14 +22,14 @@ const FOLDER: &str = "MINUTEBOOK_TEST_REMOTE";
 const COUNT: &str = "MINUTEBOOK_TEST_COUNT";
 
 /// A folder on another machine, by its name.
-fn host(user: &User, name: &str, key: &str) -> PathBuf {
+pub fn host(user: &User, name: &str, key: &str) -> PathBuf {
     let folder = user.path(name);
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("api-key"), key).unwrap();
     folder
 }
 
-fn shipper(user: &User, folder: &Path, address: SocketAddr) -> Running {
+pub fn shipper(user: &User, folder: &Path, address: impl std::fmt::Display) -> Running {
     user.start([
         "ship",
         folder.to_str().unwrap(),
@@ -53,20 +53,20 @@ fn options(folder: &Path) -> ProducerOptions {
 }
 
 /// A service that decides.
-struct Service {
-    handover: HandOver,
+pub struct Service {
+    pub handover: HandOver,
     drafts: DraftReader,
     folder: PathBuf,
     count: u64,
 }
 
 impl Service {
-    fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         let handover = HandOver::open(options(folder)).unwrap();
         Self { handover, drafts: DraftReader::new(false), folder: folder.to_owned(), count: 0 }
     }
 
-    fn decide(&mut self) -> String {
+    pub fn decide(&mut self) -> String {
         self.count += 1;
         let line = format!(
             r#"{{"model": {{"name": "credit", "version": "1"}}, "inputs": {{"n": {}, "text": "{}"}}, "outputs": {{"approve": true}}}}"#,
