@@ -2,6 +2,7 @@
 //! (`docs/formats/access.md`). Edge: decides from values; no I/O, no clock, and no idea of HTTP or of how records are stored.
 
 mod action;
+mod allowance;
 mod asker;
 mod error;
 pub mod limits;
@@ -14,6 +15,7 @@ mod settings;
 mod tests;
 
 pub use action::Action;
+pub use allowance::Allowance;
 pub use asker::{Asker, fits};
 pub use error::AccessError;
 pub use rights::{Circumstances, Rights, Verdict};

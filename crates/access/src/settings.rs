@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::allowance::{Allowance, Allowances, LimitsTable};
 use crate::asker::fits;
 use crate::error::AccessError;
 use crate::limits::{TABLES_MAX, TEXT_BYTES_MAX};
@@ -25,6 +26,7 @@ pub struct Settings {
     pub(crate) has_defaults: bool,
     /// Policies of the operator: the text, and in which line of the settings it begins.
     pub(crate) policies: Option<(String, usize)>,
+    allowances: Allowances,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +46,7 @@ struct File {
     policies: Option<Spanned<String>>,
     #[serde(default, rename = "model")]
     models: Vec<ModelTable>,
+    limits: Option<LimitsTable>,
 }
 
 #[derive(Deserialize)]
@@ -122,7 +125,14 @@ impl Settings {
             let breaks = breaks || opening.starts_with("'''\r\n") || opening.starts_with("\"\"\"\r\n");
             (policies.into_inner(), line(span.start) + usize::from(breaks))
         });
-        Ok(Self { tables, has_defaults: file.defaults.unwrap_or(true), policies })
+        let allowances = file.limits.map(|limits| Allowances::read(limits, line)).transpose()?;
+        let allowances = allowances.unwrap_or_default();
+        Ok(Self { tables, has_defaults: file.defaults.unwrap_or(true), policies, allowances })
+    }
+
+    /// How much of a server whoever is called so may use.
+    pub fn allowance(&self, who: &str) -> Allowance {
+        self.allowances.of(who)
     }
 
     /// Those of a trail for which nothing was ever said.
