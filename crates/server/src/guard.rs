@@ -4,6 +4,7 @@
 mod failures;
 mod hosts;
 mod keyring;
+mod rates;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use crate::problem::Problem;
 use failures::Failures;
 pub(crate) use hosts::Hosts;
 use keyring::Keyring;
+pub(crate) use rates::Recorded;
+use rates::{Rates, Ticket};
 
 /// The name of the API key that a request came with; an extension of it. None over the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -42,6 +45,7 @@ pub(crate) struct Guard {
     keys: Keyring,
     gate: Arc<Gate>,
     failures: Failures,
+    rates: Rates,
     clock: Arc<dyn Clock>,
     requests: Arc<Semaphore>,
     /// In KiB.
@@ -85,11 +89,14 @@ fn refuse(status: StatusCode, code: &str, title: &str, detail: impl Into<String>
 /// Lets a request through, or answers it.
 pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut answer = match guard.pass(request).await {
-        Ok((request, pass, held)) => {
-            let mut answer = next.run(request).await;
-            if let Some(pass) = pass {
-                answer = guard.gate.account(pass, answer).await;
-            }
+        Ok((request, None, held)) => {
+            let answer = next.run(request).await;
+            drop(held);
+            answer
+        }
+        Ok((request, Some((pass, ticket)), held)) => {
+            let answering = async { guard.gate.account(pass, next.run(request).await).await };
+            let answer = ticket.answer(answering).await;
             drop(held);
             answer
         }
@@ -112,6 +119,7 @@ impl Guard {
             keys: Keyring::new(keys),
             gate,
             failures: Failures::default(),
+            rates: Rates::default(),
             clock,
             requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
@@ -119,7 +127,7 @@ impl Guard {
         }
     }
 
-    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Pass>, Held), Refusal> {
+    async fn pass(&self, mut request: Request) -> Result<(Request, Option<(Pass, Ticket)>, Held), Refusal> {
         if let Some(problem) = self.hosts.refuse(&request) {
             return Err(problem.into());
         }
@@ -130,10 +138,12 @@ impl Guard {
         let key = self.admit(&request)?;
         let (method, path) = (request.method(), request.uri().path());
         let pass = self.gate.enter(&key, method, path, request.headers()).await?;
+        let ticket =
+            self.rates.enter(&key.name, pass.allowance(), rates::cost(method, path), Instant::now())?;
         request.extensions_mut().insert(KeyName(Some(key.name)));
         request.extensions_mut().insert(pass.asker());
         let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
-        let pass = Some(pass);
+        let pass = Some((pass, ticket));
         let busy = || {
             let detail = "more requests at once than this server works on: try again in a moment";
             refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).later()

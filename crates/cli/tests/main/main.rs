@@ -24,3 +24,4 @@ mod serving_tcp;
 mod serving_tls;
 mod shipping;
 mod tcp;
+mod use_limits;

@@ -25,7 +25,7 @@ use tonic::{Request, Status};
 
 use super::App;
 use super::intake::{body_of, broken, encoding, unsupported};
-use crate::guard::KeyName;
+use crate::guard::{KeyName, Recorded};
 use crate::limits::RECORDS_BYTES_MAX;
 use crate::problem::Problem;
 use crate::spans::{self, Exported, Sent};
@@ -55,7 +55,8 @@ pub(super) async fn traces(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (wire, exported) = export(app, &headers, key, body, Sent::TraceBytes).await?;
-    answer(wire, &of_traces(exported))
+    let recorded = Extension(Recorded(exported.recorded as u64));
+    Ok((recorded, answer(wire, &of_traces(exported))?).into_response())
 }
 
 /// Log records of OpenTelemetry: events that tell of decisions are recorded.
@@ -81,7 +82,8 @@ pub(super) async fn logs(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (wire, exported) = export(app, &headers, key, body, Sent::LogBytes).await?;
-    answer(wire, &of_logs(exported))
+    let recorded = Extension(Recorded(exported.recorded as u64));
+    Ok((recorded, answer(wire, &of_logs(exported))?).into_response())
 }
 
 async fn export(
@@ -168,13 +170,20 @@ impl Grpc {
     }
 }
 
+fn counted<T>(recorded: usize, message: T) -> tonic::Response<T> {
+    let mut answer = tonic::Response::new(message);
+    answer.extensions_mut().insert(Recorded(recorded as u64));
+    answer
+}
+
 #[tonic::async_trait]
 impl TraceService for Grpc {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
-        Ok(tonic::Response::new(of_traces(Self::export(self, request, Sent::Traces).await?)))
+        let exported = Self::export(self, request, Sent::Traces).await?;
+        Ok(counted(exported.recorded, of_traces(exported)))
     }
 }
 
@@ -184,6 +193,7 @@ impl LogsService for Grpc {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
-        Ok(tonic::Response::new(of_logs(Self::export(self, request, Sent::Logs).await?)))
+        let exported = Self::export(self, request, Sent::Logs).await?;
+        Ok(counted(exported.recorded, of_logs(exported)))
     }
 }
