@@ -29,26 +29,16 @@ EVERY_ROLE = ("recorder", "investigator", "auditor", "privacy-officer", "model-o
 class Server:
     """`minutebook serve` of a trail of its own, at one port for good."""
 
-<<<<<<< ours
-    def __init__(self, tmp_path, *options, scheme="http"):
-        self.folder = tmp_path / "trail"
-        self.keys = tmp_path / "keys"
-        self.options = options
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"{scheme}://127.0.0.1:{self.port}"
-=======
-    def __init__(self, tmp_path, beside=()):
+    def __init__(self, tmp_path, *options, scheme="http", beside=()):
         self.folder = tmp_path / "trail"
         self.served = [str(self.folder), *(str(tmp_path / other) for other in beside)]
         self.served_keys = tmp_path / "keys"
         self.keys = self.served_keys / "trail" if beside else self.served_keys
+        self.options = options
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}" + ("/t/trail" if beside else "")
->>>>>>> theirs
+        self.url = f"{scheme}://127.0.0.1:{self.port}" + ("/t/trail" if beside else "")
         self.process = None
         self.start()
 
@@ -57,12 +47,8 @@ class Server:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def start(self):
-<<<<<<< ours
-        command = [_program.find(), "serve", str(self.folder), "--create", "--keys", str(self.keys), "--listen", f"127.0.0.1:{self.port}", "--json"]
-        command += self.options
-=======
         command = [_program.find(), "serve", *self.served, "--create", "--keys", str(self.served_keys), "--listen", f"127.0.0.1:{self.port}", "--json"]
->>>>>>> theirs
+        command += self.options
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         json.loads(self.process.stdout.readline())
 
@@ -79,9 +65,8 @@ class Server:
 
 
 @pytest.fixture
-<<<<<<< ours
-def server(tmp_path):
-    with serving(Server(tmp_path)) as server:
+def server(tmp_path, request):
+    with serving(Server(tmp_path, beside=getattr(request, "param", ()))) as server:
         yield server
 
 
@@ -94,11 +79,6 @@ def serving(server):
 
 
 def end(server):
-=======
-def server(tmp_path, request):
-    server = Server(tmp_path, getattr(request, "param", ()))
-    yield server
->>>>>>> theirs
     server.kill()
     # They would wait for it to come back.
     for shipper in Path(os.environ["XDG_STATE_HOME"], "minutebook", "remote").glob("*/ship.sock"):

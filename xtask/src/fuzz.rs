@@ -30,7 +30,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let (seconds, chosen) = parse(arguments)?;
     let known = targets(workspace)?;
     if let Some(unknown) = chosen.iter().find(|name| !known.contains(name)) {
-        return Err(Failure::Usage(format!("there is no target `{unknown}`; there are {}", known.join(", "))));
+        return Err(Failure::Usage(format!(
+            "there is no target `{unknown}`; there are {}",
+            known.join(", ")
+        )));
     }
     let chosen = if chosen.is_empty() { known } else { chosen };
     let cargo_fuzz = installed(workspace)?;
@@ -108,7 +111,9 @@ fn installed(workspace: &Workspace) -> Result<PathBuf, Failure> {
     if !is_version(&path) {
         eprintln!("installing cargo-fuzz {VERSION} in {} (once)", workspace.typed(&tools));
         let mut install = workspace.cargo();
-        install.args(["install", "cargo-fuzz", "--locked", "--force", "--version", VERSION, "--root"]).arg(&tools);
+        install
+            .args(["install", "cargo-fuzz", "--locked", "--force", "--version", VERSION, "--root"])
+            .arg(&tools);
         program::run(&mut install)?;
     }
     Ok(path)

@@ -2,6 +2,7 @@
 //! (`docs/formats/access.md`). Edge: decides from values; no I/O, no clock, and no idea of HTTP or of how records are stored.
 
 mod action;
+mod allowance;
 mod asker;
 mod error;
 pub mod limits;
@@ -15,6 +16,7 @@ mod settings;
 mod tests;
 
 pub use action::Action;
+pub use allowance::Allowance;
 pub use asker::{Asker, Proof, fits};
 pub use error::AccessError;
 pub use people::SignIn;

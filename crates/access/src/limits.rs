@@ -11,3 +11,9 @@ pub const POLICIES_MAX: usize = 500;
 
 /// Bytes of a purpose: it is stored with every read that states it.
 pub const PURPOSE_BYTES_MAX: usize = 512;
+
+/// A limit of use: no server reaches it, and sums of it stay far from where numbers end.
+pub const ALLOWANCE_MAX: u32 = 1_000_000_000;
+
+/// Tables of limits for some askers: each request is held against them in turn.
+pub const ALLOWANCES_MAX: usize = 100;

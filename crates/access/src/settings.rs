@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::allowance::{Allowance, Allowances, LimitsTable};
 use crate::asker::fits;
 use crate::error::AccessError;
 use crate::limits::{TABLES_MAX, TEXT_BYTES_MAX};
@@ -29,6 +30,7 @@ pub struct Settings {
     pub(crate) sign_in: Option<SignIn>,
     pub(crate) people: Vec<Grant>,
     pub(crate) approvals: Approvals,
+    allowances: Allowances,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +56,7 @@ struct File {
     people: Vec<Spanned<PeopleTable>>,
     #[serde(default)]
     approval: Option<Spanned<ApprovalTable>>,
+    limits: Option<LimitsTable>,
 }
 
 #[derive(Deserialize)]
@@ -152,6 +155,7 @@ impl Settings {
             let breaks = breaks || opening.starts_with("'''\r\n") || opening.starts_with("\"\"\"\r\n");
             (policies.into_inner(), line(span.start) + usize::from(breaks))
         });
+        let allowances = file.limits.map(|limits| Allowances::read(limits, line)).transpose()?;
         Ok(Self {
             tables,
             has_defaults: file.defaults.unwrap_or(true),
@@ -159,7 +163,13 @@ impl Settings {
             sign_in,
             people: people?,
             approvals: approvals.unwrap_or_default(),
+            allowances: allowances.unwrap_or_default(),
         })
+    }
+
+    /// How much of a server whoever is called so may use.
+    pub fn allowance(&self, who: &str) -> Allowance {
+        self.allowances.of(who)
     }
 
     /// Those of a trail for which nothing was ever said.

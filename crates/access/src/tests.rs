@@ -330,3 +330,40 @@ fn what_is_wrong_about_people_is_told_with_its_line() {
         Settings::parse(&SIGN_IN.replace("https://login.example.org/realm", local)).unwrap();
     }
 }
+
+#[test]
+fn limits_of_use_are_those_of_the_first_table_that_fits() {
+    let settings = |limits: &str| Settings::parse(&format!("format = \"{FORMAT}\"\n{limits}"));
+    let none = settings("").unwrap();
+    assert_eq!(none.allowance("anybody"), Allowance::default());
+    let text = r#"
+[limits]
+records_per_second = 7
+request_burst = 3
+
+[[limits.for]]
+name = ["etl-*", "nightly"]
+records_per_second = 1000
+
+[[limits.for]]
+name = ["etl-big"]
+requests_per_second = 40
+"#;
+    let own = settings(text).unwrap();
+    let others = Allowance { records_per_second: 7, request_burst: 3, ..Allowance::default() };
+    assert_eq!(own.allowance("dashboard"), others);
+    let etl = Allowance { records_per_second: 1_000, ..others };
+    assert_eq!((own.allowance("etl-big"), own.allowance("nightly")), (etl, etl));
+    let few = settings("[limits]\nrequests_per_second = 2\n").unwrap();
+    assert_eq!(few.allowance("x").request_burst, 4, "a burst goes with its rate");
+    for (limits, line, word) in [
+        ("[limits]\nqueries_at_once = 0", 3, "from 1 to"),
+        ("[limits]\n\nqueries_at_once = 1000000001", 4, "from 1 to"),
+        ("[limits]\nqueries_at_onec = 1", 3, "unknown"),
+        ("[limits]\n[[limits.for]]\nname = []", 4, "a list of patterns"),
+    ] {
+        let error = settings(limits).unwrap_err();
+        assert_eq!(error.line, Some(line), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}

@@ -13,8 +13,8 @@ use minutebook_present::json::{Members, Problem, Tree};
 use crate::exchange::{Call, Exchange, Version, VersionFrom};
 use crate::limits::{CAPTURED_BYTES_MAX, CAPTURED_MAX};
 use crate::logger::Logged;
-use crate::payload;
 use crate::pairing::{Bounds, Came, Matched, Pairs, Taken};
+use crate::payload;
 
 /// How a file of captures is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,8 @@ impl Captures {
         call.artifact = artifact.or(call.artifact);
         call.class = class.clone().or(call.class);
         if call.is_too_large(exchange) {
-            let left_out = (Cow::Borrowed("left_out"), Tree::Text("larger than the records of a call may be".into()));
+            let left_out =
+                (Cow::Borrowed("left_out"), Tree::Text("larger than the records of a call may be".into()));
             call.environment.push(left_out);
             return call.records(&payload::too_large(None, None)).collect();
         }

@@ -192,8 +192,8 @@ impl Call {
         };
         let outputs = exchange.outputs.as_ref().map_or(0, same);
         let names = self.model.len() + self.version.text.len();
-        let [subject, actor, status] = [&self.subject, &self.actor, &self.status]
-            .map(|text| text.as_ref().map_or(0, String::len));
+        let [subject, actor, status] =
+            [&self.subject, &self.actor, &self.status].map(|text| text.as_ref().map_or(0, String::len));
         let maps = [&exchange.params, &self.tags, &self.environment].map(|map| members_bytes(map));
         let common = outputs + names + subject + actor + status + maps.iter().sum::<usize>();
         rows > 1 && common.saturating_mul(rows) > CALL_BYTES_MAX

@@ -63,7 +63,8 @@ impl MadeEpoch {
     pub fn frame(&self, part: u32, offset: u64, clear: &[u8]) -> Vec<u8> {
         let EpochHeader { producer, epoch, .. } = self.header;
         let mut text = clear.to_vec();
-        let tag = self.cipher.seal(&Place { producer, epoch, part, offset }, &mut text).expect("a short text");
+        let tag =
+            self.cipher.seal(&Place { producer, epoch, part, offset }, &mut text).expect("a short text");
         let len = frame::frame_len(clear.len());
         let mut bytes = (len as u64 | frame::PUBLISHED).to_le_bytes().to_vec();
         bytes.extend_from_slice(&text);

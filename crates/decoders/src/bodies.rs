@@ -172,4 +172,3 @@ fn drafts_by(reader: &mut DraftReader, data: &[u8]) {
         Err(problem) => assert!(!problem.to_string().is_empty(), "words"),
     }
 }
-

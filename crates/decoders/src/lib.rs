@@ -61,7 +61,8 @@ pub fn run(name: &str, data: &[u8]) {
 pub fn write_seeds(name: &str) {
     let Some(folder) = std::env::var_os("MINUTEBOOK_FUZZ_SEEDS") else { return };
     for (number, seed) in (find(name).seeds)().iter().enumerate() {
-        std::fs::write(Path::new(&folder).join(format!("seed-{number:03}")), seed).expect("a folder for seeds");
+        std::fs::write(Path::new(&folder).join(format!("seed-{number:03}")), seed)
+            .expect("a folder for seeds");
     }
 }
 

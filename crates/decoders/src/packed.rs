@@ -31,5 +31,13 @@ pub(crate) fn packed_seeds() -> Vec<Vec<u8>> {
     let zstd = zstd::stream::encode_all(&text[..], 3).expect(long);
     let brotli = vec![0x0b, 0x02, 0x80, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03];
     let bomb = zstd::stream::encode_all(&vec![0; 4 << 20][..], 19).expect(long);
-    vec![[&gzip[..], &gzip].concat(), gzip, zlib.finish().expect(long), bare.finish().expect(long), zstd, brotli, bomb]
+    vec![
+        [&gzip[..], &gzip].concat(),
+        gzip,
+        zlib.finish().expect(long),
+        bare.finish().expect(long),
+        zstd,
+        brotli,
+        bomb,
+    ]
 }

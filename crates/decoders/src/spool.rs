@@ -151,9 +151,21 @@ pub(crate) fn spool_seeds() -> Vec<Vec<u8>> {
     let mut whole: Vec<(u8, &[u8])> = frames.iter().map(|clear| (FRAME, clear.as_slice())).collect();
     whole.push((PUT, &[0]));
     let mut torn = whole.clone();
-    torn.extend([(READ, &[][..]), (FRAME, &frames[0]), (RAW, &[0x28, 0, 0, 0, 1, 0, 0, 0]), (PUT, &[2]), (END, &[1])]);
+    torn.extend([
+        (READ, &[][..]),
+        (FRAME, &frames[0]),
+        (RAW, &[0x28, 0, 0, 0, 1, 0, 0, 0]),
+        (PUT, &[2]),
+        (END, &[1]),
+    ]);
     let mut counted = whole.clone();
-    counted.extend([(CHANGE_FILE, &[0, 2, 1, 2, 3][..]), (REFRESH, &[]), (PUT, &[1]), (FRAME, &frames[2]), (PUT, &[1])]);
+    counted.extend([
+        (CHANGE_FILE, &[0, 2, 1, 2, 3][..]),
+        (REFRESH, &[]),
+        (PUT, &[1]),
+        (FRAME, &frames[2]),
+        (PUT, &[1]),
+    ]);
     counted.push((END, &[]));
     let mut seeds = vec![steps(&whole), steps(&torn), steps(&counted)];
     seeds.extend(crate::seeds::unhex(json["shape"]["encoded"].as_str().unwrap_or_default()));

@@ -3,6 +3,7 @@
 
 mod draft;
 mod explanation;
+mod given;
 mod instant;
 pub mod limits;
 mod member;
@@ -16,6 +17,7 @@ mod value;
 mod tests;
 
 pub use draft::{Draft, DraftReader, ReadAt};
+pub use given::{Fields, Given};
 pub use instant::{date_tree, instant_tree};
 pub use print::{Printer, decimal, field_value};
 pub use problem::Problem;

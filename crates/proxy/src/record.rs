@@ -15,7 +15,8 @@ use crate::read::{self, Understood};
 /// The records of a call, one for each of its decisions.
 pub(crate) fn records(call: &Ended, given: Option<&GivenModel>) -> Vec<Tree<'static>> {
     let understood = read::read(call, given);
-    let Understood { model, version, mut exchange, subjects, mut without_request, mut without_answer } = understood;
+    let Understood { model, version, mut exchange, subjects, mut without_request, mut without_answer } =
+        understood;
     let Some(first) = call.numbers.first() else { return Vec::new() };
     let (time_ns, clock_error_ns) = first.started();
     let mut told = Told::new(model, version, *first.id().as_bytes());

@@ -7,6 +7,7 @@ mod credentials;
 mod failures;
 mod hosts;
 mod keyring;
+mod rates;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ use crate::problem::Problem;
 pub(crate) use bounds::Bounds;
 pub(crate) use hosts::Hosts;
 use keyring::Keyring;
+pub(crate) use rates::Recorded;
+use rates::{Rates, Ticket};
 
 /// The name of the API key that a request came with, or of who signed in; an extension of it. None over the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -45,6 +48,7 @@ pub(crate) struct Guard {
     /// None where there is no trail any more, or never was: known keys are told so, others as everywhere that they are not known.
     inside: Option<Inside>,
     bounds: Bounds,
+    rates: Rates,
     clock: Arc<dyn Clock>,
     body_wait: Duration,
 }
@@ -128,11 +132,14 @@ pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, nex
     let peer = peer(&request);
     let signs_in = request.uri().path() == BACK;
     let answer = match guard.pass(request).await {
-        Ok((request, pass, held)) => {
-            let mut answer = next.run(request).await;
-            if let (Some(pass), Some(inside)) = (pass, &guard.inside) {
-                answer = inside.gate.account(pass, answer).await;
-            }
+        Ok((request, None, held)) => {
+            let answer = next.run(request).await;
+            drop(held);
+            answer
+        }
+        Ok((request, Some((pass, ticket, gate)), held)) => {
+            let answering = async { gate.account(pass, next.run(request).await).await };
+            let answer = ticket.answer(answering).await;
             drop(held);
             answer
         }
@@ -155,6 +162,9 @@ pub(crate) fn finished(mut answer: Response) -> Response {
     answer
 }
 
+/// What a request was let through with, and whom to tell of it.
+type Admitted = (Pass, Ticket, Arc<Gate>);
+
 /// What a request has taken of what there is, given back with it.
 type Held = Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
 
@@ -168,10 +178,18 @@ impl Guard {
         bounds: Bounds,
     ) -> Self {
         let inside = gate.map(|gate| Inside::new(gate, &clock));
-        Self { hosts, keys: Keyring::new(keys), inside, bounds, clock, body_wait: BODY_WAIT }
+        Self {
+            hosts,
+            keys: Keyring::new(keys),
+            inside,
+            bounds,
+            rates: Rates::default(),
+            clock,
+            body_wait: BODY_WAIT,
+        }
     }
 
-    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Pass>, Held), Refusal> {
+    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Admitted>, Held), Refusal> {
         if let Some(problem) = self.hosts.refuse(&request) {
             return Err(problem.into());
         }
@@ -196,6 +214,8 @@ impl Guard {
         let name = who.label();
         let inside = self.inside.as_ref().ok_or_else(ended)?;
         let pass = inside.gate.enter(who, method, path, request.headers()).await?;
+        let gate = Arc::clone(&inside.gate);
+        let ticket = self.rates.enter(&name, pass.allowance(), rates::cost(method, path), Instant::now())?;
         request.extensions_mut().insert(KeyName(Some(name)));
         request.extensions_mut().insert(pass.asker());
         let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
@@ -206,7 +226,7 @@ impl Guard {
         let place = Arc::clone(&self.bounds.requests).try_acquire_owned().map_err(|_| busy())?;
         if request.body().is_end_stream() {
             inside.agreed(&pass, Asked::of(&request), &Bytes::new()).await?;
-            return Ok((request, Some(pass), Some((place, None))));
+            return Ok((request, Some((pass, ticket, gate)), Some((place, None))));
         }
         let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
         if bytes > bytes_max as u64 {
@@ -219,7 +239,7 @@ impl Guard {
         let body = self.read(std::mem::take(request.body_mut()), bytes_max).await?;
         inside.agreed(&pass, Asked::of(&request), &body).await?;
         *request.body_mut() = Body::from(body);
-        Ok((request, Some(pass), Some((place, Some(room)))))
+        Ok((request, Some((pass, ticket, gate)), Some((place, Some(room)))))
     }
 
     async fn read(&self, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {

@@ -2,6 +2,7 @@
 //! a request and its answer look like is in `api/intake.rs`; sealing is asked for there.
 
 pub(crate) mod adapted;
+mod arrow;
 mod body;
 mod repeats;
 
@@ -9,19 +10,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use minutebook_capture::{Advice, CaptureError, Level, ProducerOptions};
+use minutebook_capture::{Advice, CaptureError, Level, Producer, ProducerOptions};
 use minutebook_present::json::{Draft, DraftReader, ReadAt};
 use minutebook_record::RecordId;
 use minutebook_record::fields::ModelRef;
-use minutebook_trail::{Error, Reader};
+use minutebook_trail::{Error, Noted, Reader, RepeatLog};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::access::Asker;
 use crate::handover::HandOver;
-use crate::limits::{FULL_SEALS, INTAKE_REST};
+use crate::limits::{DRAWN_AT_ONCE, FULL_SEALS, INTAKE_REST};
 use crate::problem::Problem;
 use crate::sealer::Asker as Sealing;
+pub(crate) use arrow::Defaults;
 pub(crate) use body::{Encoding, Form};
 pub(crate) use repeats::RepeatKey;
 use repeats::{Entry, Repeats};
@@ -68,12 +70,17 @@ pub(crate) struct Taken {
 }
 
 impl Intake {
-    pub(crate) fn new(options: ProducerOptions, sealer: Sealing, reader: Arc<Reader>) -> Self {
+    pub(crate) fn new(
+        options: ProducerOptions,
+        sealer: Sealing,
+        reader: Arc<Reader>,
+        (log, noted): (RepeatLog, Vec<Noted>),
+    ) -> Self {
         let work = Work {
             handover: None,
             drafts: DraftReader::new(false),
             used: Instant::now(),
-            repeats: Repeats::default(),
+            repeats: Repeats::restored(log, noted, options.clock.wall_ns()),
             is_over: false,
         };
         Self { options, sealer, reader, work: Mutex::new(work) }
@@ -93,13 +100,11 @@ impl Intake {
         if work.is_over {
             return Err(Error::Stopped("it ends".into()).into());
         }
-        let now = Instant::now();
+        let now_ns = self.options.clock.wall_ns();
         let body = sent.encoding.unpack(&sent.body)?;
-        let print = repeats::print(sent.form, &body);
-        let mut entry = Entry::new(print, now);
-        if let Some(key) = &sent.repeat
-            && let Some(earlier) = work.repeats.find(key, now)
-        {
+        let print = repeats::print(&sent.form, &body);
+        let earlier = sent.repeat.as_ref().and_then(|key| work.repeats.find(key, now_ns)).cloned();
+        if let Some(earlier) = &earlier {
             if earlier.print != print {
                 let detail = "this idempotency key was used for other records: a key is for one request and its repetitions";
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -113,70 +118,118 @@ impl Intake {
             if earlier.is_safe && (earlier.is_flushed || !sent.flush) {
                 return Ok(Taken { ids: earlier.ids.clone(), repeated: true });
             }
-            entry = earlier.clone();
         }
-        let drafts = body::drafts(sent.form, &body, &mut work.drafts, sent.at)?;
+        let drafts = body::drafts(&sent.form, &body, &mut work.drafts, sent.at)?;
         drop(body);
         may_record(&sent.asker, &drafts)?;
-        let lost = if entry.ids.is_empty() { Vec::new() } else { self.missing(&entry.ids)? };
-        let done = self.record(work, &drafts, &mut entry.ids, &lost, sent.flush);
+        let entry = earlier.unwrap_or_else(|| Entry::new(print, drafts.len(), now_ns));
+        let mut job = Job::new(self, sent.repeat.clone(), entry, &drafts)?;
+        let repeated = !job.entry.ids.is_empty() && job.left.is_empty();
+        let done = self.record(work, std::slice::from_mut(&mut job), sent.flush);
+        let mut entry = job.entry;
         entry.is_safe = done.is_ok();
         entry.is_flushed = done.is_ok() && sent.flush;
         let ids = entry.ids.clone();
-        if let Some(key) = &sent.repeat {
-            work.repeats.keep(key.clone(), entry);
+        if let Some(key) = job.key {
+            work.repeats.keep(key, entry, now_ns);
         }
         work.used = Instant::now();
-        done.map(|()| Taken { ids, repeated: false })
+        done.map(|()| Taken { ids, repeated })
     }
 
-    /// Hands over the drafts that have no id yet, and anew those whose record was `lost`; then flushes.
-    fn record(
-        &self,
-        work: &mut Work,
-        drafts: &[Draft],
-        ids: &mut Vec<RecordId>,
-        lost: &[usize],
-        flush: bool,
-    ) -> Result<(), Problem> {
-        let left: Vec<usize> = lost.iter().copied().chain(ids.len()..drafts.len()).collect();
-        for at in left {
-            let id = self.hand_over(work, &drafts[at]).map_err(|error| failed(&error, at, drafts.len()))?;
-            match ids.get_mut(at) {
-                Some(place) => *place = id,
-                None => ids.push(id),
-            }
+    /// Hands over what is left of each job, its ids noted before where it may come again; then flushes.
+    fn record(&self, work: &mut Work, jobs: &mut [Job<'_>], flush: bool) -> Result<(), Problem> {
+        let left = |(at, job): (usize, &Job<'_>)| job.left.clone().into_iter().map(move |place| (at, place));
+        let all: Vec<(usize, usize)> = jobs.iter().enumerate().flat_map(left).collect();
+        let of: usize = jobs.iter().map(|job| job.drafts.len()).sum();
+        let before = of - all.len();
+        // Numbers that are drawn and not used are told as lost: no more than need be.
+        let mut at_once = 1;
+        if jobs.iter().any(|job| job.key.is_some()) {
+            work.repeats.prepare(self.options.clock.wall_ns())?;
+            at_once = DRAWN_AT_ONCE;
         }
-        let Some(handover) = work.handover.as_ref().filter(|_| flush) else { return Ok(()) };
-        let flushed = handover.flush(Level::Disk);
-        if flushed.is_err() {
-            work.handover = None;
-        }
-        flushed.map_err(|error| failed(&error, drafts.len(), drafts.len()))
-    }
-
-    fn hand_over(&self, work: &mut Work, draft: &Draft) -> Result<RecordId, CaptureError> {
-        let mut seals = 0;
-        loop {
-            let handover = match &mut work.handover {
-                Some(handover) => handover,
-                none => none.insert(HandOver::open(self.options.clone())?),
-            };
-            match handover.hand_over(draft) {
-                Err(CaptureError::Full { .. }) if seals < FULL_SEALS => {
+        let (mut done, mut first, mut seals) = (0, None, 0);
+        while done < all.len() {
+            let chunk = &all[done..all.len().min(done + at_once)];
+            let mut count = 0;
+            let handed_over = self.hand_over(work, jobs, chunk, flush, (&mut first, &mut count));
+            done += count;
+            seals = if count > 0 { 0 } else { seals };
+            match handed_over {
+                Ok(()) => {}
+                Err(Failed::Spool(CaptureError::Full { .. })) if seals < FULL_SEALS => {
                     seals += 1;
                     // That it failed is told by the next try.
                     let _ = Handle::current().block_on(self.sealer.seal());
                 }
-                Err(error) => {
+                Err(Failed::Spool(error)) => {
                     if matches!(error.advice(), Advice::Reopen | Advice::Inspect) {
                         work.handover = None;
                     }
-                    return Err(error);
+                    return Err(failed(&error, before + done, of));
                 }
-                Ok(id) => return Ok(id),
+                Err(Failed::Note(error)) => {
+                    tracing::error!("records over HTTP cannot be taken: {error}");
+                    return Err(error.into());
+                }
             }
         }
+        if let Some(handover) = work.handover.as_ref().filter(|_| flush) {
+            let flushed = handover.flush(Level::Disk);
+            if let Err(error) = flushed {
+                work.handover = None;
+                return Err(failed(&error, of, of));
+            }
+        }
+        if let Some(first) = first {
+            work.repeats.done(first, flush);
+        }
+        Ok(())
+    }
+
+    /// Hands over one chunk: draws its numbers, notes their ids, and gives the records to the spool, of which it counts those that are.
+    fn hand_over(
+        &self,
+        work: &mut Work,
+        jobs: &mut [Job<'_>],
+        chunk: &[(usize, usize)],
+        flush: bool,
+        (first, count): (&mut Option<u64>, &mut usize),
+    ) -> Result<(), Failed> {
+        let handover = match &mut work.handover {
+            Some(handover) => handover,
+            none => none.insert(HandOver::open(self.options.clone())?),
+        };
+        let producer = handover.producer();
+        let draw = |(at, place): &(usize, usize)| {
+            Producer::begin_with(Arc::clone(&producer), &jobs[*at].drafts[*place].class)
+        };
+        let drawn = chunk.iter().map(draw).collect::<Result<Vec<_>, _>>()?;
+        for ((at, place), pending) in chunk.iter().zip(&drawn) {
+            let ids = &mut jobs[*at].entry.ids;
+            match ids.get_mut(*place) {
+                Some(id) => *id = pending.id(),
+                None => ids.push(pending.id()),
+            }
+        }
+        let mut noted = Vec::new();
+        for of_one in chunk.chunk_by(|a, b| a.0 == b.0) {
+            let job = &mut jobs[of_one[0].0];
+            if let Some(key) = &job.key {
+                job.entry.is_noted = true;
+                noted.push(job.entry.drawn(key, of_one.iter().map(|(_, place)| *place)));
+            }
+        }
+        if !noted.is_empty() {
+            let number = work.repeats.note(&noted, flush).map_err(Failed::Note)?;
+            first.get_or_insert(number);
+        }
+        for ((at, place), pending) in chunk.iter().zip(drawn) {
+            handover.hand_over_as(pending, &jobs[*at].drafts[*place])?;
+            *count += 1;
+        }
+        Ok(())
     }
 
     /// Which of the records of a request that failed are not in the trail.
@@ -188,6 +241,8 @@ impl Intake {
                 match self.reader.get(id).await {
                     Ok(_) => {}
                     Err(Error::NoRecord { .. }) => missing.push(at),
+                    // It was there.
+                    Err(Error::Disposed { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -198,6 +253,7 @@ impl Intake {
     /// Ends the producer's run when nobody has recorded for a while. Does not wait for whoever records now.
     pub(crate) fn rest(&self) {
         let Ok(mut work) = self.work.try_lock() else { return };
+        work.repeats.rest(self.options.clock.wall_ns());
         if work.used.elapsed() >= INTAKE_REST
             && let Some(handover) = work.handover.take()
         {
@@ -212,6 +268,42 @@ impl Intake {
         if let Some(handover) = work.handover.take() {
             close(handover);
         }
+    }
+}
+
+/// Records of one request, or of one span.
+struct Job<'d> {
+    /// Under which it is known again after this process too.
+    key: Option<RepeatKey>,
+    entry: Entry,
+    drafts: &'d [Draft],
+    /// Places of those that are still to be handed over.
+    left: Vec<usize>,
+}
+
+impl<'d> Job<'d> {
+    /// With what is left of it: looks for the records whose ids are known. Blocks.
+    fn new(
+        intake: &Intake,
+        key: Option<RepeatKey>,
+        entry: Entry,
+        drafts: &'d [Draft],
+    ) -> Result<Self, Problem> {
+        let lost = if entry.ids.is_empty() { Vec::new() } else { intake.missing(&entry.ids)? };
+        let left = lost.into_iter().chain(entry.ids.len()..drafts.len()).collect();
+        Ok(Self { key, entry, drafts, left })
+    }
+}
+
+/// Why a chunk of records was not handed over.
+enum Failed {
+    Spool(CaptureError),
+    Note(Error),
+}
+
+impl From<CaptureError> for Failed {
+    fn from(error: CaptureError) -> Self {
+        Self::Spool(error)
     }
 }
 

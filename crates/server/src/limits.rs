@@ -139,12 +139,21 @@ pub(crate) const RECORDS_MAX: usize = 50_000;
 
 /// Bytes of the records that are made of one request of OpenTelemetry: what its resource says stands in each of them. Four times the largest body.
 pub(crate) const MADE_BYTES_MAX: usize = 128 << 20;
+/// Bytes that the rows of a table may take as records, with their shapes: a table holds a label once that each of its records has. Four times the
+/// body.
+pub(crate) const RECORDS_HELD_BYTES_MAX: usize = 128 << 20;
+
+/// Parts in which one dictionary of a table may come: each row looks through them.
+pub(crate) const DICTIONARY_PARTS_MAX: usize = 1_024;
 
 /// Wrong lines of one request that are told: who wrote them sees by then what is wrong.
 pub(crate) const WRONG_TOLD: usize = 100;
 
-/// How long a request is remembered under its idempotency key: clients that try again do so within minutes.
-pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(3_600);
+/// How long a request is remembered under its idempotency key: clients try again within minutes, jobs within the day.
+pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(86_400);
+
+/// Records of a request whose numbers are drawn, and noted, before the first of them is handed over: as many as a spool has slots for what is in flight.
+pub(crate) const DRAWN_AT_ONCE: usize = 1_024;
 
 /// Ids that are remembered for requests that come again, 16 bytes each; a request counts as eight more.
 pub(crate) const REPEAT_IDS_MAX: usize = 1_000_000;
@@ -257,3 +266,11 @@ pub(crate) const APPROVALS_MAX: usize = 100;
 
 /// Bytes of the body of a request that can be approved: who approves has to read it.
 pub(crate) const APPROVAL_BYTES_MAX: usize = 64 << 10;
+/// Askers whose use is counted apart; further ones are counted together until some have settled what they owe. More than there may be keys.
+pub(crate) const RATES_ASKERS: usize = 4_096;
+
+/// Limits of requests that are in force side by side: as many as the settings may have, and those before.
+pub(crate) const RATES_QUOTAS: usize = 256;
+
+/// Records of so long may come at once: a batch job hands over in bursts.
+pub(crate) const RECORDS_PERIOD: Duration = Duration::from_secs(10);

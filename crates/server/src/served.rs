@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use minutebook_capture::{Clock, IntakePublicKey, ProducerOptions};
-use minutebook_trail::{ApiKeys, ENGINE_LOG, Error, Place, Reader, STAGING, SealReport, TrailLock};
+use minutebook_trail::{
+    ApiKeys, ENGINE_LOG, Error, Place, Reader, RepeatLog, STAGING, SealReport, TrailLock,
+};
 use minutebook_verify::hex;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -107,6 +109,7 @@ impl Served {
         let folder = Folder::look(&place.folder).map_err(failed)?;
         let (listener, owner) = socket::listen(&place.folder).map_err(failed)?;
         let peers = Peers::new(UnixListener::from_std(listener).map_err(failed)?, owner);
+        let (trail, random) = (file.id, Arc::clone(&environment.random));
         let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
         let indexing = Indexing::start(&place, Arc::clone(&reader), sealer.asker().state)
             .map_err(|error| Error::Stopped(format!("the index cannot be opened: {error}")))?;
@@ -116,7 +119,8 @@ impl Served {
         let models = Arc::new(move || index.models());
         let access_file = reader.keys().folder().access_file();
         let gate = Arc::new(Gate::new(access_file, models, Arc::new(book), Arc::clone(&clock)));
-        let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader));
+        let known = RepeatLog::open(&place, trail, reader.keys().folder(), random)?;
+        let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader), known);
         let taking = (Taking::new(reader.mirrors(), place.spool()), intake_public);
         let app = App::new(identity, reader, indexing, sealer.asker(), intake, taking, Arc::clone(&clock));
         let (last_call, called) = watch::channel(false);

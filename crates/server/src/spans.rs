@@ -22,6 +22,8 @@ pub(crate) enum Sent {
 /// What became of the spans or log records of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Exported {
+    /// Records that were made of the others.
+    pub(crate) recorded: usize,
     /// Those of which no record could be made.
     pub(crate) refused: usize,
     /// What was wrong with the first of them.
@@ -57,7 +59,7 @@ pub(crate) fn record(app: &App, of: &KeyName, sent: Sent) -> Result<Exported, Pr
         tracing::debug!(seen, passed, refused = exported.refused, "spans or events came");
         Ok(items.items)
     };
-    app.intake.take_made(of, make)?;
+    exported.recorded = app.intake.take_made(of, make)?.recorded;
     Ok(exported)
 }
 

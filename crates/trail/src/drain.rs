@@ -295,7 +295,9 @@ impl Drainer {
             let drawn = drawn(state, &counters);
             let in_flight = reader.in_flight().map_err(fault)?;
             settle(state, &drawn, &in_flight, &mut self.intake.losses);
-            if let Some(said) = reader.given_up().map_err(|e| Error::Spool(format!("an epoch's folder: {e}")))? {
+            if let Some(said) =
+                reader.given_up().map_err(|e| Error::Spool(format!("an epoch's folder: {e}")))?
+            {
                 let missing = missing(state);
                 own.push(own::given_up(state.producer, state.epoch, &said, missing, now_ns)?);
             }

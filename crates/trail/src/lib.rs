@@ -28,6 +28,7 @@ mod place;
 mod publish;
 mod reader;
 mod refusal;
+mod repeats;
 mod retention;
 mod rotate;
 mod sampling;
@@ -62,6 +63,7 @@ pub use place::{ENGINE_SOCKET, InitOptions, Place, init};
 pub use reader::{
     CheckedRecord, ClassEpochKey, Content, Filter, Reader, SealedAt, SpoolState, StoredRecord, WaitingEpoch,
 };
+pub use repeats::{Drawn, Noted, RepeatLog};
 pub use seal::SealReport;
 pub use second_look::lasting;
 pub use stage::StageTimes;

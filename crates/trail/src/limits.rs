@@ -90,3 +90,9 @@ pub const ACCESS_BYTES_MAX: u64 = 64 << 10;
 
 /// Bytes of the file with those keys: some 250 for each, and as much again for who writes it by hand.
 pub const API_KEYS_BYTES_MAX: u64 = 512 << 10;
+
+/// Bytes by which the file of requests that may come again grows before what still holds is written anew: some thousand requests.
+pub(crate) const REPEATS_BYTES_KEPT: u64 = 8 << 20;
+
+/// An entry of that file: the ids of 1,024 records, and the key.
+pub(crate) const REPEATS_ENTRY_BYTES_MAX: usize = 64 << 10;

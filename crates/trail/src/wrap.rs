@@ -27,6 +27,8 @@ pub enum Purpose<'a> {
     },
     /// A subject's key, by the subject's lookup hash.
     Subject(&'a [u8; 32]),
+    /// The key of the file of requests that may come again.
+    Repeats,
 }
 
 fn associated(trail: &Id, purpose: Purpose<'_>) -> Vec<u8> {
@@ -53,6 +55,10 @@ fn associated(trail: &Id, purpose: Purpose<'_>) -> Vec<u8> {
         Purpose::Subject(lookup) => {
             cbor::write_text(&mut out, "subject");
             cbor::write_bytes(&mut out, lookup);
+        }
+        Purpose::Repeats => {
+            cbor::write_text(&mut out, "repeats");
+            cbor::write_bytes(&mut out, &[]);
         }
     }
     out

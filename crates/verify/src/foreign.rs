@@ -8,7 +8,7 @@ use crate::verify::{CHECKPOINT, Options};
 use std::collections::BTreeSet;
 
 /// Names below these are not evidence: they have their own checks, or none.
-const NOT_EVIDENCE: [&str; 10] = [
+const NOT_EVIDENCE: [&str; 11] = [
     "spool/",
     "index/",
     "tmp/",
@@ -18,6 +18,7 @@ const NOT_EVIDENCE: [&str; 10] = [
     "catalog.db-journal",
     "lock",
     "engine.sock",
+    "repeats",
     RESTORED_FILE,
 ];
 

@@ -24,8 +24,7 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Crates that stand outside: tools of the project, used by tests or by people, and free to use what they like.
-const TOOLS: [&str; 4] =
-    ["minutebook-decoders", "minutebook-faultfs", "minutebook-faultfs-preload", "xtask"];
+const TOOLS: [&str; 4] = ["minutebook-decoders", "minutebook-faultfs", "minutebook-faultfs-preload", "xtask"];
 
 /// Crates that do no I/O, and what would bring it in.
 const PURE: [&str; 6] = [

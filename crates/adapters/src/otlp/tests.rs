@@ -330,9 +330,8 @@ fn what_would_take_too_much_memory_is_refused_before_it_is_read() {
     let found = refused(Wire::Protobuf, &spans(&within(2, &attributes)));
     assert!(found.contains("takes more than 256 MiB"), "{found}");
     assert!(traces(Wire::Protobuf, &spans(&within(2, &attributes[..attributes.len() / 4]))).is_ok());
-    let json = |span: &str| {
-        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#).into_bytes()
-    };
+    let json =
+        |span: &str| format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#).into_bytes();
     let many = vec!["{}"; crate::limits::MESSAGE_MEMORY_MAX / size_of::<Span>() / 2].join(",");
     let found = refused(Wire::Json, &json(&many));
     assert!(found.contains("takes more than 256 MiB"), "{found}");

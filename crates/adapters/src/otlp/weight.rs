@@ -55,8 +55,7 @@ const fn shape<T>(fields: &'static [Field]) -> Shape {
 
 pub(super) static TRACES: Shape =
     shape::<ExportTraceServiceRequest>(&[many(1, "resourceSpans", &RESOURCE_SPANS)]);
-pub(super) static LOGS: Shape =
-    shape::<ExportLogsServiceRequest>(&[many(1, "resourceLogs", &RESOURCE_LOGS)]);
+pub(super) static LOGS: Shape = shape::<ExportLogsServiceRequest>(&[many(1, "resourceLogs", &RESOURCE_LOGS)]);
 
 static RESOURCE_SPANS: Shape =
     shape::<ResourceSpans>(&[one(1, "resource", &RESOURCE), many(2, "scopeSpans", &SCOPE_SPANS)]);

@@ -70,7 +70,9 @@ impl GivenUp {
     fn check(&self) -> Result<(), MirrorError> {
         for text in [&self.by, &self.reason] {
             if text.trim().is_empty() || text.len() > GIVEN_UP_TEXT_BYTES_MAX || text.contains(['\n', '\r']) {
-                return Err(MirrorError::Wrong("reason and orderer are one line each, of at most 1,024 bytes"));
+                return Err(MirrorError::Wrong(
+                    "reason and orderer are one line each, of at most 1,024 bytes",
+                ));
             }
         }
         Ok(())
@@ -145,7 +147,10 @@ mod tests {
             assert_eq!(GivenUp::parse(&text.as_bytes()[..cut]), None, "{cut}");
         }
         for wrong in ["", " ", "a\nb", "a\r"] {
-            assert!(GivenUp::new(0, "ops", wrong).check().is_err() && GivenUp::new(0, wrong, "x").check().is_err());
+            assert!(
+                GivenUp::new(0, "ops", wrong).check().is_err()
+                    && GivenUp::new(0, wrong, "x").check().is_err()
+            );
         }
         assert!(GivenUp::new(0, "ops", &"x".repeat(GIVEN_UP_TEXT_BYTES_MAX + 1)).check().is_err());
     }

@@ -114,16 +114,22 @@ async fn waiting(options: &Options) -> Result<Vec<WaitingEpoch>> {
 fn find(epochs: &[WaitingEpoch], given: &str, epoch: u64) -> Result<ProducerId> {
     let of = |name: &str| name.rsplit_once('.').map_or(name, |(name, _)| name).to_owned();
     let fits = |found: &&WaitingEpoch| {
-        found.epoch == epoch && (hex(&found.producer) == given || found.name == given || of(&found.name) == given)
+        found.epoch == epoch
+            && (hex(&found.producer) == given || found.name == given || of(&found.name) == given)
     };
     let found: Vec<&WaitingEpoch> = epochs.iter().filter(fits).collect();
     match found[..] {
-        [one] if one.heard.is_none() => {
-            Err(wrong(format!("`{}` is a producer of this machine: the engine sees by itself when it ends", one.name)))
-        }
+        [one] if one.heard.is_none() => Err(wrong(format!(
+            "`{}` is a producer of this machine: the engine sees by itself when it ends",
+            one.name
+        ))),
         [one] => Ok(ProducerId(one.producer)),
-        [] => Err(wrong(format!("no epoch {epoch} of `{given}` waits here: `minutebook spool list` shows those that do"))),
-        _ => Err(wrong(format!("several producers are called `{given}`: give the id, as `minutebook spool list` shows it"))),
+        [] => Err(wrong(format!(
+            "no epoch {epoch} of `{given}` waits here: `minutebook spool list` shows those that do"
+        ))),
+        _ => Err(wrong(format!(
+            "several producers are called `{given}`: give the id, as `minutebook spool list` shows it"
+        ))),
     }
 }
 

@@ -105,7 +105,8 @@ fn messages_of_protobuf_are_weighed_before_they_are_read() {
     let nested = field(2, &field(6, &field(2, &nested)));
     too_much(bombed.send("lists within lists", LOGS, &[PROTOBUF], &request(&filled(&nested))));
     // As instrumentations write them: many spans, none of which tells of a decision.
-    let spans = field(2, &(0..20).flat_map(|_| attribute("http.request.method_original", "GET")).collect::<Vec<_>>());
+    let spans =
+        field(2, &(0..20).flat_map(|_| attribute("http.request.method_original", "GET")).collect::<Vec<_>>());
     bombed.send("ordinary spans", TRACES, &[PROTOBUF], &request(&filled(&spans))).is(200);
     bombed.server.end().run(["verify"]).ends(0);
 }
@@ -152,9 +153,12 @@ fn what_all_records_of_a_request_share_is_not_multiplied() {
     let request = format!(
         r#"{{"parameters":{{"p":"{long}"}},"inputs":[{{"name":"a","shape":[10000],"datatype":"INT8","data":[{rows}]}}]}}"#
     );
-    let answer = format!(r#"{{"outputs":[{{"name":"y","shape":[10000],"datatype":"INT8","data":[{rows}]}}]}}"#);
+    let answer =
+        format!(r#"{{"outputs":[{{"name":"y","shape":[10000],"datatype":"INT8","data":[{rows}]}}]}}"#);
     let event = |kind: &str, data: &str| {
-        format!(r#"{{"specversion":"1.0","id":"1","source":"/s","type":"org.kubeflow.serving.inference.{kind}","data":{data}}}"#)
+        format!(
+            r#"{{"specversion":"1.0","id":"1","source":"/s","type":"org.kubeflow.serving.inference.{kind}","data":{data}}}"#
+        )
     };
     let both = format!("[{},{}]", event("request", &request), event("response", &answer));
     let batch = ("Content-Type", "application/cloudevents-batch+json");

@@ -29,3 +29,4 @@ mod serving_tls;
 mod several;
 mod shipping;
 mod tcp;
+mod use_limits;

@@ -156,3 +156,124 @@ fn an_engine_that_took_records_still_ends_when_nobody_needs_it() {
     assert_eq!(count(&user), 1);
     user.run(["verify"]).ends(0).prints("closed");
 }
+
+const TABLE: (&str, &str) = ("Content-Type", "application/vnd.apache.arrow.stream");
+
+#[test]
+fn what_a_search_gives_out_comes_in_again_as_a_table() {
+    let (server, key) = with_key();
+    post(&server, &key, "?level=sealed", &[LINES], decisions(20).as_bytes()).is(200);
+    let search = |server: &Server, key: &str| {
+        let bearer = format!("Bearer {key}");
+        let headers =
+            [("Authorization", bearer.as_str()), JSON, ("Accept", TABLE.1), ("Minutebook-Purpose", "a test")];
+        let question = json!({"fresh": true, "order": {"by": "time", "descending": false}}).to_string();
+        server.send("POST", "/v1/search", &headers, question.as_bytes()).is(200).body
+    };
+    let table = search(&server, &key);
+    let (other, theirs) = with_key();
+    let problem = post(&other, &theirs, "", &[TABLE], &table).problem(400, "wrong-records").json();
+    assert_eq!(problem["errors"][0]["column"], "id", "{problem}");
+    let again = [TABLE, ("Idempotency-Key", "table-1")];
+    let first = ids(&post(&other, &theirs, "?reimport=true", &again, &table).is(200).json());
+    let repeated = post(&other, &theirs, "?reimport=true", &again, &table).is(200).json();
+    assert_eq!((first.len(), repeated["repeated"].as_bool()), (20, Some(true)));
+    assert_eq!(ids(&repeated), first);
+    post(&other, &theirs, "", &again, &table).problem(422, "key-reused");
+    let whole = |server: &Server, key: &str| -> Vec<Value> {
+        let answer = server.ask(key, "GET", "/v1/records?kind=decision&oldest=true", "").is(200).json();
+        let members = ["model", "inputs", "outputs", "subject", "time", "tags", "status"];
+        let records = answer["records"].as_array().unwrap().iter();
+        records.map(|record| members.map(|member| record[member].clone()).into_iter().collect()).collect()
+    };
+    assert!(!search(&other, &theirs).is_empty());
+    assert_eq!(whole(&other, &theirs), whole(&server, &key));
+
+    // Cut anywhere it is refused, and nothing of it is recorded.
+    for cut in [0, 7, 100, table.len() / 2, table.len() - 1] {
+        post(&other, &theirs, "?reimport=true", &[TABLE], &table[..cut]).problem(400, "bad-request");
+    }
+    post(&other, &theirs, "?model=m", &[LINES], b"").problem(400, "bad-request");
+    let credit = other.key_for("shop", "recorder", &["no-such-*"]);
+    post(&other, &credit, "?reimport=true", &[TABLE], &table).problem(403, "not-permitted");
+    let user = other.end();
+    assert_eq!(count(&user), 20);
+    user.run(["verify"]).ends(0);
+}
+
+#[test]
+fn a_request_that_comes_again_after_the_server_was_killed_is_recorded_once() {
+    let (mut server, key) = with_key();
+    let again = |server: &Server, repeat: &str, query: &str, body: &str| {
+        post(server, &key, query, &[LINES, ("Idempotency-Key", repeat)], body.as_bytes())
+    };
+    let restarted = |server: Server| {
+        signal(&server.pid, "-KILL");
+        let Server { user, running, .. } = server;
+        running.ended();
+        Server::of(user)
+    };
+    let first = again(&server, "job-1", "", &decisions(1_500)).is(200).json();
+    let process = again(&server, "job-2", "?level=process", &decisions(3)).is(200).json();
+    for round in 0..3 {
+        server = restarted(server);
+        for (repeat, query, body, before) in
+            [("job-1", "", 1_500, &first), ("job-2", "?level=process", 3, &process)]
+        {
+            let answer = again(&server, repeat, query, &decisions(body)).is(200).json();
+            assert_eq!(answer["ids"], before["ids"], "{repeat} in round {round}");
+            assert_eq!(answer["repeated"], true, "{repeat} in round {round}");
+        }
+        again(&server, "job-1", "", &decisions(2)).problem(422, "key-reused");
+    }
+    let other = again(&server, "job-3", "", &decisions(2)).is(200).json();
+    server = restarted(server);
+    assert_eq!(again(&server, "job-3", "", &decisions(2)).is(200).json()["ids"], other["ids"]);
+    let bytes = std::fs::read(server.user.path("trail/repeats")).unwrap();
+    assert!(!bytes.windows(4).any(|four| four == b"job-"), "it is encrypted");
+    let user = server.end();
+    assert_eq!(count(&user), 1_505);
+    user.run(["verify"]).ends(0);
+    user.run(["doctor"]).ends(0);
+}
+
+/// A server is killed while it records, again and again at another moment, and its client sends the same request until it is answered.
+#[test]
+fn whenever_a_server_is_killed_its_clients_request_is_recorded_once() {
+    let (mut server, key) = with_key();
+    let body = decisions(4_000);
+    for round in 0..6_u64 {
+        let repeat = format!("job-{round}");
+        let send = |server: &Server| {
+            let bearer = format!("Bearer {key}");
+            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+            let head = format!(
+                "POST /v1/records HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: {bearer}\r\nContent-Type: application/x-ndjson\r\nIdempotency-Key: {repeat}\r\nContent-Length: {}\r\n\r\n",
+                server.address,
+                body.len()
+            );
+            std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+            std::io::Write::write_all(&mut stream, body.as_bytes()).unwrap();
+            stream
+        };
+        // Somewhere between its first number and its answer.
+        let noted = server.user.path("trail/repeats");
+        let state = || std::fs::metadata(&noted).ok().map(|about| (about.len(), about.modified().unwrap()));
+        let before = state();
+        let stream = send(&server);
+        wait_until("the request to begin", || state() != before);
+        std::thread::park_timeout(std::time::Duration::from_millis(round * 3));
+        signal(&server.pid, "-KILL");
+        drop(stream);
+        let Server { user, running, .. } = server;
+        running.ended();
+        server = Server::of(user);
+        let first = Answer::read(&mut send(&server)).is(200).json();
+        let second = Answer::read(&mut send(&server)).is(200).json();
+        assert_eq!(ids(&first).len(), 4_000);
+        assert_eq!(first["ids"], second["ids"]);
+    }
+    let user = server.end();
+    assert_eq!(count(&user), 6 * 4_000);
+    user.run(["verify"]).ends(0);
+}

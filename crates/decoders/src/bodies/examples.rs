@@ -55,7 +55,8 @@ pub(crate) fn event_seeds() -> Vec<Vec<u8>> {
     let answer = r#"{"specversion":"0.3","id":"1","source":"http://s/","type":"org.kubeflow.serving.inference.response","time":"2026-11-22T07:00:01Z","inferenceservicename":"credit","namespace":"n","datacontentencoding":"base64","data":"eyJwcmVkaWN0aW9ucyI6WzFdfQ=="}"#;
     let other = r#"{"specversion":"1.0","id":"2","source":"/m","type":"io.seldon.serving.inference.request","modelid":"x","data_base64":"AP8="}"#;
     let head = "Ce-Specversion:1.0\nCe-Id:a%20b\nCe-Source:\"http://l/ \\\"q\\\"\"\nCe-Type:io.seldon.serving.inference.response\nCe-Time:2026-11-22T07:00:00Z\nCe-Endpoint:default\nContent-Type:application/json";
-    let binary = joined(head.as_bytes(), br#"{"outputs":[{"name":"y","shape":[1],"datatype":"FP64","data":[0.5]}]}"#);
+    let binary =
+        joined(head.as_bytes(), br#"{"outputs":[{"name":"y","shape":[1],"datatype":"FP64","data":[0.5]}]}"#);
     vec![request.into(), format!("[{request},{answer},{other},{request}]").into(), other.into(), binary]
 }
 
@@ -123,22 +124,43 @@ fn prost_of(message: &impl prost::Message) -> Vec<u8> {
 
 pub(crate) fn capture_seeds() -> Vec<Vec<u8>> {
     let part = |encoding: &str, media: &str, data: &str| {
-        format!(r#"{{"observedContentType":"{media}","mode":"INPUT","data":"{data}","encoding":"{encoding}"}}"#)
+        format!(
+            r#"{{"observedContentType":"{media}","mode":"INPUT","data":"{data}","encoding":"{encoding}"}}"#
+        )
     };
     let sagemaker = |input: String, output: String| {
-        format!(r#"{{"captureData":{{"endpointInput":{input},"endpointOutput":{output}}},"eventMetadata":{{"eventId":"da2c46a8","inferenceTime":"2026-11-22T07:00:00Z","customAttributes":["a=b"],"inferenceId":"i"}},"eventVersion":"0"}}"#)
+        format!(
+            r#"{{"captureData":{{"endpointInput":{input},"endpointOutput":{output}}},"eventMetadata":{{"eventId":"da2c46a8","inferenceTime":"2026-11-22T07:00:00Z","customAttributes":["a=b"],"inferenceId":"i"}},"eventVersion":"0"}}"#
+        )
     };
     let azure = |name: &str, data: &str| {
-        format!(r#"{{"specversion":"1.0","id":"i","source":"/subscriptions/s/onlineEndpoints/e/deployments/blue","type":"azureml.inference.{name}","time":"2026-11-22T07:00:00Z","correlationid":"c","data":{data},"xrequestid":"x","modelversion":"1","collectdatatype":"pandas.core.frame.DataFrame"}}"#)
+        format!(
+            r#"{{"specversion":"1.0","id":"i","source":"/subscriptions/s/onlineEndpoints/e/deployments/blue","type":"azureml.inference.{name}","time":"2026-11-22T07:00:00Z","correlationid":"c","data":{data},"xrequestid":"x","modelversion":"1","collectdatatype":"pandas.core.frame.DataFrame"}}"#
+        )
     };
     let kserve = |kind: &str, bytes: &str| {
-        format!(r#"{{"id":"1","sourceUri":"http://s/","reqType":"org.kubeflow.serving.inference.{kind}","inferenceService":"credit","namespace":"n","component":"predictor","endpoint":"","occurrenceTime":"2026-11-22T07:00:00Z","contentType":"application/json","bytes":"{bytes}","metadata":{{"a":["b"]}}}}"#)
+        format!(
+            r#"{{"id":"1","sourceUri":"http://s/","reqType":"org.kubeflow.serving.inference.{kind}","inferenceService":"credit","namespace":"n","component":"predictor","endpoint":"","occurrenceTime":"2026-11-22T07:00:00Z","contentType":"application/json","bytes":"{bytes}","metadata":{{"a":["b"]}}}}"#
+        )
     };
     vec![
-        sagemaker(part("CSV", "text/csv", r#"132,25.5,\"a, b\"\n1,,x"#), part("CSV", "text/csv", r"0.25\n0.5")).into(),
-        sagemaker(part("JSON", "application/json", r#"{\"instances\":[1]}"#), part("BASE64", "application/x", "AP8=")).into(),
+        sagemaker(
+            part("CSV", "text/csv", r#"132,25.5,\"a, b\"\n1,,x"#),
+            part("CSV", "text/csv", r"0.25\n0.5"),
+        )
+        .into(),
+        sagemaker(
+            part("JSON", "application/json", r#"{\"instances\":[1]}"#),
+            part("BASE64", "application/x", "AP8="),
+        )
+        .into(),
         [azure("inputs", r#"[{"a":1,"b":"x"}]"#), azure("outputs", r#"[{"y":0.5}]"#)].join("\n").into(),
-        format!("[{}]\n{}", kserve("request", "eyJpbnN0YW5jZXMiOlsxXX0="), kserve("response", "eyJwcmVkaWN0aW9ucyI6WzFdfQ==")).into(),
+        format!(
+            "[{}]\n{}",
+            kserve("request", "eyJpbnN0YW5jZXMiOlsxXX0="),
+            kserve("response", "eyJwcmVkaWN0aW9ucyI6WzFdfQ==")
+        )
+        .into(),
     ]
 }
 
@@ -146,10 +168,16 @@ pub(crate) fn mapping_seeds() -> Vec<Vec<u8>> {
     let one = "[[call]]\npath = \"/score/{model}\"\nmodel = { path = \"model\" }\nversion = { answer = \"/meta/version\" }\ninputs = \"/features\"\noutputs = { score = \"/score\", reason = \"/why/0\" }\nparams = { threshold = \"/threshold\" }\nsubject = { header = \"X-Applicant\" }\nclass = \"long\"\n";
     let rows = "[[call]]\npath = \"/batch\"\nmethod = \"put\"\nmodel = \"credit\"\nversion = \"7\"\nrows = \"/people\"\nanswer_rows = \"/results\"\ninputs = { age = \"/age\", \"a/b\" = \"/a~1b\" }\noutputs = \"\"\nsubject = { request = \"/id\" }\n";
     let answer = br#"{"score":0.5,"why":["old"],"meta":{"version":3}}"#;
-    let whole = |file: &str, request: &[u8], answer: &[u8]| [file.as_bytes(), BETWEEN, &joined(request, answer)].concat();
+    let whole = |file: &str, request: &[u8], answer: &[u8]| {
+        [file.as_bytes(), BETWEEN, &joined(request, answer)].concat()
+    };
     vec![
         whole(one, br#"{"features":{"a":1},"threshold":0.2}"#, answer),
-        whole(rows, br#"{"people":[{"age":40,"id":"p","a/b":1},{"age":50}]}"#, br#"{"results":[{"yes":true},7]}"#),
+        whole(
+            rows,
+            br#"{"people":[{"age":40,"id":"p","a/b":1},{"age":50}]}"#,
+            br#"{"results":[{"yes":true},7]}"#,
+        ),
     ]
 }
 

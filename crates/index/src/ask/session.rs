@@ -25,6 +25,7 @@ use crate::column::ColumnType;
 use crate::error::{Error, Result};
 use crate::index::Shared;
 use crate::limits;
+use crate::meter::Watch;
 use crate::provider::IndexTable;
 use crate::state::{State, TableState};
 use crate::table::{LINKS, RECORDS, TableId};
@@ -39,7 +40,17 @@ pub struct Answer {
     /// Their columns.
     pub schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch>>,
-    work: tokio::task::JoinHandle<()>,
+    _work: Ends<()>,
+}
+
+/// Work that ends with whoever waits for it: a query whose reader has gone away goes no further.
+#[derive(Debug)]
+struct Ends<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Ends<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Answer {
@@ -63,12 +74,6 @@ impl Answer {
             batches.push(batch);
         }
         Ok(batches)
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.work.abort();
     }
 }
 
@@ -178,12 +183,14 @@ impl Session {
         let context = self.context.clone();
         let deadline = tokio::time::Instant::now() + time;
         let out_of_time = move || Error::Time { seconds: time.as_secs() };
-        let planning = self.shared.threads.spawn(async move {
+        let mut watch = Watch::here();
+        watch.go();
+        let mut planning = Ends(self.shared.threads.spawn(async move {
             let plan = context.state().statement_to_plan(statement).await?;
             options.verify_plan(&plan)?;
             context.execute_logical_plan(plan).await?.execute_stream().await
-        });
-        let planned = tokio::time::timeout_at(deadline, planning).await.map_err(|_| out_of_time())?;
+        }));
+        let planned = tokio::time::timeout_at(deadline, &mut planning.0).await.map_err(|_| out_of_time())?;
         let planned = planned.map_err(|error| Error::Query(error.to_string()))?;
         let seen = self.seen.clone();
         let told = move |error: &DataFusionError| told_of(error, &seen);
@@ -191,8 +198,9 @@ impl Session {
         let schema = plain(&stream.schema());
         let (sender, batches) = mpsc::channel(AHEAD);
         let shown = Arc::clone(&schema);
-        let work = self.shared.threads.spawn(async move {
+        let work = Ends(self.shared.threads.spawn(async move {
             loop {
+                watch.go();
                 let next = match tokio::time::timeout_at(deadline, stream.next()).await {
                     Err(_) => Some(Err(out_of_time())),
                     Ok(next) => next.map(|next| {
@@ -202,12 +210,13 @@ impl Session {
                 };
                 let Some(next) = next else { break };
                 let failed = next.is_err();
+                watch.pause();
                 if sender.send(next).await.is_err() || failed {
                     break;
                 }
             }
-        });
-        Ok(Answer { schema, batches, work })
+        }));
+        Ok(Answer { schema, batches, _work: work })
     }
 }
 

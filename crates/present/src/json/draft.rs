@@ -8,6 +8,7 @@ use minutebook_record::fields::{Batch, Event, Kept, ModelRef, Subjects};
 use minutebook_record::limits::{LINKS_MAX, SUBJECT_BYTES_MAX, SUBJECTS_MAX, VALUES_BYTES_MAX};
 use minutebook_record::{ClassName, FieldType, Kind, RecordId, ValuesError, cbor};
 
+use super::given::{self, Given};
 use super::member::{array, float, hex, members, object, optional, required, sha256, text, twice, unsigned};
 use super::problem::{Problem, Within};
 use super::shapes::{Outline, Shapes};
@@ -184,6 +185,11 @@ impl DraftReader {
         Self { reimport, ..Self::default() }
     }
 
+    /// Whether members that a trail adds are passed over from now on.
+    pub fn set_reimport(&mut self, reimport: bool) {
+        self.reimport = reimport;
+    }
+
     /// Reads one line.
     ///
     /// # Errors
@@ -206,13 +212,24 @@ impl DraftReader {
     ///
     /// The first thing that is wrong with it.
     pub fn draft(&mut self, record: &Tree<'_>, at: ReadAt) -> Result<Draft, Problem> {
+        self.draft_of(record, &Given::default(), at)
+    }
+
+    /// Makes a draft of a record of which some members are `given` already encoded: those are not in `record`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn draft_of(&mut self, record: &Tree<'_>, given: &Given<'_>, at: ReadAt) -> Result<Draft, Problem> {
         let found = Found::of(record)?;
         let kind = optional(found.kind, "kind", read_kind)?.unwrap_or(Kind::Decision);
         let class = optional(found.class, "class", read_class)?.unwrap_or(standard_class());
         let own = self.own_fields(kind, &found)?;
         if kind == Kind::Decision {
             required(found.model, "model")?;
-            required(found.inputs, "inputs")?;
+            if given.inputs.is_none() {
+                required(found.inputs, "inputs")?;
+            }
         }
         let mut values = Vec::with_capacity(512);
         let outline = &mut self.outline;
@@ -224,8 +241,11 @@ impl DraftReader {
             model.write(&mut encoded);
             outline.push_model(encoded);
         }
+        given::push_map("params", given.params, outline, &mut values);
         push_map("params", found.params, outline, &mut values)?;
+        given::push_fields(given.inputs, outline, &mut values);
         push_fields("inputs", found.inputs, outline, &mut values)?;
+        given::push_fields(given.outputs, outline, &mut values);
         push_fields("outputs", found.outputs, outline, &mut values)?;
         if let Some(tree) = found.explanation {
             // The inputs in order are those of the schema: not only those of `inputs`, when `fields` adds
@@ -255,7 +275,9 @@ impl DraftReader {
             outline.push(&["actor"], &FieldType::Text);
             cbor::write_text(&mut values, actor);
         }
+        given::push_map("tags", given.tags, outline, &mut values);
         push_map("tags", found.tags, outline, &mut values)?;
+        given::push_map("environment", given.environment, outline, &mut values);
         push_map("environment", found.environment, outline, &mut values)?;
         push_fields(kind.name(), own, outline, &mut values)?;
         if let Some(fields) = found.fields {

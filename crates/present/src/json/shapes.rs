@@ -12,7 +12,7 @@ use super::limits::SHAPES_CACHED;
 use super::problem::Problem;
 
 /// The fields of one record in order, as the entries of an encoded schema, and the model behind them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Outline {
     key: Vec<u8>,
     fields: usize,
@@ -38,6 +38,17 @@ impl Outline {
         let _ = write!(self.type_name, "{field_type}");
         cbor::write_text(&mut self.key, &self.type_name);
         self.fields += 1;
+    }
+
+    /// Bytes of the fields.
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.len()
+    }
+
+    /// Adds the fields of another, which has no model.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.key.extend_from_slice(&other.key);
+        self.fields += other.fields;
     }
 
     /// Adds the model, which is the same in every record of the shape.

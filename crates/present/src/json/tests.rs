@@ -706,7 +706,8 @@ fn lines_a_second() {
 fn a_text_of_too_many_values_is_refused_before_it_is_read() {
     use super::limits::TREE_MEMORY_MAX;
 
-    let refused = |text: &str| Tree::parse(text.as_bytes()).is_err_and(|problem| problem.what().contains("256 MiB"));
+    let refused =
+        |text: &str| Tree::parse(text.as_bytes()).is_err_and(|problem| problem.what().contains("256 MiB"));
     let many = |piece: &str, count: usize| format!("[{}]", vec![piece; count].join(","));
     let most = TREE_MEMORY_MAX / 64;
     assert!(refused(&many("0", most + 1)));

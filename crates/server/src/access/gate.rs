@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minutebook_access::limits::PURPOSE_BYTES_MAX;
-use minutebook_access::{Action, Asker as Who, Proof, Rights, Verdict};
+use minutebook_access::{Action, Allowance, Asker as Who, Proof, Rights, Verdict};
 use minutebook_capture::Clock;
 use minutebook_index::View;
 use minutebook_trail::{AccessFile, FileStamp};
@@ -63,6 +63,12 @@ impl Pass {
     /// Whether what it brings may be as large as records are.
     pub(crate) fn records(&self) -> bool {
         self.action == Action::Record
+    }
+
+    /// How much of the server its asker may use.
+    pub(crate) fn allowance(&self) -> Allowance {
+        let sight = &self.holder.sight;
+        sight.rights.settings().allowance(&sight.who.label())
     }
 
     pub(crate) fn asker(&self) -> Asker {

@@ -52,7 +52,6 @@ pub(super) struct Copied {
     responses((status = 200, description = "The note", body = Object)),
 )]
 pub(super) async fn key_copy(State(app): State<App>, body: Bytes) -> Result<Json<KeyCopy>, Problem> {
-    let Copied { expires } =
-        read_told(&body)?;
+    let Copied { expires } = read_told(&body)?;
     app.sealer.key_copy(expires).await.map(Json).map_err(|error| Problem::from(&*error))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::intake::{body_of, encoding};
-use crate::guard::KeyName;
+use crate::guard::{KeyName, Recorded};
 use crate::problem::Problem;
 
 /// Answers 200 and nothing else once it is taken: KServe's logger takes any other status for a failure.
@@ -40,7 +40,7 @@ pub(super) async fn cloudevents(
     headers: HeaderMap,
     key: Option<Extension<KeyName>>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(Extension<Recorded>, Json<Value>), Problem> {
     let body = body_of(body)?;
     let encoding = encoding(&headers)?;
     let KeyName(name) = key.map(|Extension(name)| name).unwrap_or_default();
@@ -55,7 +55,9 @@ pub(super) async fn cloudevents(
         taker.logged.take(&taker, halves)
     };
     let counts = tokio::task::spawn_blocking(take).await.map_err(super::intake::broken)??;
-    Ok(Json(json!({ "recorded": counts.recorded, "waiting": counts.waiting, "repeated": counts.repeated })))
+    let answer =
+        json!({ "recorded": counts.recorded, "waiting": counts.waiting, "repeated": counts.repeated });
+    Ok((Extension(Recorded(counts.recorded as u64)), Json(answer)))
 }
 
 fn events(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Event>, Wrong> {

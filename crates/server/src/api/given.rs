@@ -66,7 +66,10 @@ mod tests {
             assert_eq!(detail(body), "the body is a JSON object");
         }
         assert!(detail("{\"a\": \"Ada\"}").ends_with("at line 1, column 11"), "and not the name");
-        assert_eq!(read_told::<Two>(b"[1]").unwrap_err().detail(), "the body is a JSON object, and not a list");
+        assert_eq!(
+            read_told::<Two>(b"[1]").unwrap_err().detail(),
+            "the body is a JSON object, and not a list"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::{Extension, Json};
+use minutebook_index::rows::ARROW_STREAM;
 use minutebook_present::json::ReadAt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -15,12 +16,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::records::given;
 use crate::access::Asker;
-use crate::guard::KeyName;
-use crate::intake::{Encoding, Form, RepeatKey, Sent, Taken};
+use crate::guard::{KeyName, Recorded};
+use crate::intake::{Defaults, Encoding, Form, RepeatKey, Sent, Taken};
 use crate::limits::{RECORDS_BYTES_MAX, REPEAT_KEY_BYTES_MAX};
 use crate::problem::Problem;
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Default, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -28,6 +29,14 @@ pub(super) struct Wanted {
     #[serde(default)]
     #[param(inline)]
     level: Level,
+    /// Of a table: the model of rows that do not say theirs.
+    model: Option<String>,
+    /// Of a table: the version of the model.
+    version: Option<String>,
+    /// Of a table: the digest of the model's artifact.
+    artifact: Option<String>,
+    /// Of a table: whether columns that a trail adds to its answers are passed over.
+    reimport: Option<bool>,
 }
 
 /// When records are acknowledged.
@@ -57,10 +66,10 @@ impl Level {
     path = "/v1/records",
     operation_id = "record",
     tag = "records",
-    params(Wanted, ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for an hour")),
+    params(Wanted, ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for 24 hours")),
     request_body(
-        content((Object = "application/json"), (String = "application/x-ndjson")),
-        description = "A record, an array of them, or one a line (docs/formats/json.md); `content-encoding` gzip or zstd",
+        content((Object = "application/json"), (String = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.arrow.stream")),
+        description = "A record, an array of them, or one a line (docs/formats/json.md), or a table of decisions; `content-encoding` gzip or zstd",
     ),
     responses((status = 200, description = "Their `ids`, the `level`, and whether they were `repeated`", body = Object)),
 )]
@@ -71,13 +80,14 @@ pub(super) async fn record(
     headers: HeaderMap,
     key: Option<Extension<KeyName>>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Wanted { level } = given(query)?;
+) -> Result<(Extension<Recorded>, Json<Value>), Problem> {
+    let wanted = given(query)?;
+    let level = wanted.level;
     let sent = Sent {
         asker,
         body: body_of(body)?,
         encoding: encoding(&headers)?,
-        form: form(&headers)?,
+        form: form(&headers, wanted)?,
         at: ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() },
         flush: level != Level::Process,
         repeat: repeat(&headers, key.map(|Extension(name)| name).unwrap_or_default())?,
@@ -87,7 +97,9 @@ pub(super) async fn record(
         app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
     }
     let ids: Vec<String> = taken.ids.iter().map(ToString::to_string).collect();
-    Ok(Json(json!({ "ids": ids, "level": level.word(), "repeated": taken.repeated })))
+    let recorded = if taken.repeated { 0 } else { ids.len() as u64 };
+    let answer = json!({ "ids": ids, "level": level.word(), "repeated": taken.repeated });
+    Ok((Extension(Recorded(recorded)), Json(answer)))
 }
 
 async fn take(app: App, sent: Sent) -> Result<Taken, Problem> {
@@ -115,7 +127,7 @@ pub(super) async fn take_one(
 
 /// The object of JSON that a request has.
 pub(super) fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Problem> {
-    if form(headers)? != Form::Json {
+    if form(headers, Wanted::default())? != Form::Json {
         return Err(unsupported("`content-type` is `application/json`"));
     }
     let body = encoding(headers)?.unpack(body)?;
@@ -149,14 +161,29 @@ pub(super) fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Not in a form that is read here", detail)
 }
 
-fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+fn form(headers: &HeaderMap, wanted: Wanted) -> Result<Form, Problem> {
     let media_type = text(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
-        "application/json" => Ok(Form::Json),
-        "application/x-ndjson" | "application/jsonl" => Ok(Form::Lines),
-        _ => Err(unsupported("`content-type` is `application/json` or `application/x-ndjson`")),
+    let Wanted { model, version, artifact, reimport, .. } = wanted;
+    let is_said = reimport.is_some() || [&model, &version, &artifact].into_iter().any(Option::is_some);
+    let form = match media_type.as_str() {
+        "application/json" => Form::Json,
+        "application/x-ndjson" | "application/jsonl" => Form::Lines,
+        ARROW_STREAM => {
+            let reimport = reimport.unwrap_or_default();
+            return Ok(Form::Arrow(Defaults { model, version, artifact, reimport }));
+        }
+        _ => {
+            let detail = "`content-type` is `application/json`, `application/x-ndjson` or";
+            return Err(unsupported(&format!("{detail} `{ARROW_STREAM}`")));
+        }
+    };
+    if is_said {
+        let detail =
+            "`model`, `version`, `artifact` and `reimport` are for tables: a record in JSON says them itself";
+        return Err(Problem::request(detail));
     }
+    Ok(form)
 }
 
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {

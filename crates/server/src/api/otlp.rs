@@ -22,7 +22,7 @@ use tonic::{Request, Status};
 
 use super::App;
 use super::intake::{body_of, broken, encoding, unsupported};
-use crate::guard::KeyName;
+use crate::guard::{KeyName, Recorded};
 use crate::limits::RECORDS_BYTES_MAX;
 use crate::problem::Problem;
 use crate::spans::{self, Exported, Sent};
@@ -52,7 +52,8 @@ pub(super) async fn traces(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (wire, exported) = export(app, &headers, key, body, Sent::Traces).await?;
-    answer(wire, &of_traces(exported))
+    let recorded = Extension(Recorded(exported.recorded as u64));
+    Ok((recorded, answer(wire, &of_traces(exported))?).into_response())
 }
 
 /// Log records of OpenTelemetry: events that tell of decisions are recorded.
@@ -78,7 +79,8 @@ pub(super) async fn logs(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (wire, exported) = export(app, &headers, key, body, Sent::Logs).await?;
-    answer(wire, &of_logs(exported))
+    let recorded = Extension(Recorded(exported.recorded as u64));
+    Ok((recorded, answer(wire, &of_logs(exported))?).into_response())
 }
 
 async fn export(
@@ -173,7 +175,11 @@ impl Export {
             true => Status::unavailable(problem.detail()),
             false => Status::invalid_argument(problem.detail()),
         });
-        Ok(tonic::Response::new(answer(done?)))
+        let exported = done?;
+        let recorded = Recorded(exported.recorded as u64);
+        let mut answer = tonic::Response::new(answer(exported));
+        answer.extensions_mut().insert(recorded);
+        Ok(answer)
     }
 }
 

@@ -40,11 +40,7 @@ enum Level {
     responses((status = 200, description = "The log, and what this sealing sealed", body = Object)),
 )]
 pub(super) async fn seal(State(app): State<App>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let request = if body.trim_ascii().is_empty() {
-        Request::default()
-    } else {
-        read_told(&body)?
-    };
+    let request = if body.trim_ascii().is_empty() { Request::default() } else { read_told(&body)? };
     if let Level::Witnessed = request.level {
         let detail = "this trail has no witness that could cosign its checkpoints";
         return Err(Problem::new(StatusCode::CONFLICT, "no-witness", "No witness", detail));

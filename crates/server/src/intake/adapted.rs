@@ -3,14 +3,12 @@
 
 use std::collections::HashSet;
 
-use axum::http::StatusCode;
-use minutebook_capture::Level;
 use minutebook_present::json::{Draft, DraftReader};
 use minutebook_trail::Error;
 use tokio::time::Instant;
 
 use super::repeats::{Entry, RepeatKey};
-use super::{Intake, Work};
+use super::{Intake, Job};
 use crate::guard::KeyName;
 use crate::problem::Problem;
 
@@ -48,65 +46,34 @@ impl Intake {
             return Err(Error::Stopped("it ends".into()).into());
         }
         let items = make(&mut work.drafts)?;
-        let (mut counted, mut entries, mut seen) = (Counted::default(), Vec::new(), HashSet::new());
-        let mut done = Ok(());
+        let now_ns = self.options.clock.wall_ns();
+        let (mut counted, mut jobs, mut seen) = (Counted::default(), Vec::new(), HashSet::new());
         for item in &items {
             if item.comes_again && !seen.insert(item.key.as_str()) {
                 counted.repeated += 1;
                 continue;
             }
-            done = self.take_item(work, of, item, &mut counted, &mut entries);
-            if done.is_err() {
-                break;
+            let key = RepeatKey { of: of.clone(), key: item.key.clone() };
+            let earlier = work.repeats.find(&key, now_ns).cloned();
+            if earlier.as_ref().is_some_and(|entry| entry.is_flushed) {
+                counted.repeated += 1;
+                continue;
             }
+            let entry = earlier.unwrap_or_else(|| Entry::new([0; 32], item.drafts.len(), now_ns));
+            let job = Job::new(self, item.comes_again.then(|| key.clone()), entry, &item.drafts)?;
+            counted.recorded += item.drafts.len();
+            jobs.push((key, job));
         }
-        if done.is_ok() && counted.recorded > 0 {
-            done = self.flush(work);
-        }
-        for (key, mut entry, comes_again) in entries {
+        let (keys, mut jobs): (Vec<RepeatKey>, Vec<Job<'_>>) = jobs.into_iter().unzip();
+        let done = if jobs.is_empty() { Ok(()) } else { self.record(work, &mut jobs, true) };
+        for (key, job) in keys.into_iter().zip(jobs) {
+            let mut entry = job.entry;
             (entry.is_safe, entry.is_flushed) = (done.is_ok(), done.is_ok());
-            if comes_again || done.is_err() {
-                work.repeats.keep(key, entry);
+            if job.key.is_some() || done.is_err() {
+                work.repeats.keep(key, entry, now_ns);
             }
         }
         work.used = Instant::now();
         done.map(|()| counted)
-    }
-
-    fn take_item(
-        &self,
-        work: &mut Work,
-        of: &KeyName,
-        item: &Item,
-        counted: &mut Counted,
-        entries: &mut Vec<(RepeatKey, Entry, bool)>,
-    ) -> Result<(), Problem> {
-        let now = Instant::now();
-        let key = RepeatKey { of: of.clone(), key: item.key.clone() };
-        let earlier = work.repeats.find(&key, now).cloned();
-        if earlier.as_ref().is_some_and(|entry| entry.is_flushed) {
-            counted.repeated += 1;
-            return Ok(());
-        }
-        let mut entry = earlier.unwrap_or_else(|| Entry::new(0, now));
-        let lost = if entry.ids.is_empty() { Vec::new() } else { self.missing(&entry.ids)? };
-        let done = self.record(work, &item.drafts, &mut entry.ids, &lost, false);
-        counted.recorded += item.drafts.len();
-        entries.push((key, entry, item.comes_again));
-        done
-    }
-
-    fn flush(&self, work: &mut Work) -> Result<(), Problem> {
-        let Some(handover) = &work.handover else { return Ok(()) };
-        let flushed = handover.flush(Level::Disk);
-        if flushed.is_err() {
-            work.handover = None;
-        }
-        flushed.map_err(|error| {
-            tracing::error!("records over HTTP cannot be flushed: {error}");
-            let detail = format!("{error}. Send it again: what is recorded already is known then");
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Problem::new(status, "storage-failed", "Disk, store or catalog failed", detail)
-        })
     }
 }

@@ -8,6 +8,7 @@ use minutebook_present::json::{Draft, DraftReader, Problem as WrongRecord, ReadA
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use super::arrow::{self, Defaults};
 use crate::limits::{RECORDS_BYTES_MAX, RECORDS_MAX, WRONG_TOLD};
 use crate::problem::Problem;
 
@@ -23,7 +24,9 @@ impl Encoding {
     /// The body as it was before it was packed. Unpacks no more than it may have.
     pub(crate) fn unpack(self, body: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
         let packing = match self {
-            Self::Plain if body.len() > RECORDS_BYTES_MAX => return Err(Problem::too_large(RECORDS_BYTES_MAX)),
+            Self::Plain if body.len() > RECORDS_BYTES_MAX => {
+                return Err(Problem::too_large(RECORDS_BYTES_MAX));
+            }
             Self::Plain => return Ok(Cow::Borrowed(body)),
             Self::Gzip => Packing::Gzip,
             Self::Zstd => Packing::Zstd,
@@ -37,17 +40,19 @@ impl Encoding {
 }
 
 /// How records are written in a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Form {
     /// One object, or an array of them.
     Json,
     /// One object a line.
     Lines,
+    /// A table, with what holds for its rows.
+    Arrow(Defaults),
 }
 
 /// The records of a body, or all that is wrong with it, up to a bound.
 pub(super) fn drafts(
-    form: Form,
+    form: &Form,
     body: &[u8],
     reader: &mut DraftReader,
     at: ReadAt,
@@ -77,6 +82,13 @@ pub(super) fn drafts(
                 one => drop(gathered.add("item", 0, reader.draft(&one, at))?),
             }
         }
+        Form::Arrow(defaults) => {
+            // What a trail adds is passed over as a column; that a row is not readable is for the reader to refuse.
+            reader.set_reimport(defaults.reimport);
+            let read = arrow::drafts(body, defaults, reader, at, &mut gathered);
+            reader.set_reimport(false);
+            read?;
+        }
     }
     gathered.end()
 }
@@ -93,14 +105,20 @@ fn is_json(body: &[u8]) -> Result<(), Problem> {
     })
 }
 
-struct Gathered {
+/// What was read so far.
+pub(super) struct Gathered {
     drafts: Vec<Draft>,
     wrong: Vec<Value>,
 }
 
 impl Gathered {
     /// Whether to go on.
-    fn add(&mut self, place: &str, number: u64, draft: Result<Draft, WrongRecord>) -> Result<bool, Problem> {
+    pub(super) fn add(
+        &mut self,
+        place: &str,
+        number: u64,
+        draft: Result<Draft, WrongRecord>,
+    ) -> Result<bool, Problem> {
         match draft {
             // What is wrong already is told; the rest is only looked at.
             Ok(_) if !self.wrong.is_empty() => {}
@@ -121,7 +139,8 @@ impl Gathered {
 
     fn end(self) -> Result<Vec<Draft>, Problem> {
         let Some(first) = self.wrong.first() else { return Ok(self.drafts) };
-        let place = if first["line"].is_null() { "item" } else { "line" };
+        let place = ["line", "item", "row"].into_iter().find(|place| !first[*place].is_null());
+        let place = place.unwrap_or("line");
         let path = first["path"].as_str().map_or(String::new(), |path| format!(", `{path}`"));
         let detail = format!(
             "nothing was recorded: {place} {}{path}: {}",

@@ -4,6 +4,7 @@ use super::Findings;
 use crate::durable;
 use crate::lock::TrailLock;
 use crate::place::{ENGINE_SOCKET, Place};
+use crate::repeats::REPEATS_FILE;
 use crate::store::STAGING;
 use minutebook_verify::restored::RESTORED_FILE;
 use std::path::Path;
@@ -19,11 +20,12 @@ const FOLDERS: [&str; 5] = ["spool", "segments", "blobs", "log", STAGING];
 /// The index, which is made when somebody searches.
 const INDEX: &str = "index";
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "trail.toml",
     RESTORED_FILE,
     "lock",
     ENGINE_SOCKET,
+    REPEATS_FILE,
     "catalog.db",
     "catalog.db-wal",
     "catalog.db-shm",

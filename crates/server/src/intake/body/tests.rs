@@ -7,7 +7,7 @@ const GOOD: &str =
 const AT: ReadAt = ReadAt { time_ns: 1_700_000_000_000_000_000, clock_error_ns: None };
 
 fn read(form: Form, body: impl AsRef<[u8]>) -> Result<Vec<Draft>, Value> {
-    let drafts = drafts(form, body.as_ref(), &mut DraftReader::new(false), AT);
+    let drafts = drafts(&form, body.as_ref(), &mut DraftReader::new(false), AT);
     drafts.map_err(|problem| json!(problem))
 }
 
