@@ -47,7 +47,8 @@ class Server:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def start(self):
-        command = [_program.find(), "serve", *self.served, "--create", "--keys", str(self.served_keys), "--listen", f"127.0.0.1:{self.port}", "--json"]
+        at = ["--keys", str(self.served_keys), "--listen", f"127.0.0.1:{self.port}"]
+        command = [_program.find(), "serve", *self.served, "--create", *at, "--json"]
         command += self.options
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         json.loads(self.process.stdout.readline())

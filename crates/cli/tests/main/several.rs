@@ -191,7 +191,8 @@ fn an_end_seals_what_every_trail_has_and_the_last_one_ends_the_server() {
     let body = decisions(3);
     write!(
         under_way,
-        "POST /t/other/v1/records HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {other}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n{}",
+        "POST /t/other/v1/records HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {other}\r\n\
+         Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n{}",
         server.address,
         body.len(),
         &body[..100]
