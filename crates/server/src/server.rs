@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use minutebook_capture::{Clock, IntakePublicKey, ProducerOptions};
-use minutebook_trail::{ApiKeys, ENGINE_LOG, Error, Place, Reader, RepeatLog, STAGING, SealReport, TrailLock};
+use minutebook_trail::{
+    ApiKeys, ENGINE_LOG, Error, Place, Reader, RepeatLog, STAGING, SealReport, TrailLock,
+};
 use minutebook_verify::hex;
 use tokio::net::UnixListener;
 use tokio::sync::watch;

@@ -43,9 +43,7 @@ fn a_key_that_uses_too_much_waits_and_others_do_not() {
     assert_eq!(status, 200, "the socket's owner has no limits");
 
     allow(&server, "[[limits.for]]\nname = [\"busy\"]\nrequests_per_second = 1\n");
-    wait_until("requests to be too many", || {
-        server.ask(&busy, "GET", "/v1/engine", "").status == 429
-    });
+    wait_until("requests to be too many", || server.ask(&busy, "GET", "/v1/engine", "").status == 429);
     assert_eq!(waits(server.ask(&busy, "GET", "/v1/engine", ""), "too-many-requests"), 1);
     server.ask(&calm, "GET", "/v1/engine", "").is(200);
     server.end();
@@ -60,7 +58,8 @@ fn heavy() -> String {
 fn ask_and_leave(server: &Server, key: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head = format!(
-        "POST /v1/sql HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nMinutebook-Purpose: a test\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /v1/sql HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Minutebook-Purpose: a test\r\nContent-Length: {}\r\n\r\n{body}",
         server.address,
         body.len()
     );

@@ -1,6 +1,6 @@
-//! Requests that may come again under the same idempotency key, and what was recorded for them: in memory, and noted in a file before the first of
-//! their records is handed over, so that an engine that begins anew knows them (`docs/formats/repeats.md`). Edge: whether records that were noted are in
-//! the trail, others look.
+//! Requests that may come again under the same idempotency key, and what was recorded for them: in memory, and noted in a file before the first
+//! of their records is handed over, so that an engine that begins anew knows them (`docs/formats/repeats.md`). Edge: whether records that were
+//! noted are in the trail, others look.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -40,15 +40,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(print: [u8; 32], count: usize, at_ns: i64) -> Self {
-        Self {
-            print,
-            count,
-            ids: Vec::new(),
-            is_safe: false,
-            is_flushed: false,
-            is_noted: false,
-            at_ns,
-        }
+        Self { print, count, ids: Vec::new(), is_safe: false, is_flushed: false, is_noted: false, at_ns }
     }
 
     /// What it counts for.
@@ -286,7 +278,8 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("trail/tmp")).unwrap();
         let place = minutebook_trail::Place::new(folder.path().join("trail"));
         let random = std::sync::Arc::new(minutebook_capture::SystemRandom);
-        let keys = minutebook_trail::KeyFolder::create(&folder.path().join("keys"), [1; 16], &*random).unwrap();
+        let keys =
+            minutebook_trail::KeyFolder::create(&folder.path().join("keys"), [1; 16], &*random).unwrap();
         let keys = std::sync::Arc::new(keys);
         let open = |now| {
             let (log, noted) = RepeatLog::open(&place, [1; 16], keys.clone(), random.clone()).unwrap();
