@@ -152,7 +152,8 @@ pub(crate) const WRONG_TOLD: usize = 100;
 /// How long a request is remembered under its idempotency key: clients try again within minutes, jobs within the day.
 pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(86_400);
 
-/// Records of a request whose numbers are drawn, and noted, before the first of them is handed over: as many as a spool has slots for what is in flight.
+/// Records of a request whose numbers are drawn, and noted, before the first of them is handed over: as many as a spool has slots
+/// for what is in flight.
 pub(crate) const DRAWN_AT_ONCE: usize = 1_024;
 
 /// Ids that are remembered for requests that come again, 16 bytes each; a request counts as eight more.

@@ -1,5 +1,5 @@
-//! Requests that may come again, and the ids of their records, in a file that survives the process (`docs/formats/repeats.md`). Edge: keeps what it is
-//! given; what a request is, and whether its records are there, others say. Blocks on files.
+//! Requests that may come again, and the ids of their records, in a file that survives the process (`docs/formats/repeats.md`). Edge: keeps
+//! what it is given; what a request is, and whether its records are there, others say. Blocks on files.
 
 use crate::durable;
 use crate::environment::draw;

@@ -167,7 +167,10 @@ fn what_a_search_gives_out_comes_in_again_as_a_table() {
         let bearer = format!("Bearer {key}");
         let headers =
             [("Authorization", bearer.as_str()), JSON, ("Accept", TABLE.1), ("Minutebook-Purpose", "a test")];
-        let question = json!({"fresh": true, "order": {"by": "time", "descending": false}}).to_string();
+        // Without a model it has the columns that every decision has.
+        let question =
+            json!({"model": "credit", "fresh": true, "order": {"by": "time", "descending": false}})
+                .to_string();
         server.send("POST", "/v1/search", &headers, question.as_bytes()).is(200).body
     };
     let table = search(&server, &key);
@@ -248,7 +251,8 @@ fn whenever_a_server_is_killed_its_clients_request_is_recorded_once() {
             let bearer = format!("Bearer {key}");
             let mut stream = std::net::TcpStream::connect(server.address).unwrap();
             let head = format!(
-                "POST /v1/records HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: {bearer}\r\nContent-Type: application/x-ndjson\r\nIdempotency-Key: {repeat}\r\nContent-Length: {}\r\n\r\n",
+                "POST /v1/records HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: {bearer}\r\n\
+                 Content-Type: application/x-ndjson\r\nIdempotency-Key: {repeat}\r\nContent-Length: {}\r\n\r\n",
                 server.address,
                 body.len()
             );

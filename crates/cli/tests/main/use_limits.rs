@@ -58,7 +58,8 @@ fn heavy() -> String {
 fn ask_and_leave(server: &Server, key: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head = format!(
-        "POST /v1/sql HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nMinutebook-Purpose: a test\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /v1/sql HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Minutebook-Purpose: a test\r\nContent-Length: {}\r\n\r\n{body}",
         server.address,
         body.len()
     );

@@ -1,6 +1,6 @@
-//! How much of the server each asker uses: requests, records, and the work of queries; and what is too much (`docs/formats/access.md`, "Limits of use").
-//! Edge: counts by a name, whoever it is of; what may be used, and what a request is, others say. What a request costs is known when it is over, so it is
-//! paid afterwards: who owes too much waits.
+//! How much of the server each asker uses: requests, records, and the work of queries; and what is too much (`docs/formats/access.md`, "Limits
+//! of use"). Edge: counts by a name, whoever it is of; what may be used, and what a request is, others say. What a request costs is known when
+//! it is over, so it is paid afterwards: who owes too much waits.
 
 use std::collections::HashMap;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! Decisions as an Arrow IPC stream: a row becomes a draft, as a line of JSON does. Edge: bytes that somebody sent, whatever they are, to drafts or to
-//! what is wrong with them; lengths and places in them are looked at before anything is done with them.
+//! Decisions as an Arrow IPC stream: a row becomes a draft, as a line of JSON does. Edge: bytes that somebody sent, whatever they are, to
+//! drafts or to what is wrong with them; lengths and places in them are looked at before anything is done with them.
 
 mod batch;
 mod column;

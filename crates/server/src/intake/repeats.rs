@@ -1,6 +1,6 @@
-//! Requests that may come again under the same idempotency key, and what was recorded for them: in memory, and noted in a file before the first of
-//! their records is handed over, so that an engine that begins anew knows them (`docs/formats/repeats.md`). Edge: whether records that were noted are in
-//! the trail, others look.
+//! Requests that may come again under the same idempotency key, and what was recorded for them: in memory, and noted in a file before the first
+//! of their records is handed over, so that an engine that begins anew knows them (`docs/formats/repeats.md`). Edge: whether records that were
+//! noted are in the trail, others look.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! Which column stands for what of a record: fields, entries of its maps, members, or what a trail adds. Edge: names of columns to places in a record;
-//! what members may say is decided where records in JSON are read.
+//! Which column stands for what of a record: fields, entries of its maps, members, or what a trail adds. Edge: names of columns to places in a
+//! record; what members may say is decided where records in JSON are read.
 
 use minutebook_present::json::{Draft, DraftReader, Fields, Given, Problem as Wrong, ReadAt, Tree};
 use minutebook_record::cbor;
