@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn accounts_are_found_by_their_numbers() {
-        let accounts = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbroken\n";
+        let accounts = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/:/bin/sh\nbroken\n";
         assert_eq!(name_of(accounts, 1000), Some("ann"));
         assert_eq!((name_of(accounts, 7), name_of("", 0)), (None, None));
         assert!(user().contains("uid "));

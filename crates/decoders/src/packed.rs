@@ -30,7 +30,7 @@ pub(crate) fn packed_seeds() -> Vec<Vec<u8>> {
     let gzip = gzip.finish().expect(long);
     let zstd = zstd::stream::encode_all(&text[..], 3).expect(long);
     let brotli = vec![0x0b, 0x02, 0x80, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03];
-    let bomb = zstd::stream::encode_all(&vec![0; 4 << 20][..], 19).expect(long);
+    let bomb = zstd::stream::encode_all(&vec![0; 4 << 20][..], 3).expect(long);
     vec![
         [&gzip[..], &gzip].concat(),
         gzip,

@@ -226,8 +226,13 @@ impl Shipper {
                         let _ = tell.send((found.path, ended)).await;
                     });
                 }
-                Err(Error::Refused(what) | Error::GivenUp(what)) => {
-                    tracing::error!("`{}` is not shipped: {what}", found.path.display());
+                Err(error @ (Error::Refused(_) | Error::GivenUp(_))) => {
+                    tracing::error!("`{}` is not shipped: {error}", found.path.display());
+                    // Whoever waits for it is told.
+                    let shared = Arc::new(Shared::new());
+                    shared.failed(&error, true);
+                    let mut epochs = self.known.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+                    epochs.insert(found.path.clone(), shared);
                     stuck.insert(found.path);
                 }
                 Err(error) => waits = Some((found.name, error)),

@@ -325,7 +325,8 @@ fn what_would_take_too_much_memory_is_refused_before_it_is_read() {
         bytes
     };
     let spans = |spans: &[u8]| within(1, &within(2, spans));
-    let count = crate::limits::MESSAGE_MEMORY_MAX / size_of::<KeyValue>();
+    let count =
+        crate::limits::MESSAGE_MEMORY_MAX / size_of::<opentelemetry_proto::tonic::common::v1::KeyValue>();
     let attributes = within(9, b"").repeat(count);
     let found = refused(Wire::Protobuf, &spans(&within(2, &attributes)));
     assert!(found.contains("takes more than 256 MiB"), "{found}");

@@ -95,7 +95,8 @@ impl GivenUp {
 /// and what was said first stays.
 ///
 /// # Errors
-/// [`MirrorError::Unknown`] when no such epoch is open here, [`MirrorError::Wrong`] when its owner ended it or what is said cannot be kept, or the disk.
+/// [`MirrorError::Unknown`] when no such epoch is open here, [`MirrorError::Wrong`] when its owner ended it or what is said
+/// cannot be kept, or the disk.
 pub fn give_up(spool: &Path, producer: ProducerId, epoch: Epoch, said: &GivenUp) -> Result<(), MirrorError> {
     said.check()?;
     let folder = find(spool, producer)?.ok_or(MirrorError::Unknown)?;

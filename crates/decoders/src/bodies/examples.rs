@@ -8,37 +8,49 @@ use crate::seeds::{BETWEEN, joined};
 /// Requests and answers.
 pub(super) const CALLS: [(&[u8], &[u8]); 16] = [
     (
-        br#"{"id":"r","parameters":{"p":1},"inputs":[{"name":"a","shape":[2,3],"datatype":"FP32","data":[[1,2,3],[4.5,5,6]]},{"name":"b","shape":[2],"datatype":"BYTES","data":["x","y"]}]}"#,
+        br#"{"id":"r","parameters":{"p":1},"inputs":[{"name":"a","shape":[2,3],"datatype":"FP32","data":[[1,2,3],[4.5,5,6]]},{"name":"b",
+"shape":[2],"datatype":"BYTES","data":["x","y"]}]}"#,
         br#"{"model_name":"m","model_version":"2","id":"r","outputs":[{"name":"y","shape":[2],"datatype":"INT64","data":[0,1]}]}"#,
     ),
     (
-        b"{\"inputs\":[{\"name\":\"a\",\"shape\":[2],\"datatype\":\"INT32\",\"parameters\":{\"binary_data_size\":8}}],\"parameters\":{\"binary_data_output\":true}}\x01\0\0\0\x02\0\0\0",
-        b"{\"outputs\":[{\"name\":\"y\",\"shape\":[2],\"datatype\":\"BYTES\",\"parameters\":{\"binary_data_size\":12}}]}\x02\0\0\0ab\x02\0\0\0cd",
+        b"{\"inputs\":[{\"name\":\"a\",\"shape\":[2],\"datatype\":\"INT32\",\"parameters\":{\"binary_data_size\":8}}],\
+\"parameters\":{\"binary_data_output\":true}}\x01\0\0\0\x02\0\0\0",
+        b"{\"outputs\":[{\"name\":\"y\",\"shape\":[2],\"datatype\":\"BYTES\",\
+\"parameters\":{\"binary_data_size\":12}}]}\x02\0\0\0ab\x02\0\0\0cd",
     ),
     (
-        br#"{"inputs":[{"name":"a","shape":[1,2],"datatype":"BOOL","data":[true,false]},{"name":"c","shape":[1],"datatype":"FP16","data":[1]},{"name":"d","shape":[1],"datatype":"UINT8","data":[255]}]}"#,
+        br#"{"inputs":[{"name":"a","shape":[1,2],"datatype":"BOOL","data":[true,false]},{"name":"c","shape":[1],"datatype":"FP16",
+"data":[1]},{"name":"d","shape":[1],"datatype":"UINT8","data":[255]}]}"#,
         br#"{"error":"no such model"}"#,
     ),
     (
         br#"{"signature_name":"s","instances":[{"a":1},[1,2],"x",null]}"#,
         br#"{"predictions":[0.1,[1,2],{"c":1},null]}"#,
     ),
-    (br#"{"dataframe_split":{"index":[0,1],"columns":["a","b"],"data":[[1,"x"],[2.5,null]]},"params":{"t":1}}"#, br#"{"predictions":[0,1]}"#),
+    (br#"{"dataframe_split":{"index":[0,1],"columns":["a","b"],"data":[[1,"x"],[2.5,null]]},
+"params":{"t":1}}"#, br#"{"predictions":[0,1]}"#),
     (br#"{"dataframe_records":[{"a":1},{"a":2}]}"#, br#"{"predictions":[{"0":0.5},{"0":0.25}]}"#),
     (br#"{"inputs":{"a":[1,2],"b":["x","y"]}}"#, br#"{"predictions":{"p":[1,2]}}"#),
     (b"a,b\n1,\"x, \"\"y\"\"\"\n-0.5,\n", b"[1,2]"),
     (br#"{"inputs":[[1,2],[3,4]]}"#, br#"{"error_code":"BAD_REQUEST","message":"no"}"#),
     (
-        br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":0.5,"stream":true,"tools":[{"type":"function"}],"seed":null}"#,
-        br#"{"id":"c","model":"m-1","choices":[{"index":0,"finish_reason":"stop","message":{"content":"Yes","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]}}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#,
+        br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":0.5,"stream":true,"tools":[{"type":"function"}],
+"seed":null}"#,
+        br#"{"id":"c","model":"m-1","choices":[{"index":0,"finish_reason":"stop","message":{"content":"Yes","tool_calls":[{"id":"t",
+"type":"function","function":{"name":"f","arguments":"{}"}}]}}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#,
     ),
     (
         br#"{"model":"m","messages":[],"n":2,"stream":true}"#,
-        b"data: {\"id\":\"c\",\"choices\":[{\"index\":1,\"delta\":{\"content\":\"a\",\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\"}}]}}]}\r\n\r\n: ping\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\"finish_reason\":\"stop\"}],\"usage\":{\"total_tokens\":3}}\n\ndata: [DONE]\n\n",
+        b"data: {\"id\":\"c\",\"choices\":[{\"index\":1,\"delta\":{\"content\":\"a\",\"tool_calls\":[{\"index\":0,\
+\"function\":{\"arguments\":\"{\"}}]}}]}\r\n\r\n: ping\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\
+\"finish_reason\":\"stop\"}],\"usage\":{\"total_tokens\":3}}\n\ndata: [DONE]\n\n",
     ),
     (
         br#"{"model":"m","input":"Hi","instructions":"brief","stream":true}"#,
-        b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":\"Y\"}\n\nevent: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"model\":\"m-1\",\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"Yes\"}]}],\"usage\":{\"input_tokens\":1}}}\n\n",
+        b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\
+\"delta\":\"Y\"}\n\nevent: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"model\":\"m-1\",\
+\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"Yes\"}]}],\
+\"usage\":{\"input_tokens\":1}}}\n\n",
     ),
     (
         br#"{"model":"e","input":["a","b",[1,2]],"encoding_format":"base64"}"#,
@@ -51,10 +63,17 @@ pub(super) const CALLS: [(&[u8], &[u8]); 16] = [
 
 /// Events: headers and a body, one as JSON, several.
 pub(crate) fn event_seeds() -> Vec<Vec<u8>> {
-    let request = r#"{"specversion":"1.0","id":"1","source":"http://s/","type":"org.kubeflow.serving.inference.request","time":"2026-11-22T07:00:00.5Z","inferenceservicename":"credit","namespace":"n","traceparent":"00-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174-01","data":{"instances":[[1,2]]}}"#;
-    let answer = r#"{"specversion":"0.3","id":"1","source":"http://s/","type":"org.kubeflow.serving.inference.response","time":"2026-11-22T07:00:01Z","inferenceservicename":"credit","namespace":"n","datacontentencoding":"base64","data":"eyJwcmVkaWN0aW9ucyI6WzFdfQ=="}"#;
-    let other = r#"{"specversion":"1.0","id":"2","source":"/m","type":"io.seldon.serving.inference.request","modelid":"x","data_base64":"AP8="}"#;
-    let head = "Ce-Specversion:1.0\nCe-Id:a%20b\nCe-Source:\"http://l/ \\\"q\\\"\"\nCe-Type:io.seldon.serving.inference.response\nCe-Time:2026-11-22T07:00:00Z\nCe-Endpoint:default\nContent-Type:application/json";
+    let request = r#"{"specversion":"1.0","id":"1","source":"http://s/","type":"org.kubeflow.serving.inference.request",
+"time":"2026-11-22T07:00:00.5Z","inferenceservicename":"credit","namespace":"n",
+"traceparent":"00-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174-01","data":{"instances":[[1,2]]}}"#;
+    let answer = r#"{"specversion":"0.3","id":"1","source":"http://s/","type":"org.kubeflow.serving.inference.response",
+"time":"2026-11-22T07:00:01Z","inferenceservicename":"credit","namespace":"n","datacontentencoding":"base64",
+"data":"eyJwcmVkaWN0aW9ucyI6WzFdfQ=="}"#;
+    let other = r#"{"specversion":"1.0","id":"2","source":"/m","type":"io.seldon.serving.inference.request","modelid":"x",
+"data_base64":"AP8="}"#;
+    let head = "Ce-Specversion:1.0\nCe-Id:a%20b\nCe-Source:\"http://l/ \\\"q\\\"\"\n\
+Ce-Type:io.seldon.serving.inference.response\nCe-Time:2026-11-22T07:00:00Z\nCe-Endpoint:default\n\
+Content-Type:application/json";
     let binary =
         joined(head.as_bytes(), br#"{"outputs":[{"name":"y","shape":[1],"datatype":"FP64","data":[0.5]}]}"#);
     vec![request.into(), format!("[{request},{answer},{other},{request}]").into(), other.into(), binary]
@@ -71,7 +90,8 @@ pub(crate) fn otlp_seeds() -> Vec<Vec<u8>> {
             text("gen_ai.response.model", "small-1"),
             r#"{"key":"gen_ai.request.temperature","value":{"doubleValue":0.2}}"#.to_owned(),
             text("gen_ai.input.messages", r#"[{\"role\":\"user\"}]"#),
-            r#"{"key":"gen_ai.output.messages","value":{"arrayValue":{"values":[{"kvlistValue":{"values":[{"key":"role","value":{"stringValue":"a"}}]}}]}}}"#.to_owned(),
+            r#"{"key":"gen_ai.output.messages","value":{"arrayValue":{"values":[{"kvlistValue":{"values":[{"key":"role",
+"value":{"stringValue":"a"}}]}}]}}}"#.to_owned(),
             int("gen_ai.usage.input_tokens", 12),
         ],
         vec![
@@ -95,13 +115,18 @@ pub(crate) fn otlp_seeds() -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for attributes in conventions.map(|attributes| attributes.join(",")) {
         let span = format!(
-            r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"scope":{{"name":"lib"}},"spans":[{{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"chat","startTimeUnixNano":"1795330800000000000","endTimeUnixNano":"1795330800250000000","attributes":[{attributes}],"events":[{{"name":"exception","attributes":[{}]}}],"status":{{"code":2}}}}]}}]}}]}}"#,
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"scope":{{"name":"lib"}},
+"spans":[{{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"chat",
+"startTimeUnixNano":"1795330800000000000","endTimeUnixNano":"1795330800250000000","attributes":[{attributes}],
+"events":[{{"name":"exception","attributes":[{}]}}],"status":{{"code":2}}}}]}}]}}]}}"#,
             text("service.name", "shop"),
             text("exception.type", "E"),
         );
         let log = |name: &str| {
             format!(
-                r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"1795330800000000000","eventName":"{name}","traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","attributes":[{attributes}],"body":{{"kvlistValue":{{"values":[{}]}}}}}}]}}]}}]}}"#,
+                r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"1795330800000000000","eventName":"{name}",
+"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","attributes":[{attributes}],
+"body":{{"kvlistValue":{{"values":[{}]}}}}}}]}}]}}]}}"#,
                 int("gen_ai.evaluation.score.value", 1),
             )
         };
@@ -122,6 +147,7 @@ fn prost_of(message: &impl prost::Message) -> Vec<u8> {
     message.encode_to_vec()
 }
 
+/// Lines, each in one.
 pub(crate) fn capture_seeds() -> Vec<Vec<u8>> {
     let part = |encoding: &str, media: &str, data: &str| {
         format!(
@@ -130,18 +156,26 @@ pub(crate) fn capture_seeds() -> Vec<Vec<u8>> {
     };
     let sagemaker = |input: String, output: String| {
         format!(
-            r#"{{"captureData":{{"endpointInput":{input},"endpointOutput":{output}}},"eventMetadata":{{"eventId":"da2c46a8","inferenceTime":"2026-11-22T07:00:00Z","customAttributes":["a=b"],"inferenceId":"i"}},"eventVersion":"0"}}"#
+            r#"{{"captureData":{{"endpointInput":{input},"endpointOutput":{output}}},"eventMetadata":{{"eventId":"da2c46a8",
+"inferenceTime":"2026-11-22T07:00:00Z","customAttributes":["a=b"],"inferenceId":"i"}},"eventVersion":"0"}}"#
         )
+        .replace('\n', "")
     };
     let azure = |name: &str, data: &str| {
         format!(
-            r#"{{"specversion":"1.0","id":"i","source":"/subscriptions/s/onlineEndpoints/e/deployments/blue","type":"azureml.inference.{name}","time":"2026-11-22T07:00:00Z","correlationid":"c","data":{data},"xrequestid":"x","modelversion":"1","collectdatatype":"pandas.core.frame.DataFrame"}}"#
+            r#"{{"specversion":"1.0","id":"i","source":"/subscriptions/s/onlineEndpoints/e/deployments/blue",
+"type":"azureml.inference.{name}","time":"2026-11-22T07:00:00Z","correlationid":"c","data":{data},"xrequestid":"x","modelversion":"1",
+"collectdatatype":"pandas.core.frame.DataFrame"}}"#
         )
+        .replace('\n', "")
     };
     let kserve = |kind: &str, bytes: &str| {
         format!(
-            r#"{{"id":"1","sourceUri":"http://s/","reqType":"org.kubeflow.serving.inference.{kind}","inferenceService":"credit","namespace":"n","component":"predictor","endpoint":"","occurrenceTime":"2026-11-22T07:00:00Z","contentType":"application/json","bytes":"{bytes}","metadata":{{"a":["b"]}}}}"#
+            r#"{{"id":"1","sourceUri":"http://s/","reqType":"org.kubeflow.serving.inference.{kind}","inferenceService":"credit",
+"namespace":"n","component":"predictor","endpoint":"","occurrenceTime":"2026-11-22T07:00:00Z","contentType":"application/json",
+"bytes":"{bytes}","metadata":{{"a":["b"]}}}}"#
         )
+        .replace('\n', "")
     };
     vec![
         sagemaker(
@@ -165,8 +199,13 @@ pub(crate) fn capture_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn mapping_seeds() -> Vec<Vec<u8>> {
-    let one = "[[call]]\npath = \"/score/{model}\"\nmodel = { path = \"model\" }\nversion = { answer = \"/meta/version\" }\ninputs = \"/features\"\noutputs = { score = \"/score\", reason = \"/why/0\" }\nparams = { threshold = \"/threshold\" }\nsubject = { header = \"X-Applicant\" }\nclass = \"long\"\n";
-    let rows = "[[call]]\npath = \"/batch\"\nmethod = \"put\"\nmodel = \"credit\"\nversion = \"7\"\nrows = \"/people\"\nanswer_rows = \"/results\"\ninputs = { age = \"/age\", \"a/b\" = \"/a~1b\" }\noutputs = \"\"\nsubject = { request = \"/id\" }\n";
+    let one = "[[call]]\npath = \"/score/{model}\"\nmodel = { path = \"model\" }\n\
+version = { answer = \"/meta/version\" }\ninputs = \"/features\"\n\
+outputs = { score = \"/score\", reason = \"/why/0\" }\nparams = { threshold = \"/threshold\" }\n\
+subject = { header = \"X-Applicant\" }\nclass = \"long\"\n";
+    let rows = "[[call]]\npath = \"/batch\"\nmethod = \"put\"\nmodel = \"credit\"\nversion = \"7\"\nrows = \"/people\"\n\
+answer_rows = \"/results\"\ninputs = { age = \"/age\", \"a/b\" = \"/a~1b\" }\noutputs = \"\"\n\
+subject = { request = \"/id\" }\n";
     let answer = br#"{"score":0.5,"why":["old"],"meta":{"version":3}}"#;
     let whole = |file: &str, request: &[u8], answer: &[u8]| {
         [file.as_bytes(), BETWEEN, &joined(request, answer)].concat()
@@ -182,8 +221,15 @@ pub(crate) fn mapping_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn draft_seeds() -> Vec<Vec<u8>> {
-    let decision = r#"{"model":{"name":"credit","version":"3"},"time":"2026-11-22T07:00:00Z","duration_ns":5,"status":"ok","inputs":{"age":40,"f":{"$float":"NaN"},"t":{"$tensor":{"type":"f32","shape":[2],"data":[1,2]}},"b":{"$bytes":"AP8="},"d":{"$decimal":"1.50"},"l":[1,null],"m":{"$map":{"$x":1}}},"outputs":{"approve":false},"subject":"p-1","tags":{"a":"b"},"attributions":{"age":0.5},"class":"standard"}"#;
+    let decision = r#"{"model":{"name":"credit","version":"3"},"time":"2026-11-22T07:00:00Z","duration_ns":5,"status":"ok",
+"inputs":{"age":40,"f":{"$float":"NaN"},"t":{"$tensor":{"type":"f32","shape":[2],"data":[1,2]}},"b":{"$bytes":"AP8="},
+"d":{"$decimal":"1.50"},"l":[1,null],"m":{"$map":{"$x":1}}},"outputs":{"approve":false},"subject":"p-1","tags":{"a":"b"},
+"attributions":{"age":0.5},"class":"standard"}"#.replace('\n', "");
     let outcome = r#"{"kind":"outcome","of":"01890a5d-ac96-774b-bcce-b302099a8057","outputs":{"paid":true}}"#;
     let review = r#"{"kind":"review","of":"01890a5d-ac96-774b-bcce-b302099a8057","review":{"by":"r","verdict":"confirmed","reason":"x"}}"#;
-    vec![decision.into(), format!("{decision}\n\n{outcome}\n").into(), format!("[{outcome},{review}]").into()]
+    vec![
+        decision.clone().into(),
+        format!("{decision}\n\n{outcome}\n").into(),
+        format!("[{outcome},{review}]").into(),
+    ]
 }

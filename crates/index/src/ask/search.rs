@@ -236,7 +236,8 @@ impl Index {
         let count = rows.num_rows();
         let rows = rows.project(&places).map_err(|error| Error::Query(error.to_string()))?;
         let cursor = has_more.then(|| {
-            let offset = cursor.as_ref().map_or(0, |cursor| cursor.offset) + count;
+            // Saturating: a cursor comes from outside.
+            let offset = cursor.as_ref().map_or(0, |cursor| cursor.offset).saturating_add(count);
             let times = [search.since_ns, search.until_ns, search.as_of_ns];
             Cursor { log: scope.log, last: key.and(last), offset, times }.write()
         });

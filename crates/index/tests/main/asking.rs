@@ -77,6 +77,42 @@ async fn pages_do_not_move_while_records_arrive() {
     }
 }
 
+/// A cursor that somebody made up: its sum of rows overflowed.
+#[tokio::test]
+async fn a_cursor_that_is_made_up_is_refused_or_answered() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+
+    let mut world = World::new().await;
+    for at in 0..9 {
+        world.record(&decision("m", json!({ "at": at }), json!({ "y": 1 })));
+    }
+    world.seal().await;
+    let (index, _indexer) = world.index().await;
+    let latest = i64::MAX;
+    let made_up = [
+        json!({ "log": u64::MAX, "last": [latest, "' OR 1=1 --"], "offset": u64::MAX, "times": [null, null, null] }),
+        json!({ "log": u64::MAX, "last": [i64::MIN, ""], "times": [latest, i64::MIN, -1] }),
+        json!({ "log": 0 }),
+        json!({ "log": u64::MAX, "offset": u64::MAX }),
+        json!({ "log": -1 }),
+        json!([7]),
+        json!(null),
+    ];
+    for json in made_up {
+        for by in [None, Some("inputs.at")] {
+            let order = by.map(|by| Order { by: by.into(), descending: true });
+            let cursor = Some(BASE64.encode(json.to_string()));
+            let search = Search { model: Some("m".into()), limit: 3, order, cursor, ..Search::default() };
+            match index.search(&search).await {
+                Ok(found) => assert!(found.rows.num_rows() <= 3, "{json}"),
+                Err(Error::Question(_) | Error::Query(_)) => {}
+                Err(error) => panic!("{json}: {error}"),
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn linked_records_are_joined_onto_their_decision() {
     let mut world = World::new().await;

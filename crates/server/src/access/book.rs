@@ -140,8 +140,8 @@ pub struct LocalRead<'r> {
     pub purpose: &'r str,
 }
 
-/// Writes a read down, into the spool of the trail that `options` are of. It survives the death of the process on return, and is in the log once it is
-/// sealed.
+/// Writes a read down, into the spool of the trail that `options` are of. It survives the death of the process on return, and is in the log
+/// once it is sealed.
 ///
 /// # Errors
 /// The spool. What was to be read should not be then.
