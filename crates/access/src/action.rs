@@ -65,6 +65,8 @@ actions! {
     Erase "erase",
     /// Say who may do what.
     SetAccess "set-access",
+    /// Make and revoke API keys.
+    ManageKeys "manage-api-keys",
     /// Copy the trail.
     Backup "backup",
     /// Record that the keys are copied.

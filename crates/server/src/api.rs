@@ -1,6 +1,7 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
 mod access;
+mod api_keys;
 mod backup;
 mod cloudevents;
 mod engine;
@@ -166,6 +167,8 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(life::erase))
         .routes(routes!(access::access, access::set_access))
         .routes(routes!(access::person))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
         .routes(routes!(records::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))

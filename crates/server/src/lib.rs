@@ -25,7 +25,7 @@ mod tls;
 mod versions;
 
 pub use api::Identity;
-pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
+pub use client::{ApiKeyMade, EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
 pub use door::{DEFAULT_ADDRESS, Door, DoorError, Transport};
 pub use handover::HandOver;
 pub use sealer::{Answer, Sealed, Sealer};
