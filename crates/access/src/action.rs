@@ -67,6 +67,8 @@ actions! {
     SetAccess "set-access",
     /// End the sessions of people.
     EndSessions "end-sessions",
+    /// Make and revoke API keys.
+    ManageKeys "manage-api-keys",
     /// Copy the trail.
     Backup "backup",
     /// Record that the keys are copied.

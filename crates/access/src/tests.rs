@@ -58,6 +58,7 @@ fn the_roles_may_what_the_table_says() {
                 | A::SeeSettings
                 | A::SeeAccess
                 | A::SetAccess
+                | A::ManageKeys
                 | A::CheckSampling
                 | A::SetSampling
                 | A::RotateSamplingKey

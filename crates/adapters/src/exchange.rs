@@ -194,7 +194,7 @@ impl Call {
         let names = self.model.len() + self.version.text.len();
         let [subject, actor, status] =
             [&self.subject, &self.actor, &self.status].map(|text| text.as_ref().map_or(0, String::len));
-        let maps = [&exchange.params, &self.tags, &self.environment].map(|map| members_bytes(map));
+        let maps = [&exchange.params, &self.tags, &self.environment].map(members_bytes);
         let common = outputs + names + subject + actor + status + maps.iter().sum::<usize>();
         rows > 1 && common.saturating_mul(rows) > CALL_BYTES_MAX
     }

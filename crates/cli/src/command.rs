@@ -159,7 +159,7 @@ fn run(line: CommandLine) -> Result {
         Command::AccessRequest(command) => command.run(options, &runtime),
         Command::Erase(command) => command.run(options, &runtime),
         Command::Key(command) => command.run(options, &runtime),
-        Command::ApiKey(command) => command.run(options),
+        Command::ApiKey(command) => command.run(options, &runtime),
         Command::Access(command) => command.run(options, &runtime),
         Command::Policy(command) => command.run(options, &runtime),
         Command::Retention(command) => command.run(options, &runtime),

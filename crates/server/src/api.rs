@@ -1,6 +1,7 @@
 //! The paths of the HTTP API (`docs/api.md`), a file a family. Edge: requests and answers; sealing and reading are done by others.
 
 mod access;
+mod api_keys;
 mod approvals;
 mod backup;
 mod cloudevents;
@@ -183,6 +184,8 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(sign_in::end_sessions))
         .routes(routes!(approvals::approvals))
         .routes(routes!(approvals::approve, approvals::refuse))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(backup::snapshot))
         .routes(routes!(backup::key_copy))
         .routes(routes!(listing::records, intake::record).layer(DefaultBodyLimit::max(RECORDS_BYTES_MAX)))

@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use minutebook_trail::{
-    Certificate, DisposalCertificate, DisposalPlan, Hold, HoldRequest, KeyCopy, Snapshot, Whom,
+    Certificate, DisposalCertificate, DisposalPlan, Hold, HoldRequest, KeyCopy, NewApiKey, Snapshot, Whom,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +64,15 @@ pub struct PolicySetThere {
     pub changed: bool,
     /// Entries of the published log.
     pub log_size: u64,
+}
+
+/// A key of the API that is new.
+#[derive(Clone, Deserialize)]
+pub struct ApiKeyMade {
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// Its secret.
+    pub key: String,
 }
 
 /// A sampling key that is new.
@@ -169,6 +178,27 @@ impl EngineClient {
     /// When the text is none.
     pub async fn set_access(&self, text: &str) -> Result<PolicySetThere, Refused> {
         self.told(Method::PUT, "/v1/access", Bytes::copy_from_slice(text.as_bytes())).await
+    }
+
+    /// Makes a key of the API, and gives it with its secret: durable on return.
+    ///
+    /// # Errors
+    /// When there is one of this name, or it is none.
+    pub async fn create_api_key(&self, new: &NewApiKey) -> Result<ApiKeyMade, Refused> {
+        self.asked(Method::POST, "/v1/api-keys", &json!(new)).await
+    }
+
+    /// Revokes a key of the API: durable on return.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn revoke_api_key(&self, name: &str) -> Result<(), Refused> {
+        // What is no name would be another path.
+        if !minutebook_capture::is_producer_name(name) {
+            return Err(Refused::Wrong(format!("there is no API key `{}`", name.escape_debug())));
+        }
+        let _: Value = self.told(Method::DELETE, &format!("/v1/api-keys/{name}"), Bytes::new()).await?;
+        Ok(())
     }
 
     /// What a disposal would do now, after everything that was handed over is sealed. Changes nothing else.

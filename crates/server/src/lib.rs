@@ -32,7 +32,7 @@ mod versions;
 
 pub use access::{LocalRead, record_read};
 pub use api::Identity;
-pub use client::{EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
+pub use client::{ApiKeyMade, EngineClient, PolicySetThere, Refused, SamplingKeyThere, SealedThere};
 pub use door::{DEFAULT_ADDRESS, Door, DoorError, Transport};
 pub use handover::HandOver;
 pub use limits::TRAILS_MAX;

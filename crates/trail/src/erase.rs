@@ -11,7 +11,7 @@ use crate::reader::Reader;
 use crate::seal::blocking;
 use crate::subjects::bucket_of;
 use crate::wrap::{self, Purpose};
-use crate::{access, dispose, hold, retention, sampling};
+use crate::{access, api_key, dispose, hold, retention, sampling};
 use minutebook_record::RecordId;
 use minutebook_verify::keys::Cipher;
 use minutebook_verify::verify::blob_name;
@@ -229,6 +229,7 @@ impl Engine {
                 sampling::act_record,
                 retention::act_record,
                 access::act_record,
+                api_key::act_record,
                 hold::act_record,
                 dispose::act_record,
             ]

@@ -3,6 +3,7 @@
 
 mod access;
 mod acknowledgement;
+mod api_key;
 mod backup;
 mod batch;
 mod build;
@@ -43,6 +44,7 @@ mod windows;
 mod wrap;
 
 pub use acknowledgement::SignedAcknowledgement;
+pub use api_key::NewApiKey;
 pub use backup::{
     Ahead, BackupOptions, BackupPlace, BackupReport, KeyCopy, Promoted, RestoreOptions, RestoreReport,
     Snapshot, backup, copy_keys, promote, restore,

@@ -3,16 +3,17 @@
 use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use minutebook_access::Role;
-use minutebook_capture::SystemRandom;
 use minutebook_present::page;
-use minutebook_trail::ApiKeys;
+use minutebook_trail::{ApiKeys, NewApiKey};
 use serde_json::json;
+use tokio::runtime::Runtime;
 
-use crate::failure::Result;
+use crate::access::Access as Engine;
+use crate::failure::{Failure, Result};
 use crate::moment;
 use crate::options::Options;
 
-/// Make, list and revoke the keys of the HTTP API. Works beside a server, which takes a change up within a second.
+/// Make, list and revoke the keys of the HTTP API; a record says so. Also while an engine runs, which takes a change up within a second.
 #[derive(Debug, Subcommand)]
 #[command(display_order = 14)]
 pub(super) enum ApiKey {
@@ -72,33 +73,42 @@ impl ValueEnum for OfRole {
 }
 
 impl ApiKey {
-    pub(super) fn run(self, options: &Options) -> Result {
-        let place = options.place();
-        let file = place.trail_file()?;
-        let keys = ApiKeys::new(place.key_folder(&file.id)?, file.id);
+    pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         match self {
-            Self::Create(create) => create.run(options, &keys),
-            Self::List(List {}) => list(options, &keys),
-            Self::Revoke(revoke) => revoke.run(options, &keys),
+            Self::Create(create) => create.run(options, runtime),
+            Self::List(List {}) => list(options),
+            Self::Revoke(revoke) => revoke.run(options, runtime),
         }
     }
 }
 
 impl Create {
-    fn run(self, options: &Options, keys: &ApiKeys) -> Result {
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let mut roles: Vec<String> = self.roles.iter().map(|role| role.0.name().to_owned()).collect();
         roles.sort_unstable();
         roles.dedup();
         let models = if self.models.is_empty() { vec!["*".to_owned()] } else { self.models };
-        let (created, expires) = (moment::now_text(), self.expires.map(moment::text_of));
-        let secret =
-            keys.create(&self.name, (&roles, &models), created.clone(), expires.clone(), &SystemRandom)?;
+        let expires = self.expires.map(moment::text_of);
+        let new = NewApiKey { name: self.name, roles, models, expires };
+        let (created, secret) = runtime.block_on(async {
+            match Engine::open(&options.place()).await? {
+                Engine::Ours(mut engine) => {
+                    let (key, secret) = engine.create_api_key(&new).await?;
+                    engine.close().await;
+                    Ok::<_, Failure>((key.created, secret.to_string()))
+                }
+                Engine::Process(engine) => {
+                    let made = engine.create_api_key(&new).await?;
+                    Ok((made.created, made.key))
+                }
+            }
+        })?;
         let terminal = options.terminal();
         let mut out = terminal.out();
         if options.json {
             out.json(&json!({
-                "name": self.name, "roles": roles, "models": models, "created": created, "expires": expires,
-                "key": secret.as_str(),
+                "name": new.name, "roles": new.roles, "models": new.models, "created": created,
+                "expires": new.expires, "key": secret,
             }))?;
         } else {
             out.line(&secret)?;
@@ -111,7 +121,10 @@ impl Create {
     }
 }
 
-fn list(options: &Options, keys: &ApiKeys) -> Result {
+fn list(options: &Options) -> Result {
+    let place = options.place();
+    let file = place.trail_file()?;
+    let keys = ApiKeys::new(place.key_folder(&file.id)?, file.id);
     let now_s = moment::now_ns().div_euclid(1_000_000_000);
     let terminal = options.terminal();
     let mut out = terminal.out();
@@ -146,16 +159,22 @@ fn list(options: &Options, keys: &ApiKeys) -> Result {
 }
 
 impl Revoke {
-    fn run(self, options: &Options, keys: &ApiKeys) -> Result {
-        let revoked = keys.revoke(&self.name)?;
+    fn run(self, options: &Options, runtime: &Runtime) -> Result {
+        runtime.block_on(async {
+            match Engine::open(&options.place()).await? {
+                Engine::Ours(mut engine) => {
+                    engine.revoke_api_key(&self.name).await?;
+                    engine.close().await;
+                    Ok::<_, Failure>(())
+                }
+                Engine::Process(engine) => Ok(engine.revoke_api_key(&self.name).await?),
+            }
+        })?;
         let mut out = options.terminal().out();
         if options.json {
-            out.json(&json!({ "revoked": revoked.name }))?;
+            out.json(&json!({ "revoked": self.name }))?;
         } else {
-            out.line(&format!(
-                "`{}` is revoked: a server that runs refuses it within a second",
-                revoked.name
-            ))?;
+            out.line(&format!("`{}` is revoked: a server that runs refuses it within a second", self.name))?;
         }
         out.flush()
     }

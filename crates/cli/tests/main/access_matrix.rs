@@ -82,6 +82,9 @@ const MATRIX: &[Row] = &[
     trail("POST /v1/erase", "", "privacy-officer", "/v1/erase", "{}"),
     trail("GET /v1/access", "", "auditor,administrator", "/v1/access", ""),
     trail("PUT /v1/access", "", "administrator", "/v1/access", "nonsense"),
+    trail("GET /v1/api-keys", "", "auditor,administrator", "/v1/api-keys", ""),
+    trail("POST /v1/api-keys", "", "administrator", "/v1/api-keys", "nonsense"),
+    trail("DELETE /v1/api-keys/{name}", "", "administrator", "/v1/api-keys/none", ""),
     trail("POST /v1/person", "", "privacy-officer", "/v1/person", r#"{"subject": "nobody"}"#),
     trail("GET /v1/session", ALL, "", "/v1/session", ""),
     // There is no sign-in in this trail: 404.

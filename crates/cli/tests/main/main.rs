@@ -6,6 +6,7 @@ mod access_masks;
 mod access_matrix;
 mod access_request;
 mod api;
+mod api_keys;
 mod backup;
 mod bombs;
 mod engine;

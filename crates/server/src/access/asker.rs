@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use minutebook_access::{Action, Asker as Who};
+use minutebook_access::{Action, Asker as Who, Role, fits};
 use minutebook_index::{View, is_account};
 use minutebook_present::opened::{Content, Opened};
 use minutebook_record::fields::ModelRef;
@@ -139,6 +139,24 @@ impl Asker {
             None => "without a model: a key that is for some models says of which each record is (`model`)",
         };
         Err(not_permitted(action, what))
+    }
+
+    /// Whether it may make a key of these roles for these models: one that gives no more than it has, unless it administers.
+    ///
+    /// # Errors
+    /// What is not permitted.
+    pub(crate) fn may_give(&self, roles: &[String], models: &[String]) -> Result<(), Problem> {
+        let Self::Key(holder) = self else { return Ok(()) };
+        let who = &holder.sight.who;
+        let is_own = |role: &String| who.roles.contains(role);
+        // A pattern that another one fits stands for no more than that.
+        let is_within = |model: &String| who.models.iter().any(|own| fits(own, model));
+        if is_own(&Role::Administrator.name().to_owned())
+            || (roles.iter().all(is_own) && models.iter().all(is_within))
+        {
+            return Ok(());
+        }
+        Err(not_permitted(Action::ManageKeys, "for roles or models that it has not itself"))
     }
 
     /// A record as it is seen; none when it is not there for this asker.

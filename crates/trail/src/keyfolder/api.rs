@@ -69,6 +69,23 @@ pub struct ApiKeys {
     trail: Id,
 }
 
+/// A change of the keys that is not stored yet. Nobody else changes them meanwhile.
+pub(crate) struct Change {
+    stored: ApiKeys,
+    all: Vec<ApiKey>,
+    /// The key that is made or revoked.
+    pub(crate) key: ApiKey,
+    _lock: Lock,
+}
+
+impl Change {
+    /// Stores it. Durable on return.
+    pub(crate) fn save(self) -> Result<ApiKey> {
+        self.stored.save(self.all)?;
+        Ok(self.key)
+    }
+}
+
 impl ApiKeys {
     /// Those of `trail`, in the key folder `folder`.
     pub fn new(folder: impl Into<PathBuf>, trail: Id) -> Self {
@@ -151,6 +168,20 @@ impl ApiKeys {
         expires: Option<String>,
         random: &dyn Random,
     ) -> Result<Zeroizing<String>> {
+        let (change, secret) = self.begin_create(name, (roles, models), created, expires, random)?;
+        change.save()?;
+        Ok(secret)
+    }
+
+    /// The same, not stored yet: what has to be noted before it holds is, meanwhile.
+    pub(crate) fn begin_create(
+        &self,
+        name: &str,
+        (roles, models): (&[String], &[String]),
+        created: String,
+        expires: Option<String>,
+        random: &dyn Random,
+    ) -> Result<(Change, Zeroizing<String>)> {
         if !is_producer_name(name) {
             return Err(Error::Request(
                 "the name of an API key is of `[a-z0-9][a-z0-9._-]{0,63}`: a service, never a person".into(),
@@ -161,7 +192,7 @@ impl ApiKeys {
                 "an API key has from 1 to {API_KEY_ROLES_MAX} roles, and from 1 to {API_KEY_MODELS_MAX} patterns of models"
             )));
         }
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let mut keys = self.load()?;
         if keys.iter().any(|key| key.name == name) {
             return Err(Error::Request(format!(
@@ -177,9 +208,9 @@ impl ApiKeys {
         let secret = Zeroizing::new(format!("{PREFIX}{}", hex(bytes.as_slice())));
         let sha256 = hex(digest(&SHA256, secret.as_bytes()).as_ref());
         let (roles, models) = (roles.to_vec(), models.to_vec());
-        keys.push(ApiKey { name: name.to_owned(), roles, models, sha256, created, expires });
-        self.save(keys)?;
-        Ok(secret)
+        let key = ApiKey { name: name.to_owned(), roles, models, sha256, created, expires };
+        keys.push(key.clone());
+        Ok((Change { stored: self.clone(), all: keys, key, _lock: lock }, secret))
     }
 
     /// Removes a key: from now on it is unknown. Durable on return.
@@ -187,16 +218,20 @@ impl ApiKeys {
     /// # Errors
     /// When there is none of this name, or the file cannot be written.
     pub fn revoke(&self, name: &str) -> Result<ApiKey> {
-        let _lock = self.lock()?;
+        self.begin_revoke(name)?.save()
+    }
+
+    /// The same, not stored yet.
+    pub(crate) fn begin_revoke(&self, name: &str) -> Result<Change> {
+        let lock = self.lock()?;
         let mut keys = self.load()?;
         let Some(place) = keys.iter().position(|key| key.name == name) else {
             return Err(Error::Request(format!(
                 "there is no API key `{name}`: `minutebook api-key list` shows which there are"
             )));
         };
-        let revoked = keys.remove(place);
-        self.save(keys)?;
-        Ok(revoked)
+        let key = keys.remove(place);
+        Ok(Change { stored: self.clone(), all: keys, key, _lock: lock })
     }
 
     /// Two commands at once change one file after the other.
