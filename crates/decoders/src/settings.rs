@@ -16,7 +16,12 @@ pub(crate) fn access(data: &[u8]) {
         }
     }
     let Ok(rights) = Rights::parse(Some(text)) else { return };
-    let asker = Asker { name: "k".into(), roles: vec!["analyst".into()], models: vec!["credit-*".into()] };
+    let asker = Asker {
+        name: "k".into(),
+        roles: vec!["analyst".into()],
+        models: vec!["credit-*".into()],
+        ..Asker::default()
+    };
     let circumstances = Circumstances { purpose: "audit", minute: 29_922_180 };
     for action in [Action::Read, Action::ReadPerson, Action::SeeStatus] {
         drop(rights.decide(&asker, action, Some("credit-a"), circumstances));

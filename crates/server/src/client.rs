@@ -25,7 +25,7 @@ use crate::socket;
 #[derive(Debug, Clone)]
 pub struct EngineClient {
     folder: PathBuf,
-    identity: Identity,
+    identity: Box<Identity>,
 }
 
 /// Why an engine did not do what it was asked.

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use super::erase::orderer;
 use crate::access::Access;
 use crate::failure::{Exit, Failure, Result};
+use crate::moment;
 use crate::options::Options;
 
 /// See what producers have not had sealed yet, and give up what a machine that is gone had still to send.
@@ -85,7 +86,7 @@ impl GiveUp {
             let producer = find(&waiting(options).await?, &self.producer, self.epoch)?;
             match Access::open(&options.place()).await? {
                 Access::Ours(mut engine) => {
-                    let now_s = jiff::Timestamp::now().as_second();
+                    let now_s = moment::now_ns().div_euclid(1_000_000_000);
                     engine.give_up(producer, epoch, &GivenUp::new(now_s, &by, &self.reason)).await?;
                     engine.close().await;
                 }

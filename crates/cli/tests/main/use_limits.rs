@@ -9,7 +9,7 @@ use crate::program::{decisions, wait_until};
 use crate::tcp::{Answer, EVERYTHING, Server};
 
 fn allow(server: &Server, limits: &str) {
-    server.user.write("access.toml", &format!("format = \"minutebook/access/1\"\n{limits}"));
+    server.user.write("access.toml", format!("format = \"minutebook/access/1\"\n{limits}"));
     server.user.run(["access", "set", "access.toml"]).ends(0);
 }
 

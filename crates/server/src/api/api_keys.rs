@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::App;
-use super::life::{done, read};
+use super::given::read;
+use super::life::done;
 use crate::access::Asker;
 use crate::problem::Problem;
 use crate::sealer::Task;

@@ -173,7 +173,7 @@ impl Rows<'_> {
 
     /// Counts what a draft takes: a label of some bytes may be a megabyte, and stand in each row.
     fn hold(&mut self, draft: &Draft) -> Result<(), Problem> {
-        self.held += draft.bytes() + size_of::<usize>() * draft.shape.open_places().len();
+        self.held += draft.bytes() + size_of_val(draft.shape.open_places());
         if self.shapes.insert(Arc::as_ptr(&draft.shape).addr()) {
             self.held += 3 * draft.shape.encoded().len();
         }

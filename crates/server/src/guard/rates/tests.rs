@@ -16,8 +16,7 @@ fn refused(entered: Result<Ticket, Refusal>, code: &str) -> u64 {
     let problem = serde_json::json!(problem);
     assert_eq!((&problem["status"], &problem["code"]), (&429.into(), &code.into()));
     let seconds = headers.iter().find(|(name, _)| name == header::RETRY_AFTER).expect("when to come again");
-    let seconds = seconds.1.to_str().unwrap().parse().unwrap();
-    seconds
+    seconds.1.to_str().unwrap().parse().unwrap()
 }
 
 async fn recorded(ticket: Ticket, count: u64) {
