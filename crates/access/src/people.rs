@@ -1,5 +1,5 @@
-//! People: how they sign in, what they may do by their names and groups, and what takes two of them (`docs/formats/access.md`). Edge: reads settings and
-//! answers from them; signing in is the server's.
+//! People: how they sign in, what they may do by their names and groups, and what takes two of them (`docs/formats/access.md`). Edge: reads settings
+//! and answers from them; signing in is the server's.
 
 use std::collections::BTreeSet;
 

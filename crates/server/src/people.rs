@@ -1,5 +1,5 @@
-//! People: they sign in at a provider of OpenID Connect (`docs/formats/access.md`, "People"), and a session stands for them afterwards. Edge: who may do
-//! what is told by `minutebook-access`, and records are written by the gate.
+//! People: they sign in at a provider of OpenID Connect (`docs/formats/access.md`, "People"), and a session stands for them afterwards. Edge: who may
+//! do what is told by `minutebook-access`, and records are written by the gate.
 
 mod cookies;
 mod provider;

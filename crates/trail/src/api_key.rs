@@ -1,5 +1,5 @@
-//! Keys of the API (`docs/formats/api-keys.md`): making and revoking them, and the record of it. Edge: they are stored in the key folder; the log tells of
-//! every change, and has neither a secret nor its digest.
+//! Keys of the API (`docs/formats/api-keys.md`): making and revoking them, and the record of it. Edge: they are stored in the key folder; the log
+//! tells of every change, and has neither a secret nor its digest.
 
 use crate::catalog::ActRow;
 use crate::engine::Engine;
@@ -35,8 +35,8 @@ fn all_models() -> Vec<String> {
 }
 
 impl Engine {
-    /// Makes a key of the API, and gives it with its secret, which cannot be had again. A record says so, and is noted before the key holds. Durable on
-    /// return.
+    /// Makes a key of the API, and gives it with its secret, which cannot be had again. A record says so, and is noted before the key holds. Durable
+    /// on return.
     ///
     /// # Errors
     /// When there is one of this name, or it is none, or the key folder cannot be written. Otherwise as [`Engine::seal_round`].

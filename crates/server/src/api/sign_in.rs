@@ -107,7 +107,7 @@ pub(super) async fn back(known: Known, headers: HeaderMap, uri: Uri) -> Result<R
     tag = "people",
     responses((
         status = 200,
-        description = "`name`, `kind` (`key`, `person` or `owner`), `roles`, `models`; of a person `csrf` and `lasts_s`, seconds until it ends at the latest",
+        description = "`name`, `kind` (`key`, `person` or `owner`), `roles`, `models`; of a person `csrf` and `lasts_s`, seconds until it ends",
         body = Object,
     )),
 )]

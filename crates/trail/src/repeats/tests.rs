@@ -33,7 +33,7 @@ fn drawn(number: u8, ids: u32) -> Noted {
     let id = |place: u32| (place, RecordId::from_parts(u64::from(place), [number; 10]));
     Noted::Drawn(Drawn {
         at_ns: -5,
-        of: (number % 2 == 0).then(|| "Jane's job".into()),
+        of: number.is_multiple_of(2).then(|| "Jane's job".into()),
         key: format!("request of Jane Roe {number}"),
         print: [number; 32],
         count: ids,
