@@ -59,6 +59,7 @@ fn the_roles_may_what_the_table_says() {
                 | A::SeeAccess
                 | A::SetAccess
                 | A::ManageKeys
+                | A::EndSessions
                 | A::CheckSampling
                 | A::SetSampling
                 | A::RotateSamplingKey

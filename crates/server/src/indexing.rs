@@ -9,7 +9,7 @@ use minutebook_trail::{Place, Reader};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::limits::{ASKED_AT_ONCE, INDEX_PERIOD, RETRY_FIRST, RETRY_MAX};
+use crate::limits::{ASKED_AT_ONCE, INDEX_BEGIN_WAIT, INDEX_PERIOD, RETRY_FIRST, RETRY_MAX};
 use crate::sealer::State;
 
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Indexing {
     folder: PathBuf,
     /// Why it does not go on at present.
     error: watch::Receiver<Option<String>>,
+    /// Whether it has looked once since the engine began.
+    begun: watch::Receiver<bool>,
 }
 
 impl Indexing {
@@ -45,9 +47,16 @@ impl Indexing {
         let (index, indexer) = Index::open(place, reader, Mode::Write)?;
         let (ask, asked) = mpsc::channel(ASKED_AT_ONCE);
         let (tell, error) = watch::channel(None);
+        let (begin, begun) = watch::channel(false);
         // It ends when it is told to, or when nobody is left to tell it.
-        drop(index.spawn(follow(indexer, asked, sealed, tell)));
-        Ok(Self { index, ask, folder: place.folder.clone(), error })
+        drop(index.spawn(follow(indexer, asked, sealed, (tell, begin))));
+        Ok(Self { index, ask, folder: place.folder.clone(), error, begun })
+    }
+
+    /// Waits until what was sealed before the engine began is in it, for a while: an engine that has just begun would say that there is nothing.
+    pub(crate) async fn begun(&self) {
+        let mut begun = self.begun.clone();
+        let _ = timeout(INDEX_BEGIN_WAIT, begun.wait_for(|begun| *begun)).await;
     }
 
     /// Waits until everything that is sealed is in it.
@@ -89,11 +98,12 @@ async fn follow(
     mut indexer: Indexer,
     mut asked: mpsc::Receiver<Asked>,
     mut sealed: watch::Receiver<State>,
-    tell: watch::Sender<Option<String>>,
+    (tell, begin): (watch::Sender<Option<String>>, watch::Sender<bool>),
 ) {
     let (mut pause, mut sealing_ended) = (RETRY_FIRST, false);
     loop {
         let advanced = indexer.catch_up().await;
+        begin.send_replace(true);
         let failed = advanced.as_ref().err().map(ToString::to_string);
         if let Some(what) = &failed
             && *tell.borrow() != failed

@@ -160,7 +160,7 @@ fn list(options: &Options) -> Result {
 
 impl Revoke {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
-        runtime.block_on(async {
+        let revoked = runtime.block_on(async {
             match Engine::open(&options.place()).await? {
                 Engine::Ours(mut engine) => {
                     engine.revoke_api_key(&self.name).await?;
@@ -169,7 +169,10 @@ impl Revoke {
                 }
                 Engine::Process(engine) => Ok(engine.revoke_api_key(&self.name).await?),
             }
-        })?;
+        });
+        if let Err(failure) = revoked {
+            self.revoke_unrecorded(options, failure)?;
+        }
         let mut out = options.terminal().out();
         if options.json {
             out.json(&json!({ "revoked": self.name }))?;
@@ -177,5 +180,20 @@ impl Revoke {
             out.line(&format!("`{}` is revoked: a server that runs refuses it within a second", self.name))?;
         }
         out.flush()
+    }
+
+    /// Where the trail takes no record, a key that is in wrong hands has to end nevertheless.
+    fn revoke_unrecorded(&self, options: &Options, failure: Failure) -> Result {
+        let place = options.place();
+        let file = place.trail_file()?;
+        let keys = ApiKeys::new(place.key_folder(&file.id)?, file.id);
+        if !keys.load()?.iter().any(|key| key.name == self.name) {
+            return Err(failure);
+        }
+        keys.revoke(&self.name)?;
+        options
+            .terminal()
+            .say(&format!("the log does not tell of it, as the trail takes no record: {failure}"));
+        Ok(())
     }
 }

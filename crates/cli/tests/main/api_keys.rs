@@ -34,6 +34,18 @@ fn making_and_revoking_a_key_leaves_a_record_with_an_engine_and_without() {
 }
 
 #[test]
+fn a_key_is_revoked_also_where_nothing_can_be_recorded() {
+    let user = User::with_trail();
+    user.run(["api-key", "create", "stolen", "--role", "analyst"]).ends(0);
+    std::fs::remove_file(user.path("trail").join("catalog.db")).unwrap();
+    let refused = user.run(["api-key", "revoke", "another"]);
+    assert!(refused.exit != 0 && user.run(["api-key", "list"]).ends(0).out.contains("stolen"));
+    let revoked = user.run(["api-key", "revoke", "stolen"]).ends(0);
+    assert!(revoked.err.contains("the log does not tell of it"), "{}", revoked.err);
+    assert!(!user.run(["api-key", "list"]).ends(0).out.contains("stolen"));
+}
+
+#[test]
 fn an_administrator_makes_keys_over_tcp_and_others_give_what_they_have() {
     let server = Server::new();
     let admin = server.key("ops", "administrator");

@@ -2,7 +2,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::program::{User, decision, decisions};
+use crate::program::{User, decision, decisions, signal, wait_until};
 
 #[test]
 fn a_search_finds_decisions_without_an_engine_and_beside_one() {
@@ -69,6 +69,20 @@ fn sql_is_read_only_and_tells_its_tables() {
             .ends(0)
             .prints("credit (decisions of a model, 4 rows)")
             .prints("inputs.amount");
+    }
+}
+
+#[test]
+fn an_engine_that_has_just_begun_does_not_say_that_there_is_nothing() {
+    let user = User::with_trail();
+    user.record(&decisions(500));
+    for _ in 0..3 {
+        let _ = std::fs::remove_dir_all(user.path("trail/index"));
+        let engine = user.engine(&[]);
+        let found = user.run(["sql", "SELECT count(*) AS n FROM credit", "--json"]).ends(0).json();
+        assert_eq!(found, [json!({ "n": 500 })]);
+        signal(&engine["pid"], "TERM");
+        wait_until("the engine to end", || !user.path("trail/engine.sock").exists());
     }
 }
 

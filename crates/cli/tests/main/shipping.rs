@@ -256,7 +256,10 @@ fn what_the_engine_says_of_a_trail_is_taken_from_no_client() {
     let user = server.end();
     user.run(["verify"]).ends(0);
     let listed = user.run(["list", "--json", "--kind", "policy,erasure,hold,disposal,access,anchor"]).ends(0);
-    assert_eq!(listed.lines(), [""; 0]);
+    // That there is a key is the engine's own word.
+    let others: Vec<_> =
+        listed.lines().into_iter().filter(|line| !line.contains("\"what\":\"api-key\"")).collect();
+    assert_eq!(others, [""; 0]);
 }
 
 /// A machine that burned: somebody says so, what came of it is sealed, and what is missing has a record. Should it come back, it is told.

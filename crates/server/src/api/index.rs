@@ -16,6 +16,7 @@ use crate::problem::Problem;
     responses((status = 200, description = "`tables`", body = Object)),
 )]
 pub(super) async fn tables(State(app): State<App>, asker: Asker) -> (Extension<Told>, Json<Value>) {
+    app.indexing.begun().await;
     let tables = app.indexing.index.tables_for(asker.view());
     let mut told = Told { asked: "names of columns".into(), ..Told::default() };
     tables.iter().filter(|table| table.model).for_each(|table| told.add_model(Some(&table.name)));

@@ -124,6 +124,8 @@ pub(super) async fn freshen(app: &App, fresh: bool) -> Result<(), Problem> {
     if fresh {
         app.sealer.seal().await.map_err(|error| Problem::from(&*error))?;
         app.indexing.catch_up().await.map_err(|error| Problem::from(&*error))?;
+    } else {
+        app.indexing.begun().await;
     }
     Ok(())
 }
