@@ -81,7 +81,7 @@ fn an_engine_that_has_just_begun_does_not_say_that_there_is_nothing() {
         let engine = user.engine(&[]);
         let found = user.run(["sql", "SELECT count(*) AS n FROM credit", "--json"]).ends(0).json();
         assert_eq!(found, [json!({ "n": 500 })]);
-        signal(&engine["pid"], "TERM");
+        signal(&engine["pid"], "-TERM");
         wait_until("the engine to end", || !user.path("trail/engine.sock").exists());
     }
 }
