@@ -17,10 +17,13 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })
 }
 
-/// The same for a body that names no person: what is wrong is told in words too.
+/// The same for a body that names no person: what is wrong is told in words too, with its place.
 pub(super) fn read_told<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     is_object(body)?;
-    serde_json::from_slice(body).map_err(|error| Problem::request(error.to_string()))
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| error.to_string());
+    let read = read.and_then(|read| reader.end().map(|()| read).map_err(|error| error.to_string()));
+    read.map_err(Problem::request)
 }
 
 /// The same for a body that has to say that it is JSON: a page of another site cannot send one.
@@ -70,6 +73,13 @@ mod tests {
             read_told::<Two>(b"[1]").unwrap_err().detail(),
             "the body is a JSON object, and not a list"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let detail = |body: &str| read_told::<Two>(body.as_bytes()).unwrap_err().detail().to_owned();
+        assert!(detail("{\"a\": -1}").starts_with("a: invalid value"), "{}", detail("{\"a\": -1}"));
+        assert!(detail("{\"a\": 1} x").contains("trailing"), "{}", detail("{\"a\": 1} x"));
     }
 
     #[test]
