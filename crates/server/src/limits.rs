@@ -68,8 +68,8 @@ pub(crate) const STATS_VALUES_MAX: usize = 64;
 /// Between two looks of the index for what was sealed, when no round of sealing says so.
 pub(crate) const INDEX_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long a question waits for the index of an engine that has just begun: an index is read in some milliseconds, and one that is made anew answers with
-/// what it has by then.
+/// How long a question waits for the index of an engine that has just begun: an index is read in some milliseconds, and one that is made anew answers
+/// with what it has by then.
 pub(crate) const INDEX_BEGIN_WAIT: Duration = Duration::from_secs(10);
 
 /// Rows of a search that does not say how many.
