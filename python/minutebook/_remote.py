@@ -34,6 +34,9 @@ API_KEY_VARIABLE = "MINUTEBOOK_API_KEY"
 
 _SOCKET = "ship.sock"
 
+# What `minutebook ship` says where another one has begun, and has not reached the server yet.
+_BEGINNING = "another shipper has"
+
 
 class Remote:
     """Asks a server, and has what is handed over shipped to it. For all threads; holds no connection."""
@@ -123,16 +126,21 @@ class Remote:
             command += ["--ca", self._ca]
         if self._insecure_http:
             command.append("--insecure-http")
-        try:
-            ended = _process.run(command, timeout_s=START_TIMEOUT_S)
-        except TimeoutError as error:
-            raise EngineError(str(error), code="timeout") from None
-        except OSError as error:
-            raise EngineError(f"cannot run `{program}`: {error}", code="no-program") from None
-        started = first_line(ended.output)
-        if started is None:
-            raise EngineError(f"nothing can be recorded for `{self.url}`: {reason(ended, 'ship')}", code="no-start")
-        return started
+        until = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                ended = _process.run(command, timeout_s=START_TIMEOUT_S)
+            except TimeoutError as error:
+                raise EngineError(str(error), code="timeout") from None
+            except OSError as error:
+                raise EngineError(f"cannot run `{program}`: {error}", code="no-program") from None
+            started = first_line(ended.output)
+            if started is not None:
+                return started
+            # Of several workers that begin at once one is the first, and the others wait until it has reached the server.
+            if _BEGINNING not in ended.errors or time.monotonic() >= until:
+                raise EngineError(f"nothing can be recorded for `{self.url}`: {reason(ended, 'ship')}", code="no-start")
+            time.sleep(0.1)
 
     def _lives(self) -> bool:
         try:

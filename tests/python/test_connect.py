@@ -182,6 +182,22 @@ def flush_fails(trail):
     return False
 
 
+def test_workers_that_begin_at_once(server):
+    program = textwrap.dedent(
+        """
+        import os, sys
+        import minutebook
+        with minutebook.connect(sys.argv[1], api_key=os.environ["MINUTEBOOK_API_KEY"], purpose="a test", service="shop") as trail:
+            with trail.model("credit-risk", version="1.4.0", git=None).decision(inputs={"n": 1}) as d:
+                d.outputs = {"approve": True}
+            trail.flush("disk")
+        """
+    )
+    environment = os.environ | {"MINUTEBOOK_API_KEY": server.key("all")}
+    workers = [subprocess.Popen([sys.executable, "-c", program, server.url], env=environment) for _ in range(12)]
+    assert [worker.wait(120) for worker in workers] == [0] * 12
+
+
 def test_a_process_killed_with_records_unshipped(server):
     key = server.key("all")
     program = textwrap.dedent(
