@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from . import _client, _fork, _process, _program
@@ -67,16 +67,10 @@ class Engine:
 
     def _start(self) -> dict[str, Any]:
         """Runs the program, which starts an engine apart from this process and replaces one of another version."""
-        program = _program.find()
-        command = [program, "engine", self.folder, "--create", "--detach", "--json"]
+        command = [_program.find(), "engine", self.folder, "--create", "--detach", "--json"]
         if self._keys is not None:
             command += ["--keys", self._keys]
-        try:
-            ended = _process.run(command, timeout_s=START_TIMEOUT_S)
-        except TimeoutError as error:
-            raise EngineError(str(error), code="timeout") from None
-        except OSError as error:
-            raise EngineError(f"cannot run `{program}`: {error}", code="no-program") from None
+        ended = run(command)
         started = first_line(ended.output)
         if started is not None:
             self._pid = started.get("pid")
@@ -161,6 +155,16 @@ def _is_dead_engine(pid: int) -> bool:
     except OSError:
         return False
     return name.startswith(b"minutebook") and rest.split()[:2] == [b"Z", str(os.getpid()).encode()]
+
+
+def run(command: Sequence[str]) -> _process.Ended:
+    """Runs the program, for as long as a start may take. Raises EngineError when it cannot be run or does not end."""
+    try:
+        return _process.run(command, timeout_s=START_TIMEOUT_S)
+    except TimeoutError as error:
+        raise EngineError(str(error), code="timeout") from None
+    except OSError as error:
+        raise EngineError(f"cannot run `{command[0]}`: {error}", code="no-program") from None
 
 
 def first_line(output: str) -> dict[str, Any] | None:

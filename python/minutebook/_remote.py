@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import _client, _fork, _process, _program
+from . import _client, _fork, _program
 from ._client import Answer
 from ._core import Producer, __version__
-from ._engine import Engine, first_line, reason
+from ._engine import Engine, first_line, reason, run
 from ._faults import EngineError
 from ._limits import (
     CONNECT_TIMEOUT_S,
@@ -120,20 +120,14 @@ class Remote:
         return told if isinstance(told, dict) and told.get("url") == self.url and {"trail", "intake_key"} <= told.keys() else None
 
     def _start(self) -> dict[str, Any]:
-        program = _program.find()
-        command = [program, "ship", self.folder, "--to", self.url, "--detach", "--json"]
+        command = [_program.find(), "ship", self.folder, "--to", self.url, "--detach", "--json"]
         if self._ca is not None:
             command += ["--ca", self._ca]
         if self._insecure_http:
             command.append("--insecure-http")
         until = time.monotonic() + START_TIMEOUT_S
         while True:
-            try:
-                ended = _process.run(command, timeout_s=START_TIMEOUT_S)
-            except TimeoutError as error:
-                raise EngineError(str(error), code="timeout") from None
-            except OSError as error:
-                raise EngineError(f"cannot run `{program}`: {error}", code="no-program") from None
+            ended = run(command)
             started = first_line(ended.output)
             if started is not None:
                 return started

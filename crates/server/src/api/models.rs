@@ -113,7 +113,7 @@ pub(super) async fn model(
     operation_id = "register_version",
     tag = "models",
     params(("name" = String, Path, description = "The model's name"),
-        ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for an hour")),
+        ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for 24 hours")),
     request_body(content = Object, description = "`version`, `artifact`, and what a record may have beside them (docs/formats/json.md)"),
     responses((status = 201, description = "The record's `id`", body = Object)),
 )]
@@ -136,7 +136,7 @@ pub(super) async fn register(
     operation_id = "deploy_version",
     tag = "models",
     params(("name" = String, Path, description = "The model's name"),
-        ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for an hour")),
+        ("idempotency-key" = Option<String>, Header, description = "Under which a repetition is known again for 24 hours")),
     request_body(content = Object, description = "`version`, `artifact`, and what a record may have beside them (docs/formats/json.md)"),
     responses((status = 201, description = "The record's `id`", body = Object)),
 )]
