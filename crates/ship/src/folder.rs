@@ -154,8 +154,22 @@ impl Folder {
         let mut bytes = [0; 32];
         SystemRandom.fill(&mut bytes).map_err(|error| Error::Spool(error.to_string()))?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.replace("secret", &format!("{text}\n"))?;
-        Ok(text)
+        self.once("secret", &format!("{text}\n"))?;
+        // Of several that made one at once, the first one's is that of the spool.
+        self.secret()
+    }
+
+    /// Writes a file that is not there yet; one that somebody else wrote meanwhile stays.
+    fn once(&self, name: &str, text: &str) -> Result<(), Error> {
+        let own = format!("{name}.{}", std::process::id());
+        self.replace(&own, text)?;
+        let (own, path) = (self.0.join(own), self.0.join(name));
+        let linked = match fs::hard_link(&own, &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.and_then(|()| File::open(&self.0)?.sync_all()),
+        };
+        let removed = fs::remove_file(&own);
+        linked.and(removed).map_err(|error| Error::file(&path, &error))
     }
 
     fn replace(&self, name: &str, text: &str) -> Result<(), Error> {
