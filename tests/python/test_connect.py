@@ -202,12 +202,13 @@ def test_a_process_killed_with_records_unshipped(server):
     key = server.key("all")
     program = textwrap.dedent(
         """
-        import os, signal, sys
+        import os, signal, sys, time
         import minutebook
         trail = minutebook.connect(sys.argv[1], api_key=os.environ["MINUTEBOOK_API_KEY"], purpose="a test", service="shop")
         credit = trail.model("credit-risk", version="1.4.0", git=None)
-        shipper = trail.status()["shipper"]["pid"]
-        os.kill(shipper, signal.SIGKILL)
+        while (shipper := trail.status()["shipper"]) is None:
+            time.sleep(0.05)
+        os.kill(shipper["pid"], signal.SIGKILL)
         for n in range(100):
             with credit.decision(inputs={"n": n}) as d:
                 d.outputs = {"approve": True}
