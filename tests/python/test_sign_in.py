@@ -57,9 +57,9 @@ def free_port():
 class Server:
     """A trail with some records, served."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder = folder
-        command = [_program.find(), "serve", *self.place[1:2], "--create", *self.place[2:], "--listen", "127.0.0.1:0", "--json"]
+        command = [_program.find(), "serve", *self.place[1:2], "--create", *self.place[2:], "--listen", "127.0.0.1:0", "--json", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.url = json.loads(self.process.stdout.readline())["listen"]
         self.run("record", text="\n".join(map(json.dumps, RECORDS)))

@@ -8,9 +8,9 @@ use crate::failure::{During, Failure};
 use crate::program;
 use crate::workspace::Workspace;
 
-const FILES: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "provider.mjs"];
+const FILES: [&str; 5] = ["package.json", "package-lock.json", ".npmrc", "provider.mjs", "browser.mjs"];
 
-/// The program of a provider of OpenID Connect (`tests/provider`), with what it needs beside it.
+/// The program of a provider of OpenID Connect (`tests/provider`), with what it needs and a browser's driver beside it.
 pub(crate) fn provider(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let (source, folder) = (workspace.root.join("tests/provider"), workspace.target.join("provider"));
     let program = folder.join("provider.mjs");

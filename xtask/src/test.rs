@@ -10,7 +10,7 @@ use crate::failure::{During, Failure};
 use crate::tally::Tally;
 use crate::wheels::Profile;
 use crate::workspace::Workspace;
-use crate::{check, clock, demo, node, program, python, tidy, wheels};
+use crate::{browser, check, clock, demo, node, program, python, tidy, wheels};
 
 pub(crate) const ARGUMENTS: &str =
     "[--only fmt|tidy|clippy|tests|docs|checks|pytest|types|wheels|demo]... [ARGUMENTS OF cargo test]";
@@ -182,6 +182,7 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
     command.env("MINUTEBOOK_S3_SERVER", s3.with_file_name("moto_server"));
     command.env("MINUTEBOOK_SERVERS_PYTHON", servers);
     command.env("MINUTEBOOK_OIDC_PROVIDER", node::provider(workspace)?);
+    command.env("MINUTEBOOK_CHROMIUM", browser::chromium()?);
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",
