@@ -32,6 +32,6 @@ pub use error::{Error, Result};
 pub use export::{Export, Exported, Form};
 pub use index::{INDEX_FOLDER, Index, Mode, Position};
 pub use indexer::{Advanced, Indexer};
-pub use meter::{Meter, metered};
+pub use meter::{Meter, metered, worked};
 pub use table::{LINKS, RECORDS};
 pub use view::{Sight, View, is_account};

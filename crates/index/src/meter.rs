@@ -20,6 +20,13 @@ pub async fn metered<T>(meter: Arc<dyn Meter>, work: impl Future<Output = T>) ->
     METER.scope(meter, work).await
 }
 
+/// Counts some work as that of a query.
+pub async fn worked<T>(work: impl Future<Output = T>) -> T {
+    let mut watch = Watch::here();
+    watch.go();
+    work.await
+}
+
 /// Measures one query. What was not told yet is when it is dropped, as when its reader has gone away.
 #[derive(Default)]
 pub(crate) struct Watch {

@@ -12,4 +12,4 @@ pub(crate) use asker::{Asker, Shown, Told, not_permitted};
 pub(crate) use book::{Book, Entry};
 pub use book::{LocalRead, record_read};
 pub(crate) use book::{PRODUCER, SpoolBook};
-pub(crate) use gate::{Gate, Pass, SignedIn};
+pub(crate) use gate::{Denying, Gate, Pass, SignedIn};

@@ -24,6 +24,8 @@ mod search;
 mod sign_in;
 mod spool;
 mod stats;
+mod stream;
+mod tail;
 mod verify;
 
 use std::net::SocketAddr;
@@ -39,7 +41,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Clock;
 use minutebook_trail::Reader;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -112,6 +114,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Told when somebody asks the process to end.
     pub(crate) stop: Notify,
+    /// Told when it is about to end: answers that wait for something new are given.
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 impl std::ops::Deref for App {
@@ -145,6 +149,7 @@ impl App {
             intake_key,
             clock,
             stop: Notify::new(),
+            closing: watch::Sender::new(false),
         }))
     }
 
@@ -197,6 +202,8 @@ fn routes() -> (Router<App>, OpenApi) {
         .routes(routes!(spool::standing, spool::announce).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
         .routes(routes!(spool::give_up))
         .routes(routes!(spool::put).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
+        .routes(routes!(stream::stream))
+        .routes(routes!(tail::tail))
         .routes(routes!(records::record))
         .routes(routes!(records::page))
         .routes(routes!(records::receipt))

@@ -8,6 +8,7 @@ mod failures;
 mod hosts;
 mod keyring;
 mod rates;
+mod terms;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use tokio::time::{Instant, timeout};
 use crate::access::{Gate, Pass};
 use crate::approvals::{APPROVAL, Approvals, Asked, Needed};
 use crate::connections::Peer;
-use crate::limits::{BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX};
+use crate::limits::{BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX, STREAM_BYTES};
 use crate::people::{BACK, CSRF, People, nobody_signs_in};
 use crate::problem::Problem;
 pub(crate) use bounds::Bounds;
@@ -36,6 +37,7 @@ pub(crate) use hosts::Hosts;
 use keyring::Keyring;
 pub(crate) use rates::Recorded;
 use rates::{Rates, Ticket};
+pub(crate) use terms::Terms;
 
 /// The name of the API key that a request came with, or of who signed in; an extension of it. None over the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -138,10 +140,11 @@ pub(crate) async fn stand(State(guard): State<Arc<Guard>>, request: Request, nex
             answer
         }
         Ok((request, Some((pass, ticket, gate)), held)) => {
+            let streams = pass.streams();
             let answering = async { gate.account(pass, next.run(request).await).await };
             let answer = ticket.answer(answering).await;
-            drop(held);
-            answer
+            // What is taken as it comes has its place until the last of it.
+            if streams { rates::holding(answer, held) } else { answer }
         }
         Err(refusal) => refusal.into_response(),
     };
@@ -189,7 +192,10 @@ impl Guard {
         }
     }
 
-    async fn pass(&self, mut request: Request) -> Result<(Request, Option<Admitted>, Held), Refusal> {
+    async fn pass(
+        self: &Arc<Self>,
+        mut request: Request,
+    ) -> Result<(Request, Option<Admitted>, Held), Refusal> {
         if let Some(problem) = self.hosts.refuse(&request) {
             return Err(problem.into());
         }
@@ -218,6 +224,10 @@ impl Guard {
         let ticket = self.rates.enter(&name, pass.allowance(), rates::cost(method, path), Instant::now())?;
         request.extensions_mut().insert(KeyName(Some(name)));
         request.extensions_mut().insert(pass.asker());
+        if pass.goes_on() {
+            let terms = Terms::of(self, &request, ticket.payer());
+            request.extensions_mut().insert(terms);
+        }
         let bytes_max = if pass.records() { RECORDS_BYTES_MAX } else { BODY_BYTES_MAX };
         let busy = || {
             let detail = "more requests at once than this server works on: try again in a moment";
@@ -228,14 +238,18 @@ impl Guard {
             inside.agreed(&pass, Asked::of(&request), &Bytes::new()).await?;
             return Ok((request, Some((pass, ticket, gate)), Some((place, None))));
         }
-        let bytes = request.body().size_hint().upper().unwrap_or(bytes_max as u64);
-        if bytes > bytes_max as u64 {
-            return Err(Problem::too_large(bytes_max).into());
-        }
+        let bytes = match request.body().size_hint().upper() {
+            _ if pass.streams() => STREAM_BYTES as u64,
+            Some(bytes) if bytes > bytes_max as u64 => return Err(Problem::too_large(bytes_max).into()),
+            bytes => bytes.unwrap_or(bytes_max as u64),
+        };
         // INVARIANT: at most `RECORDS_BYTES_MAX`, so it fits.
         let room = Arc::clone(&self.bounds.bodies)
             .try_acquire_many_owned((bytes as u32 >> 10) + 1)
             .map_err(|_| busy())?;
+        if pass.streams() {
+            return Ok((request, Some((pass, ticket, gate)), Some((place, Some(room)))));
+        }
         let body = self.read(std::mem::take(request.body_mut()), bytes_max).await?;
         inside.agreed(&pass, Asked::of(&request), &body).await?;
         *request.body_mut() = Body::from(body);

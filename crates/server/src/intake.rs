@@ -3,6 +3,7 @@
 
 pub(crate) mod adapted;
 mod arrow;
+mod blocks;
 mod body;
 mod repeats;
 
@@ -24,6 +25,7 @@ use crate::limits::{DRAWN_AT_ONCE, FULL_SEALS, INTAKE_REST};
 use crate::problem::Problem;
 use crate::sealer::Asker as Sealing;
 pub(crate) use arrow::Defaults;
+pub(crate) use blocks::{Block, Blocks, Cut};
 pub(crate) use body::{Encoding, Form};
 pub(crate) use repeats::RepeatKey;
 use repeats::{Entry, Repeats};

@@ -44,6 +44,15 @@ pub(crate) const LIST_RECORDS: usize = 20;
 /// Records of one page of a listing at most: who wants more asks for the next.
 pub(crate) const LIST_RECORDS_MAX: usize = 10_000;
 
+/// Records of the first answer to who follows a trail and does not say how many: what fits on a screen.
+pub(crate) const TAIL_LINES: usize = 10;
+
+/// Records of each further answer.
+pub(crate) const TAIL_RECORDS: usize = 1_000;
+
+/// How long an answer may wait for something new: proxies between give up on silence after a minute or so.
+pub(crate) const TAIL_WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// Bytes of one page of a listing at most: it is in memory whole, and beside others.
 pub(crate) const LIST_BYTES_MAX: usize = 64 << 20;
 
@@ -113,6 +122,24 @@ pub(crate) const BODY_BYTES_MAX: usize = 2 << 20;
 
 /// Bytes of a body with records, as sent and when unpacked: some 30,000 decisions. It is in memory whole, since all of it is recorded or nothing.
 pub(crate) const RECORDS_BYTES_MAX: usize = 32 << 20;
+
+/// Lines of a stream of records that are taken at once: what a client sends again when it learns nothing of them.
+pub(crate) const BLOCK_LINES: u64 = 1_000;
+
+/// Bytes of a stream that are taken at once, to the end of a line.
+pub(crate) const BLOCK_BYTES: usize = 1 << 20;
+
+/// How long lines that have come wait for more of their block.
+pub(crate) const BLOCK_WAIT: Duration = Duration::from_millis(500);
+
+/// Bytes of a line of a stream: a record has 1 MiB at most, and its text is longer.
+pub(crate) const LINE_BYTES_MAX: usize = 8 << 20;
+
+/// What a stream has of the bytes of all bodies: a block, its last line, and what is made of them.
+pub(crate) const STREAM_BYTES: usize = 16 << 20;
+
+/// How long a stream may be silent: a line, be it empty, shows that somebody is there.
+pub(crate) const STREAM_WAIT: Duration = Duration::from_secs(60);
 
 /// Bytes of all bodies that are in memory or on their way over TCP at once: eight of the largest.
 pub(crate) const BODIES_BYTES_MAX: usize = 256 << 20;

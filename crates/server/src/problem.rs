@@ -81,6 +81,11 @@ impl Problem {
         Self { denied: self.denied.map(|_| asked.into()), ..self }
     }
 
+    /// Where it denies something, what was asked.
+    pub(crate) fn denial(&self) -> Option<&str> {
+        self.denied.as_deref()
+    }
+
     /// What is wrong, in words.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

@@ -152,6 +152,11 @@ impl Served {
         &self.app.identity
     }
 
+    /// Where it is told that it is about to end.
+    pub(crate) fn closing(&self) -> watch::Sender<bool> {
+        self.app.closing.clone()
+    }
+
     pub(crate) fn sealer(&self) -> Asker {
         self.sealer.asker()
     }
@@ -208,6 +213,7 @@ impl Served {
     /// # Errors
     /// Why the last sealing failed: what is not sealed stays in the spool.
     pub(crate) async fn end(mut self, end: End) -> Result<SealReport, Error> {
+        self.app.closing.send_replace(true);
         self.last_call.send_replace(true);
         self.app.jobs.end();
         if timeout(LAST_ANSWERS, &mut self.on_socket).await.is_err() {

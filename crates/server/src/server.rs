@@ -114,6 +114,7 @@ impl Server {
         let Self { trails, mut street } = self;
         let (ends, asked) = watch::channel(false);
         let mut open = JoinSet::new();
+        let closing: Vec<_> = trails.iter().map(Served::closing).collect();
         for trail in trails {
             open.spawn(trail.until_its_end(asked.clone()));
         }
@@ -140,6 +141,9 @@ impl Server {
                     }
                 }
             }
+        }
+        for trail in closing {
+            trail.send_replace(true);
         }
         if let Some(street) = street {
             street.close().await;

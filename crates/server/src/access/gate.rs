@@ -57,12 +57,23 @@ pub(crate) struct Pass {
     action: Action,
     asked: String,
     policies: Vec<String>,
+    path: &'static str,
 }
 
 impl Pass {
     /// Whether what it brings may be as large as records are.
     pub(crate) fn records(&self) -> bool {
         self.action == Action::Record
+    }
+
+    /// Whether what it brings has no end, and is taken as it comes.
+    pub(crate) fn streams(&self) -> bool {
+        self.path == routes::STREAM
+    }
+
+    /// Whether it goes on for longer than a request does.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.streams() || self.path == routes::TAIL
     }
 
     /// How much of the server its asker may use.
@@ -92,6 +103,23 @@ impl Pass {
     /// Whether a second one has to approve it.
     pub(crate) fn takes_two(&self) -> bool {
         self.holder.sight.rights.settings().takes_two(self.action)
+    }
+}
+
+/// Records what is denied of a request while it goes on.
+#[derive(Clone)]
+pub(crate) struct Denying {
+    gate: Arc<Gate>,
+    holder: Arc<Holder>,
+    action: Action,
+    asked: String,
+}
+
+impl Denying {
+    /// Something was.
+    pub(crate) async fn denied(&self, asked: &str) {
+        let asked = joined(&self.asked, asked);
+        self.gate.denied(&self.holder, self.action.name(), &asked, Vec::new()).await;
     }
 }
 
@@ -127,7 +155,8 @@ impl Gate {
         let asked = format!("{method} {}", route.path);
         let verdict = self.verdict(&holder.sight, route);
         if verdict.is_permitted {
-            return Ok(Pass { holder, action: route.action, asked, policies: verdict.policies });
+            let (action, path, policies) = (route.action, route.path, verdict.policies);
+            return Ok(Pass { holder, action, asked, policies, path });
         }
         self.denied(&holder, route.action.name(), &asked, verdict.policies).await;
         if holder.sight.purpose.is_empty() && self.needs_purpose(&holder, route) {
@@ -275,6 +304,12 @@ impl Gate {
                 unrecorded(detail).into_response()
             }
         }
+    }
+
+    /// For a request that is answered before all of it is decided about.
+    pub(crate) fn denying(self: &Arc<Self>, pass: &Pass) -> Denying {
+        let (gate, holder) = (Arc::clone(self), Arc::clone(&pass.holder));
+        Denying { gate, holder, action: pass.action, asked: pass.asked.clone() }
     }
 
     /// Notes a key that is not known: how many there were is recorded from time to time.

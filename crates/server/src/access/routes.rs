@@ -36,6 +36,12 @@ const GRPC: [&str; 2] = [
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 ];
 
+/// Where a body has no end.
+pub(super) const STREAM: &str = "/v1/records/stream";
+
+/// Where an answer waits.
+pub(super) const TAIL: &str = "/v1/tail";
+
 const ROUTES: &[Route] = &[
     of(Method::GET, "/v1/engine", A::SeeEngine),
     of(Method::GET, "/v1/openapi.json", A::SeeEngine),
@@ -69,6 +75,7 @@ const ROUTES: &[Route] = &[
     of(Method::POST, "/v1/keys/copy", A::CopyKeys),
     on(Method::GET, "/v1/records", A::Read),
     on(Method::POST, "/v1/records", A::Record),
+    on(Method::POST, STREAM, A::Record),
     // Of what comes so it is not known before whose it is: for keys that may record for every model.
     of(Method::POST, "/v1/intake/cloudevents", A::Record),
     of(Method::POST, "/v1/otlp/v1/traces", A::Record),
@@ -85,6 +92,7 @@ const ROUTES: &[Route] = &[
     on(Method::GET, "/v1/records/{id}/page", A::Read),
     on(Method::GET, "/v1/records/{id}/receipt", A::Read),
     on(Method::POST, "/v1/records/{id}/verify", A::VerifyRecord),
+    on(Method::GET, TAIL, A::Read),
     on(Method::POST, "/v1/search", A::Read),
     on(Method::POST, "/v1/facets", A::Read),
     on(Method::POST, "/v1/sql", A::Read),

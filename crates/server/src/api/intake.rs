@@ -102,7 +102,7 @@ pub(super) async fn record(
     Ok((Extension(Recorded(recorded)), Json(answer)))
 }
 
-async fn take(app: App, sent: Sent) -> Result<Taken, Problem> {
+pub(super) async fn take(app: App, sent: Sent) -> Result<Taken, Problem> {
     tokio::task::spawn_blocking(move || app.intake.take(&sent)).await.map_err(broken)?
 }
 
@@ -161,14 +161,14 @@ pub(super) fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", "Not in a form that is read here", detail)
 }
 
-fn form(headers: &HeaderMap, wanted: Wanted) -> Result<Form, Problem> {
+pub(super) fn form(headers: &HeaderMap, wanted: Wanted) -> Result<Form, Problem> {
     let media_type = text(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let Wanted { model, version, artifact, reimport, .. } = wanted;
     let is_said = reimport.is_some() || [&model, &version, &artifact].into_iter().any(Option::is_some);
     let form = match media_type.as_str() {
         "application/json" => Form::Json,
-        "application/x-ndjson" | "application/jsonl" => Form::Lines,
+        "application/x-ndjson" | "application/jsonl" => Form::Lines { first: 1 },
         ARROW_STREAM => {
             let reimport = reimport.unwrap_or_default();
             return Ok(Form::Arrow(Defaults { model, version, artifact, reimport }));
@@ -196,7 +196,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
     }
 }
 
-fn repeat(headers: &HeaderMap, of: KeyName) -> Result<Option<RepeatKey>, Problem> {
+pub(super) fn repeat(headers: &HeaderMap, of: KeyName) -> Result<Option<RepeatKey>, Problem> {
     let name = HeaderName::from_static("idempotency-key");
     let Some(key) = text(headers, &name)? else { return Ok(None) };
     if key.is_empty() || key.len() > REPEAT_KEY_BYTES_MAX {

@@ -31,7 +31,7 @@ pub(crate) struct Recorded(pub(crate) u64);
 pub(super) enum Cost {
     None,
     Records,
-    /// The index tells how long its queries work.
+    /// Its queries tell how long they work.
     Index,
     /// The request itself works as long as it takes.
     Work,
@@ -41,9 +41,9 @@ pub(super) enum Cost {
 pub(super) fn cost(method: &Method, path: &str) -> Cost {
     match path {
         "/v1/records" if method != Method::POST => Cost::Work,
-        "/v1/search" | "/v1/facets" | "/v1/sql" => Cost::Index,
+        "/v1/search" | "/v1/facets" | "/v1/sql" | "/v1/tail" => Cost::Index,
         "/v1/stats" | "/v1/person" | "/v1/verify" => Cost::Work,
-        "/v1/records" => Cost::Records,
+        "/v1/records" | "/v1/records/stream" => Cost::Records,
         path if path.starts_with("/v1/intake/") || path.starts_with("/v1/otlp/") => Cost::Records,
         path if path.starts_with("/opentelemetry.") => Cost::Records,
         _ => Cost::None,
@@ -250,6 +250,11 @@ fn too_many(code: &str, detail: String, wait: Duration) -> Refusal {
 }
 
 impl Ticket {
+    /// For a request that says what it records as it goes on.
+    pub(super) fn payer(&self) -> Payer {
+        Payer(Arc::clone(&self.account))
+    }
+
     /// Answers the request, while it is measured. A query's answer counts as one until its last byte is taken.
     pub(super) async fn answer(self, answering: impl Future<Output = Response>) -> Response {
         let mut answer = match self.cost {
@@ -264,7 +269,27 @@ impl Ticket {
                 }
                 answer
             }
-            Cost::Index => answer.map(|body| Body::new(Held { body, _ticket: self })),
+            Cost::Index => holding(answer, self),
+        }
+    }
+}
+
+/// Counts what a request records while it goes on.
+#[derive(Clone)]
+pub(super) struct Payer(Arc<Account>);
+
+impl Payer {
+    /// Counts records, and returns when more may come.
+    pub(super) async fn pay(&self, records: u64) {
+        let wait = {
+            let mut used = self.0.used();
+            let (per_second, now) = (used.records_per_second(), Instant::now());
+            used.records.settle(per_second, now);
+            used.records.owed += records as f64;
+            used.records.wait(per_second, per_second * RECORDS_PERIOD.as_secs_f64(), now)
+        };
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
         }
     }
 }
@@ -281,13 +306,17 @@ impl Drop for Ticket {
     }
 }
 
-/// The body of an answer, with what is given back when it is over or nobody takes it any more.
-struct Held {
-    body: Body,
-    _ticket: Ticket,
+/// An answer that keeps something until its last byte is taken, or nobody takes it any more.
+pub(super) fn holding<T: Send + Unpin + 'static>(answer: Response, held: T) -> Response {
+    answer.map(|body| Body::new(Held { body, _held: held }))
 }
 
-impl HttpBody for Held {
+struct Held<T> {
+    body: Body,
+    _held: T,
+}
+
+impl<T: Unpin> HttpBody for Held<T> {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -44,8 +44,8 @@ impl Encoding {
 pub(crate) enum Form {
     /// One object, or an array of them.
     Json,
-    /// One object a line.
-    Lines,
+    /// One object a line; the first of them has this number.
+    Lines { first: u64 },
     /// A table, with what holds for its rows.
     Arrow(Defaults),
 }
@@ -59,8 +59,8 @@ pub(super) fn drafts(
 ) -> Result<Vec<Draft>, Problem> {
     let mut gathered = Gathered { drafts: Vec::new(), wrong: Vec::new() };
     match form {
-        Form::Lines => {
-            for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
+        Form::Lines { first } => {
+            for (number, line) in (*first..).zip(body.split(|byte| *byte == b'\n')) {
                 if let Some(draft) = reader.read_numbered(number, line, at)
                     && !gathered.add("line", number, draft)?
                 {
@@ -90,7 +90,7 @@ pub(super) fn drafts(
             read?;
         }
     }
-    gathered.end()
+    gathered.end(form)
 }
 
 /// Refuses what is no JSON, with its line: the reader of records knows columns only.
@@ -137,16 +137,17 @@ impl Gathered {
         Ok(self.wrong.len() < WRONG_TOLD)
     }
 
-    fn end(self) -> Result<Vec<Draft>, Problem> {
+    fn end(self, form: &Form) -> Result<Vec<Draft>, Problem> {
         let Some(first) = self.wrong.first() else { return Ok(self.drafts) };
         let place = ["line", "item", "row"].into_iter().find(|place| !first[*place].is_null());
         let place = place.unwrap_or("line");
         let path = first["path"].as_str().map_or(String::new(), |path| format!(", `{path}`"));
-        let detail = format!(
-            "nothing was recorded: {place} {}{path}: {}",
-            first[place],
-            first["what"].as_str().unwrap_or_default()
-        );
+        let what = first["what"].as_str().unwrap_or_default();
+        let from = match form {
+            Form::Lines { first: from } if *from > 1 => format!(" from line {from} on"),
+            _ => String::new(),
+        };
+        let detail = format!("nothing{from} was recorded: {place} {}{path}: {what}", first[place]);
         Err(Problem::wrong_records(detail, self.wrong))
     }
 }

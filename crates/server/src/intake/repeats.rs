@@ -67,7 +67,7 @@ impl Entry {
 pub(super) fn print(form: &Form, body: &[u8]) -> [u8; 32] {
     let said = match form {
         Form::Json => b"json".to_vec(),
-        Form::Lines => b"lines".to_vec(),
+        Form::Lines { .. } => b"lines".to_vec(),
         Form::Arrow(defaults) => defaults.said().into_bytes(),
     };
     *leaf_hash(&[leaf_hash(body).as_bytes(), said.as_slice()].concat()).as_bytes()
@@ -255,7 +255,7 @@ mod tests {
     fn bodies_are_told_apart_by_what_they_say() {
         let all = [
             print(&Form::Json, b"a"),
-            print(&Form::Lines, b"a"),
+            print(&Form::Lines { first: 1 }, b"a"),
             print(&Form::Json, b"b"),
             print(&Form::Arrow(Default::default()), b"a"),
             print(&Form::Arrow(crate::intake::Defaults { reimport: true, ..Default::default() }), b"a"),

@@ -6,6 +6,8 @@ const GOOD: &str =
     r#"{"model": {"name": "m", "version": "1"}, "inputs": {"amount": 1.5}, "outputs": {"ok": true}}"#;
 const AT: ReadAt = ReadAt { time_ns: 1_700_000_000_000_000_000, clock_error_ns: None };
 
+const LINES: Form = Form::Lines { first: 1 };
+
 fn read(form: Form, body: impl AsRef<[u8]>) -> Result<Vec<Draft>, Value> {
     let drafts = drafts(&form, body.as_ref(), &mut DraftReader::new(false), AT);
     drafts.map_err(|problem| json!(problem))
@@ -21,12 +23,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn both_forms_give_the_same_records() {
     let one = read(Form::Json, GOOD).unwrap();
     let array = read(Form::Json, format!("[\n{GOOD},\n{GOOD}]\n")).unwrap();
-    let lines = read(Form::Lines, format!("\u{feff}{GOOD}\r\n\n{GOOD}")).unwrap();
+    let lines = read(LINES, format!("\u{feff}{GOOD}\r\n\n{GOOD}")).unwrap();
     assert_eq!((one.len(), array.len(), lines.len()), (1, 2, 2));
     for draft in array.iter().chain(&lines) {
         assert_eq!(draft.all_values(), one[0].all_values());
     }
-    assert_eq!(read(Form::Lines, "").unwrap().len(), 0);
+    assert_eq!(read(LINES, "").unwrap().len(), 0);
     assert_eq!(read(Form::Json, "[]").unwrap().len(), 0);
 }
 
@@ -34,7 +36,7 @@ fn both_forms_give_the_same_records() {
 fn what_is_wrong_is_told_by_its_place_and_never_by_its_value() {
     let body =
         format!("{GOOD}\n{{\"inputs\": {{}}}}\n{{\"subject\": \"Jane Roe\" oops\n{GOOD}\n\"\u{fffd}\"");
-    let problem = read(Form::Lines, body.replace('\u{fffd}', "Jane")).unwrap_err();
+    let problem = read(LINES, body.replace('\u{fffd}', "Jane")).unwrap_err();
     let lines: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|wrong| wrong["line"].clone()).collect();
     assert_eq!(lines, [2, 3, 5]);
@@ -54,20 +56,20 @@ fn what_is_wrong_is_told_by_its_place_and_never_by_its_value() {
         assert!(detail.contains(place) && !detail.contains("Jane"), "{detail}");
     }
     assert_eq!(read(Form::Json, "\"Jane\"").unwrap_err()["status"], 400);
-    assert!(read(Form::Lines, b"\n\xff\n").unwrap_err()["errors"][0]["line"] == 2);
+    assert!(read(LINES, b"\n\xff\n").unwrap_err()["errors"][0]["line"] == 2);
 }
 
 #[test]
 fn what_is_wrong_is_told_up_to_a_bound() {
-    let problem = read(Form::Lines, "x\n".repeat(WRONG_TOLD * 3)).unwrap_err();
+    let problem = read(LINES, "x\n".repeat(WRONG_TOLD * 3)).unwrap_err();
     assert_eq!(problem["errors"].as_array().unwrap().len(), WRONG_TOLD);
 }
 
 #[test]
 fn records_are_bounded_in_number() {
     let line = "{\"kind\": \"outcome\", \"outcome\": {\"x\": 1}}\n";
-    assert_eq!(read(Form::Lines, line.repeat(RECORDS_MAX)).unwrap().len(), RECORDS_MAX);
-    assert_eq!(read(Form::Lines, line.repeat(RECORDS_MAX + 1)).unwrap_err()["status"], 413);
+    assert_eq!(read(LINES, line.repeat(RECORDS_MAX)).unwrap().len(), RECORDS_MAX);
+    assert_eq!(read(LINES, line.repeat(RECORDS_MAX + 1)).unwrap_err()["status"], 413);
 }
 
 #[test]
