@@ -15,6 +15,7 @@ mod life;
 mod listing;
 mod log;
 mod models;
+mod objects;
 mod openapi;
 mod otlp;
 mod policy;
