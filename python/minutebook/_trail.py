@@ -591,7 +591,8 @@ def open(
     """Opens the trail in a folder, and makes one when there is none. Blocks until its engine answers: some 100 ms when it has to start.
 
     `service`: who decides, `[a-z0-9][a-z0-9._-]{0,63}`; `OTEL_SERVICE_NAME` or the program's name by default. `engine`: `auto` finds or
-    starts one, `external` leaves it to you. `keys`: the key folder. `level`: what a record survives when a call returns. `full`: at the
+    starts one, `external` leaves it to you. `keys`: the key folder. `purpose`: what is read for, such as the number of a case; it is in the
+    records of reads, where the trail has them (docs/guides/access.md). `level`: what a record survives when a call returns. `full`: at the
     limit of `spill_bytes`, and on a full disk, `block` waits up to `block` seconds, `spill` (1 GiB) and `drop` (64 MiB) tell the number
     as lost at once. `on_error`: whether a fault of the trail raises from a prediction.
 
@@ -601,11 +602,13 @@ def open(
     SpoolFull when earlier runs left no room and the engine makes none or does not run, TrailError when it cannot be used, ValueError for an option.
     """
     folder = os.path.abspath(os.fsdecode(path))
-    found = Engine(folder, mode=engine, keys=None if keys is None else os.path.abspath(os.fsdecode(keys)))
+    keys = None if keys is None else os.path.abspath(os.fsdecode(keys))
+    found = Engine(folder, mode=engine, keys=keys, purpose=purpose)
     return Trail(found, service=service, level=level, full=full, spill_bytes=spill_bytes, block=block, on_error=on_error)
 
 
 def connect(
+    purpose: str | None = None,
     url: str,
     *,
     api_key: str | None = None,

@@ -31,10 +31,10 @@ pub(crate) struct Rows {
 }
 
 impl Asking {
-    /// Finds who answers.
-    pub(crate) async fn open(place: &Place) -> Result<Self> {
+    /// Finds who answers, and tells an engine what it is asked for: it says so in its records of reads.
+    pub(crate) async fn open(place: &Place, purpose: Option<&str>) -> Result<Self> {
         if let Some(engine) = EngineClient::find(&place.folder).await {
-            return Ok(Self::Process(engine));
+            return Ok(Self::Process(engine.with_purpose(purpose)?));
         }
         let reader = Arc::new(Reader::open(place).await?);
         let (index, mut indexer) = Index::open(place, reader, Mode::Write)?;

@@ -10,7 +10,7 @@ const DIGEST: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15
 #[test]
 fn a_model_is_registered_deployed_and_found_with_its_history() {
     let server = Server::new();
-    let owner = server.key_for("owner", "model-owner", &["credit*"]);
+    let owner = server.key_for("scoring", "model-owner", &["credit*"]);
     let nothing = server.ask(&owner, "GET", "/v1/models", "").is(200).json();
     assert_eq!(nothing, json!({"models": []}), "of a trail without any");
     let post = |path: &str, body: Value| server.ask(&owner, "POST", path, &body.to_string());
@@ -63,7 +63,7 @@ fn models_of_others_are_not_there_and_nothing_is_registered_for_them() {
     let fraud =
         r#"{"model": {"name": "fraud/night", "version": "9"}, "inputs": {"x": 1}, "outputs": {"y": 2}}"#;
     server.user.record(fraud);
-    let owner = server.key_for("owner", "model-owner", &["credit"]);
+    let owner = server.key_for("scoring", "model-owner", &["credit"]);
     let all = server.key("auditor", "auditor");
     let names = |key: &str| -> Vec<String> {
         let found = server.ask(key, "GET", "/v1/models?fresh=true", "").is(200).json();
@@ -122,7 +122,7 @@ fn models_of_others_are_not_there_and_nothing_is_registered_for_them() {
 #[test]
 fn a_repetition_registers_once() {
     let server = Server::new();
-    let owner = server.key("owner", "model-owner");
+    let owner = server.key("scoring", "model-owner");
     let bearer = format!("Bearer {owner}");
     let send = |version: &str| {
         let headers = [
