@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _life, _model, _policy, _reasons, _redact, _search, _service, _watch
+from . import _artifact, _core, _git, _life, _model, _models, _policy, _reasons, _redact, _search, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
@@ -31,11 +31,13 @@ from ._limits import (
     SPILL_BYTES,
 )
 from ._model import Level, Model
+from ._models import KnownModel, ModelHistory
 from ._reasons import Reasons, Word
 from ._record import Record
 from ._remote import Asked, Remote
 from ._search import Facets, Rows, TableInfo, When
-from ._stats import ModelStats, models
+from ._stats import ModelStats
+from ._stats import models as stats_of
 from ._types import Full, ProducerStatus
 
 if TYPE_CHECKING:
@@ -360,7 +362,29 @@ class Trail(_life.Life):
             "feature": ",".join(features) or None,
         }
         query = urlencode({name: value for name, value in asked.items() if value is not None})
-        return models(self._engine.ask_json("GET", f"/v1/stats?{query}"))
+        return stats_of(self._engine.ask_json("GET", f"/v1/stats?{query}"))
+
+    def models(self) -> tuple[KnownModel, ...]:
+        """The models that the trail has decisions, registrations or deployments of, by name; over `connect` those that the API key is for.
+
+        Of all that was handed over: what waits is sealed first. Blocks for the engine. Raises EngineError when there are more than 10,000
+        versions, or the key may not read statistics.
+        """
+        return _models.models(self._engine.ask_json("GET", "/v1/models?fresh=true", timeout_s=SEAL_TIMEOUT_S))
+
+    def model_history(self, name: str) -> ModelHistory:
+        """The versions of a model, those with the latest decisions first, and the records that registered and deployed them, the latest first.
+
+        Of all that was handed over: what waits is sealed first. Blocks for the engine. Raises KeyError when no record is of a model of
+        this name, or none that the API key may see; EngineError as `models`.
+        """
+        path = f"/v1/models/{quote(name, safe='')}?fresh=true"
+        try:
+            return _models.history(self._engine.ask_json("GET", path, timeout_s=SEAL_TIMEOUT_S))
+        except Problem as error:
+            if error.code == "no-such-model":
+                raise KeyError(name) from None
+            raise
 
     def search(
         self,
@@ -582,6 +606,7 @@ def open(
     service: str | None = None,
     engine: Mode = "auto",
     keys: str | os.PathLike[str] | None = None,
+    purpose: str | None = None,
     level: Level = "process",
     full: Full = "spill",
     spill_bytes: int | None = None,
@@ -608,7 +633,6 @@ def open(
 
 
 def connect(
-    purpose: str | None = None,
     url: str,
     *,
     api_key: str | None = None,

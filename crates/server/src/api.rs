@@ -46,6 +46,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+pub(crate) use models::segment;
+
 use crate::indexing::Indexing;
 use crate::intake::Intake;
 use crate::jobs::Jobs;

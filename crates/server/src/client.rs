@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use crate::access::PURPOSE;
-use crate::api::Identity;
+use crate::api::{Identity, segment};
 use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT, ROWS_BYTES_MAX};
 use crate::problem::Problem;
 use crate::socket;
@@ -159,6 +159,28 @@ impl EngineClient {
     ) -> Result<T, Refused> {
         let body = Bytes::from(body.to_string());
         let (_, answer) = self.read(Method::POST, path, body).await?;
+        serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
+    }
+
+    /// The models that there are, with what was handed over until now, as `GET /v1/models` has each.
+    ///
+    /// # Errors
+    /// As [`EngineClient::rows`].
+    pub async fn models(&self) -> Result<Vec<Value>, Refused> {
+        let mut all = self.get("/v1/models?fresh=true").await?;
+        serde_json::from_value(all["models"].take()).map_err(|error| Refused::Lost(error.into()))
+    }
+
+    /// One of them, as `GET /v1/models/{name}` has it.
+    ///
+    /// # Errors
+    /// When there is none of this name; otherwise as [`EngineClient::rows`].
+    pub async fn model(&self, name: &str) -> Result<Value, Refused> {
+        self.get(&format!("/v1/models/{}?fresh=true", segment(name))).await
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, Refused> {
+        let (_, answer) = self.read(Method::GET, path, Bytes::new()).await?;
         serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
     }
 
