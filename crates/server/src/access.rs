@@ -1,5 +1,5 @@
-//! Who may do what over TCP, and the record that it was done, there or over the socket (`docs/formats/access.md`). Edge: what a role may is told by `minutebook-access`;
-//! here it is asked for each request, kept while it holds, and written down.
+//! Who may do what over TCP, and the record that it was done, there or over the socket (`docs/formats/access.md`). Edge: what a role may is told by
+//! `minutebook-access`; here it is asked for each request, kept while it holds, and written down.
 
 mod asker;
 mod book;

@@ -47,8 +47,8 @@ impl Ledger {
         written.map_err(|error| error.to_string())?
     }
 
-    /// Records the read that an answer is, before it is given out; `entry` says who asks for what. One that failed has nothing to record, and one that
-    /// does not say what it has is not given out.
+    /// Records the read that an answer is, before it is given out; `entry` says who asks for what. One that failed has nothing to record, and one
+    /// that does not say what it has is not given out.
     ///
     /// # Errors
     /// Why it cannot be recorded, in words: it must not be given out.

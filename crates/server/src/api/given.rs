@@ -1,5 +1,5 @@
-//! Bodies in JSON, read as what a path takes: an object, never a list that has the members in order, and so at any depth. Edge: what is wrong with the form; whether the
-//! values make sense is for who asked for them.
+//! Bodies in JSON, read as what a path takes: an object, never a list that has the members in order, and so at any depth. Edge: what is wrong with
+//! the form; whether the values make sense is for who asked for them.
 
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;

@@ -32,8 +32,8 @@ fn needs(names: &[&str]) -> SecurityRequirement {
 }
 
 fn session(cookie: &str) -> SecurityScheme {
-    let said = "Who signed in at `/v1/sign-in`. The name has eight characters that stand for the trail's address, and no `__Host-` where that is not of TLS; \
-                a server's own document has it as it is";
+    let said = "Who signed in at `/v1/sign-in`. The name has eight characters that stand for the trail's address, \
+                and no `__Host-` where that is not of TLS; a server's own document has it as it is";
     SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(cookie, said)))
 }
 
@@ -44,7 +44,8 @@ pub(super) fn head() -> OpenApi {
         Some("The audit trail for the decisions of machine-learning models: docs/api.md.".into());
     let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("mbk_…");
     let key = key.description(Some("An API key, as `minutebook api-key create` makes them")).build();
-    let token = "With a session, what requests other than GET and HEAD bring: the text that `GET /v1/session` gives. Over the socket nothing of this is needed";
+    let token = "With a session, what requests other than GET and HEAD bring: the text that `GET /v1/session` gives. \
+                 Over the socket nothing of this is needed";
     let token = ApiKeyValue::with_description(CSRF, token);
     let components = ComponentsBuilder::new()
         .security_scheme(KEY, SecurityScheme::Http(key))
