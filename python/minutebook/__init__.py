@@ -16,6 +16,7 @@ from ._explain.asked import explainer
 from ._faults import EngineError, TrailWarning
 from ._life import DisposalCertificate, DisposalPlan, ErasureCertificate, Hold, Refused
 from ._model import Model
+from ._models import KnownModel, KnownVersion, ModelHistory, VersionRecord
 from ._reasons import Reasons
 from ._record import Record
 from ._redact import KeyedHash, Redaction, bucket, drop, keyed_hash, truncate
@@ -40,7 +41,10 @@ __all__ = [
     "Hold",
     "Ids",
     "KeyedHash",
+    "KnownModel",
+    "KnownVersion",
     "Model",
+    "ModelHistory",
     "ModelStats",
     "QuestionError",
     "Reasons",
@@ -57,6 +61,7 @@ __all__ = [
     "TrailWarning",
     "ValueRange",
     "Verification",
+    "VersionRecord",
     "WindowStats",
     "__version__",
     "bucket",

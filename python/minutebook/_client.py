@@ -16,6 +16,9 @@ from ._limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, SOCKET_PATH_BYTES_MAX
 
 SOCKET = "engine.sock"
 
+PURPOSE = "minutebook-purpose"
+"""The header that says what is read for."""
+
 
 class NoEngine(EngineError):
     """Nobody listens on the socket, or whoever did went away before the answer."""
@@ -69,6 +72,13 @@ def lives(folder: str) -> bool:
     return True
 
 
+def checked_purpose(purpose: str | None) -> str | None:
+    """A purpose that a header can say. Raises ValueError for another one."""
+    if purpose is not None and not (purpose.isascii() and purpose.isprintable() and purpose.strip()):
+        raise ValueError("`purpose` is a line of ASCII, such as the number of a case")
+    return purpose
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, folder: str, timeout_s: float | None) -> None:
         super().__init__("localhost", timeout=timeout_s)
@@ -103,8 +113,8 @@ class Way(Protocol):
 class Socket:
     """By the socket in the folder of a trail."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, purpose: str | None = None) -> None:
+        self._folder, self._purpose = folder, purpose
 
     @property
     def name(self) -> str:
@@ -114,7 +124,7 @@ class Socket:
         return _Connection(self._folder, timeout_s)
 
     def headers(self) -> dict[str, str]:
-        return {}
+        return {} if self._purpose is None else {PURPOSE: self._purpose}
 
     def path(self, path: str) -> str:
         return path
@@ -143,7 +153,7 @@ class Server:
     def headers(self) -> dict[str, str]:
         headers = {"authorization": f"Bearer {self._key}"}
         if self._purpose is not None:
-            headers["minutebook-purpose"] = self._purpose
+            headers[PURPOSE] = self._purpose
         return headers
 
     def path(self, path: str) -> str:

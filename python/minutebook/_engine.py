@@ -23,13 +23,13 @@ TRAIL_FILE = "trail.toml"
 class Engine:
     """Finds, starts and asks the engine of the trail in a folder. For all threads; holds no connection."""
 
-    def __init__(self, folder: str, *, mode: Mode, keys: str | None) -> None:
+    def __init__(self, folder: str, *, mode: Mode, keys: str | None, purpose: str | None = None) -> None:
         if mode not in ("auto", "external"):
             raise ValueError(f"`engine` is `auto` or `external`, not `{mode}`")
         self.folder = folder
         self.mode = mode
         self.keeps_running = mode == "auto"
-        self._way = _client.Socket(folder)
+        self._way = _client.Socket(folder, _client.checked_purpose(purpose))
         self._keys = keys
         self._pid: int | None = None
         self._failed = 0

@@ -51,8 +51,7 @@ class Remote:
         key = key.strip()
         if not key.isascii() or not key.isprintable() or not key or " " in key:
             raise ValueError(f"`api_key` is what `minutebook api-key create` printed; it, or `{API_KEY_VARIABLE}`, is missing or malformed")
-        if purpose is not None and not (purpose.isascii() and purpose.isprintable() and purpose.strip()):
-            raise ValueError("`purpose` is a line of ASCII, such as the number of a case")
+        _client.checked_purpose(purpose)
         self.folder = os.path.abspath(folder) if folder is not None else _state_folder(self.url)
         self._ca = None if ca is None else os.path.abspath(ca)
         self._insecure_http = insecure_http

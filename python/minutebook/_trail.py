@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode
 
-from . import _artifact, _core, _git, _life, _model, _policy, _reasons, _redact, _search, _service, _watch
+from . import _artifact, _core, _git, _life, _model, _models, _policy, _reasons, _redact, _search, _service, _watch
 from ._client import NoEngine, Problem
 from ._core import SpoolFull, TrailError
 from ._engine import TRAIL_FILE, Engine, Mode
@@ -31,11 +31,13 @@ from ._limits import (
     SPILL_BYTES,
 )
 from ._model import Level, Model
+from ._models import KnownModel, ModelHistory
 from ._reasons import Reasons, Word
 from ._record import Record
 from ._remote import Asked, Remote
 from ._search import Facets, Rows, TableInfo, When
-from ._stats import ModelStats, models
+from ._stats import ModelStats
+from ._stats import models as stats_of
 from ._types import Full, ProducerStatus
 
 if TYPE_CHECKING:
@@ -360,7 +362,29 @@ class Trail(_life.Life):
             "feature": ",".join(features) or None,
         }
         query = urlencode({name: value for name, value in asked.items() if value is not None})
-        return models(self._engine.ask_json("GET", f"/v1/stats?{query}"))
+        return stats_of(self._engine.ask_json("GET", f"/v1/stats?{query}"))
+
+    def models(self) -> tuple[KnownModel, ...]:
+        """The models that the trail has decisions, registrations or deployments of, by name; over `connect` those that the API key is for.
+
+        Of all that was handed over: what waits is sealed first. Blocks for the engine. Raises EngineError when there are more than 10,000
+        versions, or the key may not read statistics.
+        """
+        return _models.models(self._engine.ask_json("GET", "/v1/models?fresh=true", timeout_s=SEAL_TIMEOUT_S))
+
+    def model_history(self, name: str) -> ModelHistory:
+        """The versions of a model, those with the latest decisions first, and the records that registered and deployed them, the latest first.
+
+        Of all that was handed over: what waits is sealed first. Blocks for the engine. Raises KeyError when no record is of a model of
+        this name, or none that the API key may see; EngineError as `models`.
+        """
+        path = f"/v1/models/{quote(name, safe='')}?fresh=true"
+        try:
+            return _models.history(self._engine.ask_json("GET", path, timeout_s=SEAL_TIMEOUT_S))
+        except Problem as error:
+            if error.code == "no-such-model":
+                raise KeyError(name) from None
+            raise
 
     def search(
         self,
@@ -582,6 +606,7 @@ def open(
     service: str | None = None,
     engine: Mode = "auto",
     keys: str | os.PathLike[str] | None = None,
+    purpose: str | None = None,
     level: Level = "process",
     full: Full = "spill",
     spill_bytes: int | None = None,
@@ -591,7 +616,8 @@ def open(
     """Opens the trail in a folder, and makes one when there is none. Blocks until its engine answers: some 100 ms when it has to start.
 
     `service`: who decides, `[a-z0-9][a-z0-9._-]{0,63}`; `OTEL_SERVICE_NAME` or the program's name by default. `engine`: `auto` finds or
-    starts one, `external` leaves it to you. `keys`: the key folder. `level`: what a record survives when a call returns. `full`: at the
+    starts one, `external` leaves it to you. `keys`: the key folder. `purpose`: what is read for, such as the number of a case; it is in the
+    records of reads, where the trail has them (docs/guides/access.md). `level`: what a record survives when a call returns. `full`: at the
     limit of `spill_bytes`, and on a full disk, `block` waits up to `block` seconds, `spill` (1 GiB) and `drop` (64 MiB) tell the number
     as lost at once. `on_error`: whether a fault of the trail raises from a prediction.
 
@@ -601,7 +627,8 @@ def open(
     SpoolFull when earlier runs left no room and the engine makes none or does not run, TrailError when it cannot be used, ValueError for an option.
     """
     folder = os.path.abspath(os.fsdecode(path))
-    found = Engine(folder, mode=engine, keys=None if keys is None else os.path.abspath(os.fsdecode(keys)))
+    keys = None if keys is None else os.path.abspath(os.fsdecode(keys))
+    found = Engine(folder, mode=engine, keys=keys, purpose=purpose)
     return Trail(found, service=service, level=level, full=full, spill_bytes=spill_bytes, block=block, on_error=on_error)
 
 

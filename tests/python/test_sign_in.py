@@ -182,6 +182,10 @@ def test_somebody_signs_in_reads_and_signs_out(server, provider, method):
     kept = [cookie for _, cookies in browser.seen for cookie in cookies if cookie.startswith("minutebook-")]
     assert len(kept) == 3 and all("HttpOnly; SameSite=Lax" in cookie and "Path=/" in cookie for cookie in kept), kept
 
+    document = browser.ask("GET", f"{server.url}/v1/openapi.json")[1]
+    scheme = document["components"]["securitySchemes"]["session"]
+    assert scheme["in"] == "cookie" and scheme["name"] in [cookie.name for cookie in browser.cookies], "as the browser has it"
+
     status, found, _ = browser.ask("GET", f"{server.url}/v1/records?kind=decision")
     assert status == 200 and len(found["records"]) == 3 and found["records"][0]["inputs"] == {}, "masked"
     # Another site makes the browser send it: with the cookie, without what a page of the server would know.

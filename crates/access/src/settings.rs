@@ -8,6 +8,7 @@ use crate::allowance::{Allowance, Allowances, LimitsTable};
 use crate::asker::fits;
 use crate::error::AccessError;
 use crate::limits::{TABLES_MAX, TEXT_BYTES_MAX};
+use crate::owner::{OwnerTable, Reads};
 use crate::people::{ApprovalTable, Approvals, Grant, PeopleTable, SignIn, SignInTable};
 
 /// The format's name.
@@ -30,6 +31,7 @@ pub struct Settings {
     pub(crate) sign_in: Option<SignIn>,
     pub(crate) people: Vec<Grant>,
     pub(crate) approvals: Approvals,
+    owner: Option<Reads>,
     allowances: Allowances,
 }
 
@@ -56,6 +58,7 @@ struct File {
     people: Vec<Spanned<PeopleTable>>,
     #[serde(default)]
     approval: Option<Spanned<ApprovalTable>>,
+    owner: Option<OwnerTable>,
     limits: Option<LimitsTable>,
 }
 
@@ -163,6 +166,7 @@ impl Settings {
             sign_in,
             people: people?,
             approvals: approvals.unwrap_or_default(),
+            owner: file.owner.map(|table| table.reads),
             allowances: allowances.unwrap_or_default(),
         })
     }
@@ -170,6 +174,11 @@ impl Settings {
     /// How much of a server whoever is called so may use.
     pub fn allowance(&self, who: &str) -> Allowance {
         self.allowances.of(who)
+    }
+
+    /// Whether reads of the trail's owner are recorded; none when that is not said.
+    pub fn reads_of_owner(&self) -> Option<Reads> {
+        self.owner
     }
 
     /// Those of a trail for which nothing was ever said.

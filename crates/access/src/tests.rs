@@ -370,3 +370,19 @@ requests_per_second = 40
         assert!(error.to_string().contains(word), "{error}");
     }
 }
+
+#[test]
+fn whether_the_owners_reads_are_recorded_is_said_or_not() {
+    let of = |table: &str| {
+        let settings = Settings::parse(&format!("format = \"minutebook/access/1\"\n{table}"));
+        settings.map(|settings| settings.reads_of_owner()).map_err(|error| error.to_string())
+    };
+    assert_eq!(of(""), Ok(None));
+    assert_eq!(of("[owner]\nreads = \"recorded\""), Ok(Some(Reads::Recorded)));
+    assert_eq!(of("[owner]\nreads = \"unrecorded\""), Ok(Some(Reads::Unrecorded)));
+    for wrong in
+        ["[owner]", "[owner]\nreads = true", "[owner]\nreads = \"off\"", "[owner]\nwrites = \"recorded\""]
+    {
+        assert!(of(wrong).is_err_and(|what| what.starts_with("line ")), "{wrong}");
+    }
+}

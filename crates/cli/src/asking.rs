@@ -6,9 +6,10 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::SchemaRef;
 use minutebook_index::{Facets, FacetsOf, INDEX_FOLDER, Index, Indexer, Mode, Search, TableInfo};
-use minutebook_server::{EngineClient, Refused};
+use minutebook_present::page;
+use minutebook_server::{EngineClient, Refused, known};
 use minutebook_trail::{Place, Reader};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 
@@ -31,10 +32,10 @@ pub(crate) struct Rows {
 }
 
 impl Asking {
-    /// Finds who answers.
-    pub(crate) async fn open(place: &Place) -> Result<Self> {
+    /// Finds who answers, and tells an engine what it is asked for: it says so in its records of reads.
+    pub(crate) async fn open(place: &Place, purpose: Option<&str>) -> Result<Self> {
         if let Some(engine) = EngineClient::find(&place.folder).await {
-            return Ok(Self::Process(engine));
+            return Ok(Self::Process(engine.with_purpose(purpose)?));
         }
         let reader = Arc::new(Reader::open(place).await?);
         let (index, mut indexer) = Index::open(place, reader, Mode::Write)?;
@@ -82,6 +83,25 @@ impl Asking {
                 });
                 Ok(engine.json("/v1/facets", &body).await?)
             }
+        }
+    }
+
+    /// The models, as `GET /v1/models` has each.
+    pub(crate) async fn models(&self) -> Result<Vec<Value>> {
+        match self {
+            Self::Ours(index, _) => Ok(known::all(index, |_| true).await?),
+            Self::Process(engine) => Ok(engine.models().await?),
+        }
+    }
+
+    /// One of them, as `GET /v1/models/{name}` has it.
+    pub(crate) async fn model(&self, name: &str) -> Result<Value> {
+        match self {
+            Self::Ours(index, _) => known::one(index, name).await?.ok_or_else(|| {
+                let what = format!("no record is of a model `{}`", page::printable(name));
+                Failure::input(what, "`minutebook models` shows which there are")
+            }),
+            Self::Process(engine) => Ok(engine.model(name).await?),
         }
     }
 

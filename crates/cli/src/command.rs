@@ -14,6 +14,8 @@ mod import;
 mod init;
 mod key;
 mod list;
+mod model;
+mod models;
 mod policy;
 mod promote;
 mod proxy;
@@ -74,6 +76,9 @@ enum Command {
     Show(show::Show),
     Explain(Box<explain::Explain>),
     Stats(stats::Stats),
+    Models(models::Models),
+    #[command(subcommand)]
+    Model(model::Model),
     Receipt(receipt::Receipt),
     Verify(verify::Verify),
     Seal(seal::Seal),
@@ -149,6 +154,8 @@ fn run(line: CommandLine) -> Result {
         Command::Show(command) => command.run(options, &runtime),
         Command::Explain(command) => command.run(options, &runtime),
         Command::Stats(command) => command.run(options, &runtime),
+        Command::Models(command) => command.run(options, &runtime),
+        Command::Model(command) => command.run(options, &runtime),
         Command::Receipt(command) => command.run(options, &runtime),
         Command::Verify(command) => command.run(options, &runtime),
         Command::Seal(command) => command.run(options, &runtime),

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use minutebook_capture::{Advice, CaptureError};
 use minutebook_proxy::ProxyError;
+use minutebook_server::known::Unknown;
 use minutebook_server::{DoorError, HOLDER, Refused};
 use minutebook_trail::{Error as TrailError, Remedy};
 
@@ -219,6 +220,16 @@ impl From<minutebook_index::Error> for Failure {
             _ => (Exit::Io, None),
         };
         Self::Told { exit, what, to_do: to_do.map(str::to_owned) }
+    }
+}
+
+/// Of what is known of models.
+impl From<Unknown> for Failure {
+    fn from(error: Unknown) -> Self {
+        match error {
+            Unknown::Index(error) => error.into(),
+            Unknown::TooMany => Self::Told { exit: Exit::Input, what: error.to_string(), to_do: None },
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use minutebook_access::Reads;
 use minutebook_server::{Door, Found, Identity, Named, Server, Serving, Transport, find_or_become};
 use minutebook_trail::{ApiKeys, ENGINE_SOCKET, Environment, Place};
 use serde_json::json;
@@ -30,6 +31,8 @@ pub(crate) struct Wanted {
     pub(crate) json: bool,
     /// Where to answer over TCP too.
     pub(crate) listen: Option<Listen>,
+    /// Whether what is read over the socket is recorded when the trail's settings do not say.
+    pub(crate) reads_of_owner: Reads,
 }
 
 /// An address to answer at.
@@ -42,7 +45,7 @@ pub(crate) struct Listen {
 
 /// Serves trails to the end, or tells which process does so already.
 pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
-    let Wanted { trails, create, idle, daemon, json, listen } = wanted;
+    let Wanted { trails, create, idle, daemon, json, listen, reads_of_owner } = wanted;
     let mut interrupt = Interrupt::listen()?;
     // Taken and passed over: the end of a session is not the end of its trails.
     let _hangup = signal(SignalKind::hangup());
@@ -75,7 +78,8 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
         }
     };
     let is_open = door.is_some();
-    let server = Server::start(held, Serving { version: VERSION.into(), idle, door }).await?;
+    let serving = Serving { version: VERSION.into(), idle, door, reads_of_owner };
+    let server = Server::start(held, serving).await?;
     for identity in server.identities() {
         tell(terminal, identity, json, false)?;
     }

@@ -15,6 +15,7 @@ mod life;
 mod listing;
 mod log;
 mod models;
+mod objects;
 mod openapi;
 mod otlp;
 mod policy;
@@ -32,10 +33,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_capture::Clock;
@@ -47,6 +48,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+pub(crate) use models::segment;
+
+use crate::access::Asker;
+use crate::front::Base;
 use crate::indexing::Indexing;
 use crate::intake::Intake;
 use crate::jobs::Jobs;
@@ -54,8 +59,9 @@ use crate::limits::{BODY_BYTES_MAX, RECORDS_BYTES_MAX};
 use crate::logged::LoggedCalls;
 use crate::mirrors::Taking;
 use crate::problem::Problem;
-use crate::sealer::Asker;
+use crate::sealer;
 use crate::versions::Versions;
+use sign_in::Known;
 
 /// Which engine this is.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -103,7 +109,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) reader: Arc<Reader>,
     pub(crate) indexing: Indexing,
-    pub(crate) sealer: Asker,
+    pub(crate) sealer: sealer::Asker,
     pub(crate) intake: Intake,
     pub(crate) logged: LoggedCalls,
     pub(crate) versions: Versions,
@@ -131,7 +137,7 @@ impl App {
         identity: Identity,
         reader: Arc<Reader>,
         indexing: Indexing,
-        sealer: Asker,
+        sealer: sealer::Asker,
         intake: Intake,
         (taking, intake_key): (Taking, [u8; 32]),
         clock: Arc<dyn Clock>,
@@ -155,9 +161,14 @@ impl App {
 
     pub(crate) fn router(self) -> Router {
         let (router, document) = routes();
-        let document = openapi::text(&document);
+        let document = Arc::new(openapi::whole(document));
+        let described =
+            async move |State(app): State<Self>,
+                        asker: Asker,
+                        base: Option<Extension<Base>>,
+                        people: Known| { openapi::answer(&document, &app, &asker, base, people) };
         router
-            .route("/v1/openapi.json", get(async move || openapi::answer(document)))
+            .route("/v1/openapi.json", get(described))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(otlp::grpc_traces))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
+use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use minutebook_trail::{
@@ -16,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use crate::api::Identity;
+use crate::access::PURPOSE;
+use crate::api::{Identity, segment};
 use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT, ROWS_BYTES_MAX};
 use crate::problem::Problem;
 use crate::socket;
@@ -26,6 +28,7 @@ use crate::socket;
 pub struct EngineClient {
     folder: PathBuf,
     identity: Box<Identity>,
+    purpose: Option<HeaderValue>,
 }
 
 /// Why an engine did not do what it was asked.
@@ -88,12 +91,22 @@ impl EngineClient {
         let asked = ask(folder, Method::GET, "/v1/engine", Bytes::new());
         let answer = tokio::time::timeout(ANSWER_WAIT, asked).await.ok()?.ok()?;
         let identity = serde_json::from_slice(&answer).ok()?;
-        Some(Self { folder: folder.to_owned(), identity })
+        Some(Self { folder: folder.to_owned(), identity, purpose: None })
     }
 
     /// Which engine it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The same, which says what rows, answers and tables are read for: it is in the records of these reads, where there are any.
+    ///
+    /// # Errors
+    /// When the purpose is no line of text.
+    pub fn with_purpose(mut self, purpose: Option<&str>) -> Result<Self, Refused> {
+        let purpose = purpose.map(|text| HeaderValue::from_bytes(text.as_bytes())).transpose();
+        self.purpose = purpose.map_err(|_| Refused::Wrong("a purpose is a line of text".into()))?;
+        Ok(self)
     }
 
     /// Seals everything that was handed over up to now.
@@ -130,7 +143,7 @@ impl EngineClient {
         body: &serde_json::Value,
     ) -> Result<(Bytes, Option<String>), Refused> {
         let body = Bytes::from(body.to_string());
-        let (headers, rows) = exchange(&self.folder, Method::POST, path, body, ROWS_BYTES_MAX).await?;
+        let (headers, rows) = self.read(Method::POST, path, body).await?;
         let cursor = headers.get("minutebook-cursor").and_then(|cursor| cursor.to_str().ok());
         Ok((rows, cursor.map(str::to_owned)))
     }
@@ -145,7 +158,29 @@ impl EngineClient {
         body: &serde_json::Value,
     ) -> Result<T, Refused> {
         let body = Bytes::from(body.to_string());
-        let (_, answer) = exchange(&self.folder, Method::POST, path, body, ROWS_BYTES_MAX).await?;
+        let (_, answer) = self.read(Method::POST, path, body).await?;
+        serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
+    }
+
+    /// The models that there are, with what was handed over until now, as `GET /v1/models` has each.
+    ///
+    /// # Errors
+    /// As [`EngineClient::rows`].
+    pub async fn models(&self) -> Result<Vec<Value>, Refused> {
+        let mut all = self.get("/v1/models?fresh=true").await?;
+        serde_json::from_value(all["models"].take()).map_err(|error| Refused::Lost(error.into()))
+    }
+
+    /// One of them, as `GET /v1/models/{name}` has it.
+    ///
+    /// # Errors
+    /// When there is none of this name; otherwise as [`EngineClient::rows`].
+    pub async fn model(&self, name: &str) -> Result<Value, Refused> {
+        self.get(&format!("/v1/models/{}?fresh=true", segment(name))).await
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, Refused> {
+        let (_, answer) = self.read(Method::GET, path, Bytes::new()).await?;
         serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))
     }
 
@@ -158,10 +193,13 @@ impl EngineClient {
         struct Tables {
             tables: Vec<minutebook_index::TableInfo>,
         }
-        let (_, answer) =
-            exchange(&self.folder, Method::GET, "/v1/tables", Bytes::new(), ROWS_BYTES_MAX).await?;
+        let (_, answer) = self.read(Method::GET, "/v1/tables", Bytes::new()).await?;
         let read: Tables = serde_json::from_slice(&answer).map_err(|error| Refused::Lost(error.into()))?;
         Ok(read.tables)
+    }
+
+    async fn read(&self, method: Method, path: &str, body: Bytes) -> Result<(HeaderMap, Bytes), Refused> {
+        exchange(&self.folder, self.purpose.as_ref(), method, path, body, ROWS_BYTES_MAX).await
     }
 
     /// Puts retention settings in force: durable on return.
@@ -299,11 +337,12 @@ impl EngineClient {
 }
 
 async fn ask(folder: &Path, method: Method, path: &str, body: Bytes) -> Result<Bytes, Refused> {
-    exchange(folder, method, path, body, ANSWER_BYTES_MAX).await.map(|(_, answer)| answer)
+    exchange(folder, None, method, path, body, ANSWER_BYTES_MAX).await.map(|(_, answer)| answer)
 }
 
 async fn exchange(
     folder: &Path,
+    purpose: Option<&HeaderValue>,
     method: Method,
     path: &str,
     body: Bytes,
@@ -314,7 +353,7 @@ async fn exchange(
         socket::connect(folder).and_then(UnixStream::from_std).map_err(|error| lost(error.into()))?;
     let (mut requests, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.into()))?;
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header(header::HOST, "engine")
@@ -322,6 +361,9 @@ async fn exchange(
         .header(header::ACCEPT, minutebook_index::rows::ARROW_STREAM)
         .body(Full::new(body))
         .map_err(|error| lost(error.into()))?;
+    if let Some(purpose) = purpose {
+        request.headers_mut().insert(PURPOSE, purpose.clone());
+    }
     let exchange = async {
         let answer = requests.send_request(request).await.map_err(|error| lost(error.into()))?;
         let (status, headers) = (answer.status(), answer.headers().clone());

@@ -14,6 +14,7 @@ mod handover;
 mod indexing;
 mod intake;
 mod jobs;
+pub mod known;
 mod limits;
 mod logged;
 mod mirrors;

@@ -78,6 +78,12 @@ impl People {
         Ok(token.and_then(|token| self.sessions.find(&sha256(&token), Instant::now())))
     }
 
+    /// What the cookie of a session is called here; none where nobody signs in.
+    pub(crate) fn cookie(&self) -> Option<String> {
+        let rights = self.gate.rights_now().ok()?;
+        rights.settings().sign_in().map(|sign_in| Cookies::of(sign_in).into_session())
+    }
+
     /// Begins to sign in: the provider's page, from which the browser comes back to go on to `to`.
     ///
     /// # Errors

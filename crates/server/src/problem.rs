@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::known::Unknown;
+
 /// What is wrong with a request, or why it failed.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
@@ -163,6 +165,18 @@ impl From<&minutebook_index::Error> for Problem {
 impl From<minutebook_index::Error> for Problem {
     fn from(error: minutebook_index::Error) -> Self {
         Self::from(&error)
+    }
+}
+
+impl From<Unknown> for Problem {
+    fn from(error: Unknown) -> Self {
+        match error {
+            Unknown::Index(error) => Self::from(error),
+            Unknown::TooMany => {
+                let title = "The query is too large";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "query-limit", title, error.to_string())
+            }
+        }
     }
 }
 

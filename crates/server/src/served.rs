@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use minutebook_access::Reads;
 use minutebook_capture::{Clock, IntakePublicKey, ProducerOptions};
 use minutebook_trail::{
     ApiKeys, ENGINE_LOG, Error, Place, Reader, RepeatLog, STAGING, SealReport, TrailLock,
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::access::{Asker as Who, Gate, SpoolBook};
+use crate::access::{self, Gate, Owner, SpoolBook};
 use crate::api::{App, Identity};
 use crate::guard::{self, Bounds, Guard, Hosts};
 use crate::indexing::Indexing;
@@ -38,6 +39,8 @@ pub(crate) struct Around {
     pub(crate) idle: Option<Duration>,
     pub(crate) listen: Option<std::net::SocketAddr>,
     pub(crate) tls: bool,
+    /// Whether reads over the socket are recorded when the trail's settings do not say.
+    pub(crate) reads_of_owner: Reads,
 }
 
 /// A trail that is served.
@@ -113,7 +116,7 @@ impl Served {
         let sealer = Sealer::start(place.clone(), environment, engine, SEAL_PERIOD);
         let indexing = Indexing::start(&place, Arc::clone(&reader), sealer.asker().state)
             .map_err(|error| Error::Stopped(format!("the index cannot be opened: {error}")))?;
-        let told = ProducerOptions { name: crate::access::PRODUCER.into(), ..producer.clone() };
+        let told = ProducerOptions { name: access::PRODUCER.into(), ..producer.clone() };
         let book = SpoolBook::new(told, sealer.asker(), Arc::clone(&clock));
         let index = indexing.index.clone();
         let models = Arc::new(move || index.models());
@@ -123,9 +126,10 @@ impl Served {
         let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader), known);
         let taking = (Taking::new(reader.mirrors(), place.spool()), intake_public);
         let app = App::new(identity, reader, indexing, sealer.asker(), intake, taking, Arc::clone(&clock));
+        let owner = Owner::new(Arc::clone(&gate), around.reads_of_owner);
         let (last_call, called) = watch::channel(false);
         let count = peers.count();
-        let on_socket = tokio::spawn(answer_on(peers, owned(app.clone().router()), called));
+        let on_socket = tokio::spawn(answer_on(peers, owned(app.clone().router(), owner), called));
         Ok(Self {
             name,
             app,
@@ -256,8 +260,8 @@ async fn answer_on(peers: Peers, router: Router, mut called: watch::Receiver<boo
 }
 
 /// The router for who owns the socket: everything may be done.
-fn owned(router: Router) -> Router {
-    router.layer(axum::Extension(Who::Owner))
+fn owned(router: Router, owner: Owner) -> Router {
+    router.layer(axum::middleware::from_fn_with_state(Arc::new(owner), access::stand))
 }
 
 /// Whether anybody needs the engine.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use minutebook_access::Reads;
 use minutebook_capture::{Clock, SystemClock};
 use minutebook_trail::{Error, SealReport};
 use tokio::sync::watch;
@@ -33,6 +34,8 @@ pub struct Serving {
     pub idle: Option<Duration>,
     /// Where they answer over TCP too, to whoever has an API key.
     pub door: Option<Door>,
+    /// Whether what is read over the sockets is recorded where a trail's settings do not say.
+    pub reads_of_owner: Reads,
 }
 
 /// A trail to serve, with its name in paths. Of several each has one, and they differ.
@@ -66,10 +69,10 @@ impl Server {
     /// # Errors
     /// When a socket or the address cannot be listened at, or a trail not be read: none is served then.
     pub async fn start(trails: Vec<Named>, serving: Serving) -> Result<Self, Error> {
-        let Serving { version, idle, door } = serving;
+        let Serving { version, idle, door, reads_of_owner } = serving;
         let listen = door.as_ref().map(Door::address);
         let tls = door.as_ref().is_some_and(|door| door.tls().is_some());
-        let around = Around { version, idle, listen, tls };
+        let around = Around { version, idle, listen, tls, reads_of_owner };
         let is_one = trails.len() == 1;
         let mut served = Vec::new();
         let mut failed = None;

@@ -7,7 +7,7 @@ mod buckets;
 mod index;
 
 pub use access::AccessFile;
-pub use api::{ApiKey, ApiKeys, find_api_key};
+pub use api::{ApiKey, ApiKeys, OWNER, find_api_key};
 pub use buckets::{BUCKETS, Buckets};
 pub use index::IndexKeys;
 

@@ -59,7 +59,7 @@ pub use erase::{Certificate, Whom};
 pub use error::{Error, Remedy, Result};
 pub use folder_source::FolderSource;
 pub use hold::{Hold, HoldFilter, HoldRequest};
-pub use keyfolder::{AccessFile, ApiKey, ApiKeys, FileStamp, IndexKeys, KeyFolder, find_api_key};
+pub use keyfolder::{AccessFile, ApiKey, ApiKeys, FileStamp, IndexKeys, KeyFolder, OWNER, find_api_key};
 pub use lock::TrailLock;
 pub use place::{ENGINE_SOCKET, InitOptions, Place, init};
 pub use reader::{

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use minutebook_access::Reads;
 use minutebook_server::EngineClient;
 use minutebook_trail::{Place, TrailLock};
 use tokio::runtime::Runtime;
@@ -71,6 +72,7 @@ impl Engine {
                     daemon,
                     json,
                     listen: None,
+                    reads_of_owner: Reads::Unrecorded,
                 },
             )
             .await

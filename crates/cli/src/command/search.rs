@@ -51,6 +51,9 @@ pub(super) struct Search {
     /// Hold each row against sealed evidence; 1,000 at most.
     #[arg(long, conflicts_with = "facets")]
     proven: bool,
+    /// What it is for, such as the number of a case: in the record of the read, where the engine that answers makes one. Name no person.
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -86,7 +89,7 @@ impl Search {
         if self.facets {
             let of = FacetsOf { search: query, bars: BARS, columns: self.columns.clone(), values: VALUES };
             let facets = runtime.block_on(async {
-                let asking = Asking::open(&options.place()).await?;
+                let asking = Asking::open(&options.place(), self.purpose.as_deref()).await?;
                 let facets = asking.facets(&of).await?;
                 asking.close()?;
                 Ok::<_, Failure>(facets)
@@ -94,7 +97,7 @@ impl Search {
             return show_facets(options, &facets);
         }
         let found = runtime.block_on(async {
-            let asking = Asking::open(&options.place()).await?;
+            let asking = Asking::open(&options.place(), self.purpose.as_deref()).await?;
             let found = asking.search(&query, self.proven).await?;
             asking.close()?;
             Ok::<_, Failure>(found)

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use minutebook_access::Reads;
 use minutebook_server::{DEFAULT_ADDRESS, TlsFiles, Transport};
 use tokio::runtime::Runtime;
 
@@ -79,7 +80,8 @@ impl Serve {
             Some(Address::At(address)) => at(address),
             None => at(DEFAULT_ADDRESS),
         };
-        let wanted = Wanted { trails, create, idle: None, daemon: false, json, listen };
+        let reads_of_owner = Reads::Recorded;
+        let wanted = Wanted { trails, create, idle: None, daemon: false, json, listen, reads_of_owner };
         runtime.block_on(serve(&options.terminal(), wanted))
     }
 }

@@ -21,6 +21,9 @@ pub(super) struct Sql {
     /// Show which tables and columns there are.
     #[arg(long, conflicts_with = "query")]
     tables: bool,
+    /// What it is for, such as the number of a case: in the record of the read, where the engine that answers makes one. Name no person.
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -28,14 +31,14 @@ pub(super) struct Sql {
 impl Sql {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         if self.tables {
-            return tables(options, runtime);
+            return tables(options, runtime, self.purpose.as_deref());
         }
         let query = match self.query.as_deref() {
             Some("-") => std::io::read_to_string(std::io::stdin())?,
             query => query.unwrap_or_default().to_owned(),
         };
         let found = runtime.block_on(async {
-            let asking = Asking::open(&options.place()).await?;
+            let asking = Asking::open(&options.place(), self.purpose.as_deref()).await?;
             let found = asking.sql(&query).await?;
             asking.close()?;
             Ok::<_, Failure>(found)
@@ -44,9 +47,9 @@ impl Sql {
     }
 }
 
-fn tables(options: &Options, runtime: &Runtime) -> Result {
+fn tables(options: &Options, runtime: &Runtime, purpose: Option<&str>) -> Result {
     let tables = runtime.block_on(async {
-        let asking = Asking::open(&options.place()).await?;
+        let asking = Asking::open(&options.place(), purpose).await?;
         let tables = asking.tables().await?;
         asking.close()?;
         Ok::<_, Failure>(tables)

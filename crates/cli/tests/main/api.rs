@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::program::{User, decision, decisions};
+use crate::program::{User, ask_with, decision, decisions};
 
 /// An engine process, and the records that were sealed by it.
 fn with_records(count: usize) -> (User, Vec<String>) {
@@ -108,6 +108,21 @@ fn what_is_not_there_is_told_as_a_problem() {
     assert_eq!((status, &problem["code"]), (404, &json!("no-such-path")));
     let (status, problem) = user.ask("DELETE", "/v1/engine", "");
     assert_eq!((status, &problem["code"]), (405, &json!("no-such-method")));
+}
+
+/// It was taken for the members in order: a search without a condition, of a model.
+#[test]
+fn a_list_is_no_structure_within_a_body() {
+    let (user, _) = with_records(1);
+    let facets = |body: &str| {
+        let lines = "Content-Type: application/json\r\n";
+        ask_with(&user.path("trail/engine.sock"), "POST", "/v1/facets", lines, body)
+    };
+    assert_eq!(facets(r#"{"search": {"model": "credit", "fresh": true}}"#).0, 200);
+    let (status, problem) = facets(r#"{"search": [null, "credit"]}"#);
+    assert_eq!((status, &problem["code"]), (400, &json!("bad-request")));
+    let told = problem["detail"].as_str().unwrap();
+    assert!(told.starts_with("search: a JSON object, and not a list, is expected"), "{told}");
 }
 
 #[test]

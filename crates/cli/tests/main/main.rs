@@ -4,6 +4,7 @@
 
 mod access_masks;
 mod access_matrix;
+mod access_owner;
 mod access_request;
 mod api;
 mod api_keys;

@@ -10,7 +10,7 @@ const DIGEST: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15
 #[test]
 fn a_model_is_registered_deployed_and_found_with_its_history() {
     let server = Server::new();
-    let owner = server.key_for("owner", "model-owner", &["credit*"]);
+    let owner = server.key_for("scoring", "model-owner", &["credit*"]);
     let nothing = server.ask(&owner, "GET", "/v1/models", "").is(200).json();
     assert_eq!(nothing, json!({"models": []}), "of a trail without any");
     let post = |path: &str, body: Value| server.ask(&owner, "POST", path, &body.to_string());
@@ -57,13 +57,46 @@ fn a_model_is_registered_deployed_and_found_with_its_history() {
 }
 
 #[test]
+fn commands_tell_what_the_api_tells_with_an_engine_and_without() {
+    let server = Server::new();
+    let owner = server.key("scoring", "model-owner");
+    let post = |path: &str, body: Value| server.ask(&owner, "POST", path, &body.to_string()).is(201);
+    post("/v1/models/credit/versions", json!({"version": "2", "artifact": DIGEST}));
+    post("/v1/models/credit/deployments", json!({"version": "2", "time": "2026-11-20T09:00:00Z"}));
+    post("/v1/models/night%2Fshift/versions", json!({"version": "1"}));
+    server.user.feed(["record", "--no-seal"], &decisions(4)).ends(0);
+    let told = |user: &User| {
+        let models = user.run(["models", "--json"]).ends(0).json();
+        let history = user.run(["model", "history", "credit", "--json"]).ends(0).json().remove(0);
+        user.run(["model", "history", "night/shift", "--json"]).ends(0).prints("night/shift");
+        user.run(["model", "history", "none"]).ends(2).complains("of a model");
+        (models, history)
+    };
+    let (models, history) = told(&server.user);
+    let of = |path: &str| server.ask(&owner, "GET", path, "").is(200).json();
+    assert_eq!(json!(models), of("/v1/models")["models"]);
+    assert_eq!((models.len(), &models[0]["decisions"]), (2, &json!(4)), "what waited in the spool is in it");
+    assert_eq!(history, of("/v1/models/credit"));
+    server.user.run(["models"]).ends(0).prints("night/shift").prints("2026-11-21T09:03:00Z");
+    let page =
+        server.user.run(["model", "history", "credit"]).ends(0).prints("deployed").prints("registered");
+    assert!(page.out.contains("1.1.0") && page.out.contains(DIGEST), "{}", page.out);
+    let user = server.end();
+    let (models_after, history_after) = told(&user);
+    assert_eq!((models_after, history_after), (models, history), "without an engine");
+    let user = User::with_trail();
+    user.run(["models"]).ends(0);
+    assert_eq!(user.run(["models", "--json"]).ends(0).out, "");
+}
+
+#[test]
 fn models_of_others_are_not_there_and_nothing_is_registered_for_them() {
     let server = Server::new();
     server.user.record(&decisions(2));
     let fraud =
         r#"{"model": {"name": "fraud/night", "version": "9"}, "inputs": {"x": 1}, "outputs": {"y": 2}}"#;
     server.user.record(fraud);
-    let owner = server.key_for("owner", "model-owner", &["credit"]);
+    let owner = server.key_for("scoring", "model-owner", &["credit"]);
     let all = server.key("auditor", "auditor");
     let names = |key: &str| -> Vec<String> {
         let found = server.ask(key, "GET", "/v1/models?fresh=true", "").is(200).json();
@@ -122,7 +155,7 @@ fn models_of_others_are_not_there_and_nothing_is_registered_for_them() {
 #[test]
 fn a_repetition_registers_once() {
     let server = Server::new();
-    let owner = server.key("owner", "model-owner");
+    let owner = server.key("scoring", "model-owner");
     let bearer = format!("Bearer {owner}");
     let send = |version: &str| {
         let headers = [

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::{User, ask, decision, decisions, is_process, signal, wait_until};
 use crate::shipping::{Service, host, shipper};
@@ -242,6 +242,48 @@ fn one_trail_is_where_it_always_was_and_at_its_name_too() {
             .status
     };
     assert_eq!((with("trail"), with("other")), (200, 401), "what was meant for another goes nowhere");
+    server.end();
+}
+
+/// Where the paths of a document begin, as one relative to where it was asked for.
+#[test]
+fn a_description_says_where_its_paths_begin() {
+    let (server, own, other) = several();
+    let begins = |key: &str, path: &str, more: &[(&str, &str)]| {
+        let bearer = format!("Bearer {key}");
+        let headers = [&[("Authorization", bearer.as_str())], more].concat();
+        let document = server.send("GET", path, &headers, b"").is(200).json();
+        assert!(document["paths"]["/v1/search"].is_object());
+        document["servers"].clone()
+    };
+    let at = |url: &str| json!([{ "url": url }]);
+    assert_eq!(begins(&own, "/t/trail/v1/openapi.json", &[]), at("/t/trail"));
+    assert_eq!(begins(&other, "/t/other/v1/openapi.json", &[]), at("/t/other"));
+    let socket = server.user.ask("GET", "/v1/openapi.json", "").1;
+    assert_eq!(socket["servers"], at("/"));
+    server.end();
+    let server = Server::new();
+    let key = server.key("ops", EVERYTHING);
+    for (path, base) in [("/v1/openapi.json", "/"), ("/t/trail/v1/openapi.json", "/t/trail")] {
+        let document = server.ask(&key, "GET", path, "").is(200).json();
+        assert_eq!(document["servers"], at(base), "{path}");
+    }
+    server.end();
+}
+
+#[test]
+fn one_named_in_a_header_says_where_it_is_without() {
+    let (server, _, other) = several();
+    let bearer = format!("Bearer {other}");
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "GET /v1/openapi.json HTTP/1.1\r\nHost: {}\r\nAuthorization: {bearer}\r\nMinutebook-Trail: other\r\nConnection: close\r\n\r\n",
+        server.address
+    )
+    .unwrap();
+    let document = Answer::read(&mut stream).is(200).json();
+    assert_eq!(document["servers"], json!([{ "url": "/t/other" }]));
     server.end();
 }
 

@@ -19,7 +19,7 @@ pub(crate) const CLASS: &str = "access";
 /// One read, or one denial.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    /// The name of the key; empty for those that are not known.
+    /// The name of the key or person, or that it is the trail's owner; empty for those that are not known.
     pub(crate) who: String,
     pub(crate) roles: Vec<String>,
     pub(crate) action: String,
@@ -34,6 +34,26 @@ pub(crate) struct Entry {
     /// Denials like this one that have no record of their own.
     pub(crate) more: u64,
     pub(crate) ids: Vec<RecordId>,
+}
+
+/// Of nobody, who was denied nothing in particular.
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            who: String::new(),
+            roles: Vec::new(),
+            action: String::new(),
+            asked: String::new(),
+            models: Vec::new(),
+            records: None,
+            fields: "none",
+            purpose: String::new(),
+            is_permitted: false,
+            policies: Vec::new(),
+            more: 0,
+            ids: Vec::new(),
+        }
+    }
 }
 
 /// Where entries are written.
@@ -150,17 +170,12 @@ pub fn record_read(options: ProducerOptions, read: &LocalRead<'_>) -> Result<(),
     let open = Open::new(ProducerOptions { name: PRODUCER.into(), ..options })?;
     let entry = Entry {
         who: read.who.to_owned(),
-        roles: Vec::new(),
         action: read.action.to_owned(),
         asked: read.asked.to_owned(),
-        models: Vec::new(),
-        records: None,
         fields: "clear",
         purpose: read.purpose.to_owned(),
         is_permitted: true,
-        policies: Vec::new(),
-        more: 0,
-        ids: Vec::new(),
+        ..Entry::default()
     };
     open.write(&entry, &*clock)?;
     open.producer.close()

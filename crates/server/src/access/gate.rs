@@ -1,5 +1,5 @@
-//! Lets requests of known keys through, or denies them, and has the record written: of a read before its answer is given out, of a denial
-//! as far as they are not too many. Edge: which key it is, the guard has found.
+//! Lets requests of known keys through, or denies them, and has both recorded. Edge: which key it is, the guard has found; what records say and when
+//! they are written is the ledger's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +13,12 @@ use minutebook_index::View;
 use minutebook_trail::{AccessFile, FileStamp};
 use tokio::time::Instant;
 
-use super::asker::{Asker, Holder, Told};
+use super::asker::{Asker, Holder};
 use super::book::{Book, Entry};
+use super::ledger::{Ledger, cut, joined, unrecorded};
 use super::routes::{self, About};
 use super::sight::KeySight;
-use crate::limits::{ASKED_BYTES_MAX, DENIALS_MAX, DENIALS_PERIOD, HOLDERS_MAX, KEYS_LOOK_PERIOD};
+use crate::limits::{HOLDERS_MAX, KEYS_LOOK_PERIOD};
 use crate::problem::{Denied, Problem};
 
 /// The header in which an asker says what a read is for.
@@ -30,10 +31,9 @@ pub(crate) type Models = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 pub(crate) struct Gate {
     file: AccessFile,
     models: Models,
-    book: Arc<dyn Book>,
+    pub(super) ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     seen: Mutex<Seen>,
-    denials: Mutex<HashMap<String, Window>>,
 }
 
 #[derive(Default)]
@@ -44,19 +44,12 @@ struct Seen {
     holders: HashMap<(Who, String), Arc<Holder>>,
 }
 
-/// Denials of one key in a while.
-struct Window {
-    since: Instant,
-    count: u32,
-    more: u64,
-}
-
 /// A request that was let through.
 pub(crate) struct Pass {
     holder: Arc<Holder>,
     action: Action,
-    asked: String,
-    policies: Vec<String>,
+    /// What its record says, as far as that is known before it is answered.
+    entry: Entry,
     path: &'static str,
 }
 
@@ -97,7 +90,7 @@ impl Pass {
 
     /// The request, without what stands in it.
     pub(crate) fn asked(&self) -> &str {
-        &self.asked
+        &self.entry.asked
     }
 
     /// Whether a second one has to approve it.
@@ -109,17 +102,15 @@ impl Pass {
 /// Records what is denied of a request while it goes on.
 #[derive(Clone)]
 pub(crate) struct Denying {
-    gate: Arc<Gate>,
-    holder: Arc<Holder>,
-    action: Action,
-    asked: String,
+    ledger: Arc<Ledger>,
+    entry: Entry,
 }
 
 impl Denying {
     /// Something was.
     pub(crate) async fn denied(&self, asked: &str) {
-        let asked = joined(&self.asked, asked);
-        self.gate.denied(&self.holder, self.action.name(), &asked, Vec::new()).await;
+        let asked = joined(&self.entry.asked, asked);
+        self.ledger.denied(Entry { asked, policies: Vec::new(), ..self.entry.clone() }).await;
     }
 }
 
@@ -132,7 +123,7 @@ pub(crate) enum SignedIn {
 
 impl Gate {
     pub(crate) fn new(file: AccessFile, models: Models, book: Arc<dyn Book>, clock: Arc<dyn Clock>) -> Self {
-        Self { file, models, book, clock, seen: Mutex::default(), denials: Mutex::default() }
+        Self { file, models, ledger: Arc::new(Ledger::new(book)), clock, seen: Mutex::default() }
     }
 
     /// Decides about a request of somebody. What no rule is about is denied, be there such a path or not.
@@ -149,16 +140,20 @@ impl Gate {
         let purpose = purpose(headers)?;
         let holder = self.holder(who, purpose)?;
         let Some(route) = routes::find(method, path) else {
-            self.denied(&holder, "", "another method or path", Vec::new()).await;
+            self.ledger.denied(Entry { asked: "another method or path".into(), ..entry_of(&holder) }).await;
             return Err(denied("nobody may do this over TCP: docs/api.md says what there is"));
         };
-        let asked = format!("{method} {}", route.path);
         let verdict = self.verdict(&holder.sight, route);
+        let entry = Entry {
+            action: route.action.name().to_owned(),
+            asked: format!("{method} {}", route.path),
+            policies: verdict.policies,
+            ..entry_of(&holder)
+        };
         if verdict.is_permitted {
-            let (action, path, policies) = (route.action, route.path, verdict.policies);
-            return Ok(Pass { holder, action, asked, policies, path });
+            return Ok(Pass { holder, action: route.action, entry, path: route.path });
         }
-        self.denied(&holder, route.action.name(), &asked, verdict.policies).await;
+        self.ledger.denied(entry).await;
         if holder.sight.purpose.is_empty() && self.needs_purpose(&holder, route) {
             let detail =
                 format!("say what it is for, in the header `{PURPOSE}`: it is recorded with what is read");
@@ -215,9 +210,9 @@ impl Gate {
             action: action.to_owned(),
             asked: cut(asked),
             is_permitted,
-            ..nobody()
+            ..Entry::default()
         };
-        self.write(entry).await.map_err(|what| {
+        self.ledger.write(entry).await.map_err(|what| {
             tracing::error!("`{action}` cannot be recorded, so it is refused: {what}");
             unrecorded("it cannot be recorded that this was done, so it is not; the server's log says why")
         })
@@ -226,7 +221,7 @@ impl Gate {
     /// Records that a request waits for a second one to approve it.
     pub(crate) async fn waits(&self, pass: &Pass) {
         let policies = vec!["(a second one)".to_owned()];
-        self.denied(&pass.holder, pass.action.name(), &pass.asked, policies).await;
+        self.ledger.denied(Entry { policies, ..pass.entry.clone() }).await;
     }
 
     fn verdict(&self, sight: &KeySight, route: &'static routes::Route) -> Verdict {
@@ -269,117 +264,41 @@ impl Gate {
         self.verdict(&said, route).is_permitted
     }
 
-    /// Has the read that an answer is recorded, before it is given out. An answer that should be and does not say what it has is not given out.
+    /// Has the read that an answer is recorded, before it is given out, or what was denied in it.
     pub(crate) async fn account(&self, pass: Pass, mut answer: Response) -> Response {
         if let Some(Denied(asked)) = answer.extensions_mut().remove::<Denied>() {
-            let asked = joined(&pass.asked, &asked);
-            self.denied(&pass.holder, pass.action.name(), &asked, Vec::new()).await;
+            let asked = joined(&pass.entry.asked, &asked);
+            self.ledger.denied(Entry { asked, policies: Vec::new(), ..pass.entry }).await;
             return answer;
         }
-        let told = answer.extensions_mut().remove::<Told>();
-        if !answer.status().is_success() || !routes::is_read(pass.action) {
+        if !routes::is_read(pass.action) {
             return answer;
         }
-        let Some(told) = told else {
-            tracing::error!("an answer to {} does not say what it has: it is not given out", pass.asked);
-            let detail = "it could not be recorded what was read: this is a mistake in the server";
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return Problem::new(status, "failed", "The request failed", detail).into_response();
-        };
-        let entry = Entry {
-            asked: joined(&pass.asked, &told.asked),
-            models: told.models.into_iter().collect(),
-            records: told.records,
-            fields: if told.masked { "masked" } else { "clear" },
-            is_permitted: true,
-            policies: pass.policies,
-            ids: told.ids,
-            ..entry_of(&pass.holder, pass.action.name())
-        };
-        match self.write(entry).await {
-            Ok(()) => answer,
-            Err(what) => {
-                tracing::error!("a read cannot be recorded, so it is refused: {what}");
-                let detail = "it cannot be recorded that this was read, so it is not given out; the server's log says why";
-                unrecorded(detail).into_response()
-            }
-        }
+        self.ledger.read(pass.entry, answer).await.unwrap_or_else(|_| {
+            let detail =
+                "it cannot be recorded that this was read, so it is not given out; the server's log says why";
+            unrecorded(detail).into_response()
+        })
     }
 
     /// For a request that is answered before all of it is decided about.
-    pub(crate) fn denying(self: &Arc<Self>, pass: &Pass) -> Denying {
-        let (gate, holder) = (Arc::clone(self), Arc::clone(&pass.holder));
-        Denying { gate, holder, action: pass.action, asked: pass.asked.clone() }
+    pub(crate) fn denying(&self, pass: &Pass) -> Denying {
+        Denying { ledger: Arc::clone(&self.ledger), entry: pass.entry.clone() }
     }
 
     /// Notes a key that is not known: how many there were is recorded from time to time.
     pub(crate) fn unknown(&self) {
-        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = denials.entry(String::new()).or_insert_with(Window::new);
-        window.more += 1;
+        self.ledger.unknown();
     }
 
     /// Records what was only counted, when its time has come; lets go of what is not used. Does not wait.
-    pub(crate) fn rest(self: &Arc<Self>) {
-        let due = self.due(false);
-        if !due.is_empty() {
-            let gate = Arc::clone(self);
-            drop(tokio::task::spawn_blocking(move || gate.write_all(&due)));
-        }
-        self.book.rest();
+    pub(crate) fn rest(&self) {
+        self.ledger.rest();
     }
 
     /// Records what was only counted, and takes no more. Blocks.
     pub(crate) fn end(&self) {
-        self.write_all(&self.due(true));
-        self.book.end();
-    }
-
-    fn write_all(&self, entries: &[Entry]) {
-        for entry in entries {
-            if let Err(what) = self.book.write(entry) {
-                tracing::error!("denials cannot be recorded: {what}");
-            }
-        }
-    }
-
-    /// Of each key whose while is over, and who was denied more than was recorded, an entry that says how often.
-    fn due(&self, all: bool) -> Vec<Entry> {
-        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut due = Vec::new();
-        denials.retain(|who, window| {
-            if !all && window.since.elapsed() < DENIALS_PERIOD {
-                return true;
-            }
-            if window.more > 0 {
-                due.push(Entry { who: who.clone(), more: window.more, ..nobody() });
-            }
-            false
-        });
-        due
-    }
-
-    async fn denied(&self, holder: &Holder, action: &str, asked: &str, policies: Vec<String>) {
-        {
-            let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-            let window = denials.entry(holder.sight.who.label()).or_insert_with(Window::new);
-            if window.count >= DENIALS_MAX {
-                window.more += 1;
-                return;
-            }
-            window.count += 1;
-        }
-        let entry = Entry { asked: cut(asked), policies, ..entry_of(holder, action) };
-        // Nothing is given out, so nothing has to wait for it.
-        if let Err(what) = self.write(entry).await {
-            tracing::error!("a denial cannot be recorded: {what}");
-        }
-    }
-
-    async fn write(&self, entry: Entry) -> Result<(), String> {
-        let book = Arc::clone(&self.book);
-        let written = tokio::task::spawn_blocking(move || book.write(&entry)).await;
-        written.map_err(|error| error.to_string())?
+        self.ledger.end();
     }
 
     /// What somebody sees, kept from their last request with this purpose.
@@ -434,51 +353,10 @@ impl Gate {
     }
 }
 
-impl Window {
-    fn new() -> Self {
-        Self { since: Instant::now(), count: 0, more: 0 }
-    }
-}
-
-fn nobody() -> Entry {
-    Entry {
-        who: String::new(),
-        roles: Vec::new(),
-        action: String::new(),
-        asked: String::new(),
-        models: Vec::new(),
-        records: None,
-        fields: "none",
-        purpose: String::new(),
-        is_permitted: false,
-        policies: Vec::new(),
-        more: 0,
-        ids: Vec::new(),
-    }
-}
-
-fn entry_of(holder: &Holder, action: &str) -> Entry {
-    let sight = &holder.sight;
-    Entry {
-        who: sight.who.label(),
-        roles: sight.who.roles.clone(),
-        action: action.to_owned(),
-        purpose: sight.purpose.clone(),
-        ..nobody()
-    }
-}
-
-fn joined(request: &str, asked: &str) -> String {
-    if asked.is_empty() { request.to_owned() } else { cut(&format!("{request}: {asked}")) }
-}
-
-fn unrecorded(detail: &str) -> Problem {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    Problem::new(status, "not-recorded", "It cannot be recorded", detail)
-}
-
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(ASKED_BYTES_MAX)].to_owned()
+/// What is said of somebody in each record.
+fn entry_of(holder: &Holder) -> Entry {
+    let KeySight { who, purpose, .. } = &*holder.sight;
+    Entry { who: who.label(), roles: who.roles.clone(), purpose: purpose.clone(), ..Entry::default() }
 }
 
 fn denied(detail: &str) -> Problem {
@@ -486,7 +364,7 @@ fn denied(detail: &str) -> Problem {
 }
 
 /// What a request says it is for; empty when it does not.
-fn purpose(headers: &HeaderMap) -> Result<String, Problem> {
+pub(super) fn purpose(headers: &HeaderMap) -> Result<String, Problem> {
     let mut said = headers.get_all(PURPOSE).iter();
     let Some(purpose) = said.next() else { return Ok(String::new()) };
     let purpose = std::str::from_utf8(purpose.as_bytes()).ok().map(str::trim);

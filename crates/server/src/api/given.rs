@@ -1,15 +1,18 @@
-//! Bodies in JSON, read as what a path takes: an object, never a list that has the members in order. Edge: what is wrong with the form; whether the
-//! values make sense is for who asked for them.
+//! Bodies in JSON, read as what a path takes: an object, never a list that has the members in order, and so at any depth. Edge: what is wrong with
+//! the form; whether the values make sense is for who asked for them.
 
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
+use super::objects::Objects;
 use crate::problem::Problem;
 
 /// A body. What is wrong is told by its place alone: the body may name a person.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     is_object(body)?;
-    serde_json::from_slice(body).map_err(|error| {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = T::deserialize(Objects(&mut reader)).and_then(|read| reader.end().map(|()| read));
+    read.map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::request(format!(
             "the body is not what docs/api.md asks for, at line {line}, column {column}"
@@ -21,7 +24,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 pub(super) fn read_told<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     is_object(body)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| error.to_string());
+    let read = serde_path_to_error::deserialize(Objects(&mut reader)).map_err(|error| error.to_string());
     let read = read.and_then(|read| reader.end().map(|()| read).map_err(|error| error.to_string()));
     read.map_err(Problem::request)
 }
@@ -73,6 +76,55 @@ mod tests {
             read_told::<Two>(b"[1]").unwrap_err().detail(),
             "the body is a JSON object, and not a list"
         );
+    }
+
+    /// Lists were taken for structures within structures: `[null, "credit"]` was a search of a model.
+    #[test]
+    fn a_list_is_no_structure_at_any_depth() {
+        #[derive(Debug, Default, PartialEq, Deserialize)]
+        #[serde(default)]
+        struct All {
+            one: Option<Two>,
+            many: Vec<Two>,
+            named: std::collections::BTreeMap<String, Two>,
+            either: Option<Either>,
+            pairs: Vec<(u8, f64)>,
+            any: serde_json::Value,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Either {
+            Told { two: Two },
+            Pair(u8, i64),
+            Neither,
+        }
+        let of = |body: &str| read_told::<All>(body.as_bytes()).map_err(|wrong| wrong.detail().to_owned());
+        for (body, path) in [
+            ("{\"one\": [1, \"x\"]}", "one"),
+            ("{\"many\": [{\"a\": 1}, [1, null]]}", "many[1]"),
+            ("{\"named\": {\"n\": [1]}}", "named.n"),
+            ("{\"either\": {\"told\": [{\"a\": 1}]}}", "either.told"),
+            ("{\"either\": {\"told\": {\"two\": [1]}}}", "either.told.two"),
+        ] {
+            let wrong = of(body).unwrap_err();
+            let expected = format!("{path}: a JSON object, and not a list, is expected");
+            assert!(wrong.starts_with(&expected), "{body}: {wrong}");
+            assert!(read::<All>(body.as_bytes()).is_err(), "{body}");
+        }
+        let two = || Two { a: 1, b: Some("x".into()) };
+        let whole = r#"{"one": {"a": 1, "b": "x"}, "many": [{"a": 1, "b": "x"}], "named": {"n": {"a": 1, "b": "x"}},
+            "either": {"told": {"two": {"a": 1, "b": "x"}}}, "pairs": [[1, 2], [3, 0.5]], "any": [1, {"x": [-1, 1e3, null, true]}]}"#;
+        let all = All {
+            one: Some(two()),
+            many: vec![two()],
+            named: [("n".to_owned(), two())].into(),
+            either: Some(Either::Told { two: two() }),
+            pairs: vec![(1, 2.0), (3, 0.5)],
+            any: serde_json::json!([1, { "x": [-1, 1e3, null, true] }]),
+        };
+        assert_eq!(of(whole), Ok(all));
+        assert_eq!(of("{\"either\": {\"pair\": [1, -2]}}").unwrap().either, Some(Either::Pair(1, -2)));
+        assert_eq!(of("{\"either\": \"neither\", \"one\": null}").unwrap().either, Some(Either::Neither));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::people::{Onward, People, Returned, Session};
 use crate::problem::Problem;
 
 /// There are none on the socket, which is its owner's.
-type Known = Option<Extension<Arc<People>>>;
+pub(super) type Known = Option<Extension<Arc<People>>>;
 
 fn people(known: Known) -> Result<Arc<People>, Problem> {
     known.map(|Extension(people)| people).ok_or_else(|| {

@@ -45,6 +45,11 @@ impl Cookies {
         }
     }
 
+    /// The name of that of a session.
+    pub(super) fn into_session(self) -> String {
+        self.session
+    }
+
     pub(super) fn session(&self, headers: &HeaderMap) -> Option<String> {
         read(headers, &self.session)
     }

@@ -23,6 +23,8 @@ const FILE: &str = "api-keys.toml";
 const LOCK: &str = "api-keys.lock";
 /// What a secret begins with, so that people and scanners know one when they see it.
 const PREFIX: &str = "mbk_";
+/// What records of reads call the trail's owner, who needs no key. No key is made with this name; one that was before works on.
+pub const OWNER: &str = "owner";
 /// Bytes of a secret in front of its hex digits.
 const SECRET_BYTES: usize = 32;
 
@@ -187,6 +189,11 @@ impl ApiKeys {
                 "the name of an API key is of `[a-z0-9][a-z0-9._-]{0,63}`: a service, never a person".into(),
             ));
         }
+        if name == OWNER {
+            return Err(Error::Request(format!(
+                "no API key is named `{OWNER}`: in records of reads that is who asks over the socket"
+            )));
+        }
         if !is_for_something(roles, models) {
             return Err(Error::Request(format!(
                 "an API key has from 1 to {API_KEY_ROLES_MAX} roles, and from 1 to {API_KEY_MODELS_MAX} patterns of models"
@@ -339,7 +346,7 @@ mod tests {
         let (roles, models) = some();
         let again = keys.create("ci", (&roles, &models), String::new(), None, &SystemRandom);
         assert!(again.unwrap_err().to_string().contains("already"));
-        for wrong in ["", "Jane Roe", "-x"] {
+        for wrong in ["", "Jane Roe", "-x", "owner"] {
             assert!(keys.create(wrong, (&roles, &models), String::new(), None, &SystemRandom).is_err());
         }
         for (roles, models) in [
