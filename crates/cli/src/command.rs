@@ -182,10 +182,10 @@ fn start_logging(options: &Options) {
         (true, _) => "error",
         (false, 0) => "warn",
         (false, 1) => {
-            "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_proxy=info,minutebook_cli=info"
+            "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_net=info,minutebook_proxy=info,minutebook_cli=info"
         }
         (false, _) => {
-            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_proxy=debug,minutebook_cli=debug"
+            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_net=debug,minutebook_proxy=debug,minutebook_cli=debug"
         }
     };
     // The second call in a process, as in tests, changes nothing.

@@ -7,8 +7,9 @@ use std::io;
 use std::path::Path;
 
 use minutebook_capture::{Advice, CaptureError};
+use minutebook_net::{DoorError, TrustError};
 use minutebook_proxy::ProxyError;
-use minutebook_server::{DoorError, HOLDER, Refused};
+use minutebook_server::{HOLDER, Refused};
 use minutebook_trail::{Error as TrailError, Remedy};
 
 /// What the program ends with (`docs/cli.md`).
@@ -246,6 +247,11 @@ impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
         match error {
             ProxyError::Capture(error) => error.into(),
+            ProxyError::Trust(TrustError::File { .. }) => Self::Told {
+                exit: Exit::Input,
+                what: error.to_string(),
+                to_do: Some("name a PEM file with the certificates of authorities: --upstream-ca".into()),
+            },
             other => Self::Told { exit: Exit::Io, what: other.to_string(), to_do: None },
         }
     }

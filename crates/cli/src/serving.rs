@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use minutebook_server::{Door, Found, Identity, Named, Server, Serving, Transport, find_or_become};
+use minutebook_net::{Door, DoorError, Transport};
+use minutebook_server::{Found, Identity, Named, Server, Serving, find_or_become};
 use minutebook_trail::{ApiKeys, ENGINE_SOCKET, Environment, Place};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,7 +51,7 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     // An address that is taken may be that of this trail's own engine. Without a trail there is none, and none is made that is not served.
     let door = match door.transpose() {
         Err(error) if trails.iter().any(|trail| trail.place.trail_file().is_err()) => {
-            return Err(error.into());
+            return Err(not_listening(error));
         }
         door => door,
     };
@@ -71,7 +72,7 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
         Ok(door) => door,
         Err(error) => {
             release(held).await;
-            return Err(error.into());
+            return Err(not_listening(error));
         }
     };
     let is_open = door.is_some();
@@ -107,6 +108,17 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     let (records, segments) = (page::count(sealed.records), page::count(sealed.segments));
     terminal.say(&format!("{records} records sealed, in {segments} segments"));
     Ok(())
+}
+
+fn not_listening(error: DoorError) -> Failure {
+    let is_taken = matches!(error, DoorError::Taken { .. });
+    match Failure::from(error) {
+        Failure::Told { exit, what, to_do: Some(to_do) } if is_taken => {
+            let to_do = Some(to_do + ", or --listen none for the socket alone");
+            Failure::Told { exit, what, to_do }
+        }
+        failure => failure,
+    }
 }
 
 /// Who are the engines of some trails.
