@@ -45,8 +45,9 @@ const EXIT_CODES: &str = "Exit codes:
   0  fine
   1  `verify` or `doctor` found problems
   2  the command line or the input is wrong
-  3  the trail cannot be used: locked, wrong or missing key, newer format, contradictions
+  3  the trail cannot be used: wrong or missing key, newer format, contradictions
   4  a disk, a store or the catalog failed
+  5  another process has the trail, the index or the shipper's folder
 
 Environment: MINUTEBOOK_TRAIL, MINUTEBOOK_KEYS, NO_COLOR; see docs/cli.md.";
 

@@ -149,7 +149,7 @@ async fn take(trails: Vec<Trail>, create: bool) -> Result<Taken> {
             release(ours).await;
             let folder = other.folder.display();
             return Err(Failure::Told {
-                exit: Exit::Trail,
+                exit: Exit::InUse,
                 what: format!("process {} serves the trail in `{folder}` already", other.pid),
                 to_do: Some(format!(
                     "stop it with `minutebook engine --stop --trail {folder}`, and serve again"
@@ -186,7 +186,7 @@ fn check_listens(terminal: &Terminal, identity: &Identity, wanted: &Listen) -> R
     };
     let to_do = "stop it with `minutebook engine --stop`, and serve again";
     if wanted.is_asked_for {
-        return Err(Failure::Told { exit: Exit::Trail, what, to_do: Some(to_do.into()) });
+        return Err(Failure::Told { exit: Exit::InUse, what, to_do: Some(to_do.into()) });
     }
     terminal.complain(&format!("{what}: {to_do}"));
     Ok(())
