@@ -182,18 +182,14 @@ def flush_fails(trail):
     return False
 
 
-@pytest.mark.parametrize("exits", ["known", "taken"])
-def test_workers_that_begin_at_once(server, exits):
-    """Also in a host that takes the exits of all children, as one does that ignores SIGCHLD."""
+def test_workers_that_begin_at_once(server):
     program = textwrap.dedent(
-        f"""
-        import os, signal, sys
-        if {exits!r} == "taken":
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        """
+        import os, sys
         import minutebook
         with minutebook.connect(sys.argv[1], api_key=os.environ["MINUTEBOOK_API_KEY"], purpose="a test", service="shop") as trail:
-            with trail.model("credit-risk", version="1.4.0", git=None).decision(inputs={{"n": 1}}) as d:
-                d.outputs = {{"approve": True}}
+            with trail.model("credit-risk", version="1.4.0", git=None).decision(inputs={"n": 1}) as d:
+                d.outputs = {"approve": True}
             trail.flush("disk")
         """
     )
@@ -202,7 +198,9 @@ def test_workers_that_begin_at_once(server, exits):
     assert [worker.wait(120) for worker in workers] == [0] * 12
 
 
-def test_a_shipper_that_another_worker_began_is_waited_for_by_its_exit_code(tmp_path, monkeypatch):
+@pytest.mark.parametrize("exits", ["known", "taken"])
+def test_a_shipper_that_another_worker_began_is_waited_for_by_its_exit_code(tmp_path, monkeypatch, exits):
+    """Also in a host that takes the exits of all children, as one does that ignores SIGCHLD: then it may be such a one."""
     program, tries = tmp_path / "program", tmp_path / "tries"
     told = {"trail": "00" * 16, "name": "x", "intake_key": "00" * 32, "pid": 1, "version": minutebook.__version__}
     monkeypatch.setenv("MINUTEBOOK_PROGRAM", str(program))
@@ -217,10 +215,16 @@ def test_a_shipper_that_another_worker_began_is_waited_for_by_its_exit_code(tmp_
         remote = _remote.Remote(
             "http://127.0.0.1:1", api_key="k", purpose=None, folder=str(tmp_path / "folder"), ca=None, insecure_http=False
         )
-        remote.ensure()
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN) if exits == "taken" else None
+        try:
+            remote.ensure()
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGCHLD, before)
 
     start(5)
     assert len(tries.read_text().splitlines()) == 3
+    monkeypatch.setattr(_remote, "FIRST_ANSWER_TIMEOUT_S", 0.0 if exits == "taken" else 15.0)
     with pytest.raises(minutebook.EngineError, match="another shipper has it") as raised:
         start(4)
     assert raised.value.code == "no-start"
