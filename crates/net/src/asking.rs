@@ -1,5 +1,5 @@
-//! How a client reaches a server over HTTP/1.1: with TLS or without, and by which authorities it knows it. Edge: connections; what is asked of a server
-//! is not known here.
+//! How a client reaches a server over HTTP/1.1: with TLS or without, and by which authorities it knows it. Edge: connections; what is asked is
+//! not known here.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -151,7 +151,12 @@ fn each_event_of_a_stream_passes_at_once_over_tls() {
     let mut stream = Client::new(&known, address, &[&TLS13]).connect().unwrap();
     let body = json!({"model": "m", "messages": [], "stream": true}).to_string();
     let length = body.len();
-    write!(stream, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut heard = String::new();
     let mut until = |text: &str| {
         let mut some = [0; 4096];
@@ -185,7 +190,8 @@ fn an_upstream_over_tls_is_known_by_the_authorities_that_are_named() {
         let mut stream = TcpStream::connect(address).unwrap();
         let body = asked();
         let length = body.len();
-        write!(stream, "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+        write!(stream, "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}").unwrap();
         crate::tcp::Answer::read(&mut stream)
     };
     let (running, at) = started(&user, "http", &[&front[..], &["--upstream-ca", "cert.pem"]].concat());

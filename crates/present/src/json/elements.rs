@@ -1,4 +1,4 @@
-//! Elements of tensors: numbers of a type, and their bytes. Edge: one element; shapes, and how numbers are written, are for those who have the tensor.
+//! Elements of tensors: numbers of a type, and their bytes. Edge: one element; shapes are for those who have the tensor.
 
 use minutebook_record::{Element, Integer, Tensor};
 use serde_json::Value as Json;
