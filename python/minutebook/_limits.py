@@ -9,6 +9,9 @@ START_BACKOFF_MAX_S = 60.0
 START_TIMEOUT_S = 45.0
 """For an engine to answer: one of another version is waited for up to 30 s until it has sealed and gone."""
 
+FIRST_ANSWER_TIMEOUT_S = 15.0
+"""For a shipper that another process began to know which trail the server has: it waits up to 10 s for the first answer."""
+
 CONNECT_TIMEOUT_S = 2.0
 """For a local socket to accept: an engine that needs longer is as good as dead."""
 

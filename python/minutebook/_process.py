@@ -38,6 +38,10 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
+IN_USE = 5
+"""The program's exit code when another process has what it needs for itself: the trail, or a shipper's folder."""
+
+
 class Ended(NamedTuple):
     """How a program ended."""
 

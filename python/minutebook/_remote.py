@@ -14,28 +14,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import _client, _fork, _program
+from . import _client, _fork, _process, _program
 from ._client import Answer
 from ._core import Producer, __version__
 from ._engine import Engine, first_line, reason, run
 from ._faults import EngineError
 from ._limits import (
     CONNECT_TIMEOUT_S,
+    FIRST_ANSWER_TIMEOUT_S,
     REQUEST_TIMEOUT_S,
     ROOM_PAUSE_S,
     SEAL_TIMEOUT_S,
     SHIP_TIMEOUT_S,
     START_BACKOFF_MAX_S,
-    START_TIMEOUT_S,
     WATCH_PERIOD_S,
 )
 
 API_KEY_VARIABLE = "MINUTEBOOK_API_KEY"
 
 _SOCKET = "ship.sock"
-
-# What `minutebook ship` says where another one has begun, and has not reached the server yet.
-_BEGINNING = "another shipper has"
 
 
 class Remote:
@@ -124,14 +121,15 @@ class Remote:
             command += ["--ca", self._ca]
         if self._insecure_http:
             command.append("--insecure-http")
-        until = time.monotonic() + START_TIMEOUT_S
+        began = time.monotonic()
         while True:
             ended = run(command)
             started = first_line(ended.output)
             if started is not None:
                 return started
             # Of several workers that begin at once one is the first, and the others wait until it has reached the server.
-            if _BEGINNING not in ended.errors or time.monotonic() >= until:
+            # One whose exit the host took, 0 without a word, may be such a one.
+            if ended.code not in (_process.IN_USE, 0) or time.monotonic() >= began + FIRST_ANSWER_TIMEOUT_S:
                 raise EngineError(f"nothing can be recorded for `{self.url}`: {reason(ended, 'ship')}", code="no-start")
             time.sleep(0.1)
 

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from minutebook import _client, _program
+from minutebook import _client, _program, _remote
 
 
 EVERY_ROLE = ("recorder", "investigator", "auditor", "privacy-officer", "model-owner", "administrator")
@@ -196,6 +196,39 @@ def test_workers_that_begin_at_once(server):
     environment = os.environ | {"MINUTEBOOK_API_KEY": server.key("all")}
     workers = [subprocess.Popen([sys.executable, "-c", program, server.url], env=environment) for _ in range(12)]
     assert [worker.wait(120) for worker in workers] == [0] * 12
+
+
+@pytest.mark.parametrize("exits", ["known", "taken"])
+def test_a_shipper_that_another_worker_began_is_waited_for_by_its_exit_code(tmp_path, monkeypatch, exits):
+    """Also in a host that takes the exits of all children, as one does that ignores SIGCHLD: then it may be such a one."""
+    program, tries = tmp_path / "program", tmp_path / "tries"
+    told = {"trail": "00" * 16, "name": "x", "intake_key": "00" * 32, "pid": 1, "version": minutebook.__version__}
+    monkeypatch.setenv("MINUTEBOOK_PROGRAM", str(program))
+
+    def start(exit_code):
+        tries.write_text("")
+        program.write_text(
+            f"#!/bin/sh\necho x >> {tries}\n[ $(wc -l < {tries}) -ge 3 ] && echo '{json.dumps(told)}' && exit 0\n"
+            f"echo 'error: another shipper has it' >&2\nexit {exit_code}\n"
+        )
+        program.chmod(0o755)
+        remote = _remote.Remote(
+            "http://127.0.0.1:1", api_key="k", purpose=None, folder=str(tmp_path / "folder"), ca=None, insecure_http=False
+        )
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN) if exits == "taken" else None
+        try:
+            remote.ensure()
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGCHLD, before)
+
+    start(5)
+    assert len(tries.read_text().splitlines()) == 3
+    monkeypatch.setattr(_remote, "FIRST_ANSWER_TIMEOUT_S", 0.0 if exits == "taken" else 15.0)
+    with pytest.raises(minutebook.EngineError, match="another shipper has it") as raised:
+        start(4)
+    assert raised.value.code == "no-start"
+    assert len(tries.read_text().splitlines()) == 1
 
 
 def test_a_process_killed_with_records_unshipped(server):

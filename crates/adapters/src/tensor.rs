@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use half::{bf16, f16};
-use minutebook_present::json::{Members, Problem, Tree};
+use minutebook_present::json::{self, Members, Number, Problem, Tree};
 use minutebook_record::{Element, Integer};
 
 use crate::foreign::{self, object, owned};
@@ -137,31 +137,13 @@ fn flatten<'t, 'a>(data: &'t Tree<'a>, flat: &mut Vec<&'t Tree<'a>>) {
 
 /// Appends a number as the type has it; nothing when it is none of that type.
 fn push(element: Element, item: &Tree<'_>, bytes: &mut Vec<u8>) -> Option<()> {
-    macro_rules! whole {
-        ($type:ty) => {{
-            let Tree::Integer(value) = item else { return None };
-            bytes.extend_from_slice(&<$type>::try_from(value.get()).ok()?.to_le_bytes())
-        }};
-    }
-    match element {
-        Element::Bool => match item {
-            Tree::Bool(value) => bytes.push(u8::from(*value)),
-            Tree::Integer(value) => {
-                bytes.push(u8::try_from(value.get()).ok().filter(|value| *value <= 1)?);
-            }
-            _ => return None,
-        },
-        Element::U8 => whole!(u8),
-        Element::U16 => whole!(u16),
-        Element::U32 => whole!(u32),
-        Element::U64 => whole!(u64),
-        Element::I8 => whole!(i8),
-        Element::I16 => whole!(i16),
-        Element::I32 => whole!(i32),
-        Element::I64 => whole!(i64),
-        Element::F16 => bytes.extend_from_slice(&f16::from_f64(float(item)?).to_le_bytes()),
-        Element::F32 => bytes.extend_from_slice(&(float(item)? as f32).to_le_bytes()),
-        Element::F64 => bytes.extend_from_slice(&float(item)?.to_le_bytes()),
+    match (element, item) {
+        (Element::Bool, Tree::Bool(value)) => bytes.push(u8::from(*value)),
+        (Element::F16, _) => bytes.extend_from_slice(&f16::from_f64(float(item)?).to_le_bytes()),
+        (Element::F32, _) => bytes.extend_from_slice(&(float(item)? as f32).to_le_bytes()),
+        (Element::F64, _) => bytes.extend_from_slice(&float(item)?.to_le_bytes()),
+        (whole, Tree::Integer(value)) => json::write_whole(whole, value.get(), bytes)?,
+        _ => return None,
     }
     Some(())
 }
@@ -215,26 +197,15 @@ fn texts(mut bytes: &[u8]) -> Result<Vec<Tree<'static>>, Problem> {
 
 /// A number with its type, where JSON alone would not tell it.
 fn number(element: Element, bytes: &[u8]) -> Tree<'static> {
-    macro_rules! of {
-        ($type:ty) => {
-            // INVARIANT: as many bytes as an element has.
-            <$type>::from_le_bytes(bytes.try_into().unwrap_or_default())
-        };
-    }
-    let value = match element {
-        Element::Bool => return Tree::Bool(bytes == [1]),
-        Element::F64 => return foreign::float(of!(f64)),
-        Element::I64 => return Tree::Integer(Integer::from(of!(i64))),
-        Element::U8 => Tree::Integer(of!(u8).into()),
-        Element::U16 => Tree::Integer(of!(u16).into()),
-        Element::U32 => Tree::Integer(of!(u32).into()),
-        Element::U64 => Tree::Integer(of!(u64).into()),
-        Element::I8 => Tree::Integer(of!(i8).into()),
-        Element::I16 => Tree::Integer(of!(i16).into()),
-        Element::I32 => Tree::Integer(of!(i32).into()),
-        Element::F16 => foreign::float(f16::from_le_bytes(bytes.try_into().unwrap_or_default()).to_f64()),
-        Element::F32 => foreign::float(of!(f32).into()),
+    let value = match json::number(element, bytes) {
+        Number::Bool(value) => Tree::Bool(value),
+        Number::Integer(value) => Tree::Integer(value),
+        Number::Single(value) => foreign::float(value.into()),
+        Number::Double(value) => foreign::float(value),
     };
+    if matches!(element, Element::Bool | Element::F64 | Element::I64) {
+        return value;
+    }
     let typed: Members<'static> =
         vec![(Cow::Borrowed("type"), owned(element.name())), (Cow::Borrowed("value"), value)];
     object("$typed", Tree::Object(typed))

@@ -47,8 +47,9 @@ const EXIT_CODES: &str = "Exit codes:
   0  fine
   1  `verify` or `doctor` found problems
   2  the command line or the input is wrong
-  3  the trail cannot be used: locked, wrong or missing key, newer format, contradictions
+  3  the trail cannot be used: wrong or missing key, newer format, contradictions
   4  a disk, a store or the catalog failed
+  5  another process has the trail, the index or the shipper's folder
 
 Environment: MINUTEBOOK_TRAIL, MINUTEBOOK_KEYS, NO_COLOR; see docs/cli.md.";
 
@@ -189,10 +190,10 @@ fn start_logging(options: &Options) {
         (true, _) => "error",
         (false, 0) => "warn",
         (false, 1) => {
-            "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_proxy=info,minutebook_cli=info"
+            "warn,minutebook=info,minutebook_trail=info,minutebook_server=info,minutebook_net=info,minutebook_proxy=info,minutebook_cli=info"
         }
         (false, _) => {
-            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_proxy=debug,minutebook_cli=debug"
+            "warn,minutebook=debug,minutebook_trail=debug,minutebook_server=debug,minutebook_net=debug,minutebook_proxy=debug,minutebook_cli=debug"
         }
     };
     // The second call in a process, as in tests, changes nothing.

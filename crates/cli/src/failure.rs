@@ -7,9 +7,10 @@ use std::io;
 use std::path::Path;
 
 use minutebook_capture::{Advice, CaptureError};
+use minutebook_net::{DoorError, TrustError};
 use minutebook_proxy::ProxyError;
 use minutebook_server::known::Unknown;
-use minutebook_server::{DoorError, HOLDER, Refused};
+use minutebook_server::{HOLDER, Refused};
 use minutebook_trail::{Error as TrailError, Remedy};
 
 /// What the program ends with (`docs/cli.md`).
@@ -22,10 +23,12 @@ pub enum Exit {
     Problems = 1,
     /// The command line or the input is wrong.
     Input = 2,
-    /// The trail cannot be used as it is: locked, wrong or missing key, newer format, contradictions.
+    /// The trail cannot be used as it is: wrong or missing key, newer format, contradictions.
     Trail = 3,
     /// Disk, store or catalog failed.
     Io = 4,
+    /// Another process has what the command needs for itself, and is there now: wait, or stop it.
+    InUse = 5,
 }
 
 /// A command that did not end well.
@@ -49,7 +52,7 @@ pub enum Failure {
 impl Exit {
     /// What another process of this program ended with.
     pub(crate) fn of_code(code: i32) -> Self {
-        let all = [Self::Fine, Self::Problems, Self::Input, Self::Trail];
+        let all = [Self::Fine, Self::Problems, Self::Input, Self::Trail, Self::InUse];
         all.into_iter().find(|exit| *exit as i32 == code).unwrap_or(Self::Io)
     }
 }
@@ -115,6 +118,7 @@ impl From<TrailError> for Failure {
 impl From<&TrailError> for Failure {
     fn from(error: &TrailError) -> Self {
         let exit = match error.remedy() {
+            _ if matches!(error, TrailError::Locked { .. }) => Exit::InUse,
             Remedy::FixRequest => Exit::Input,
             Remedy::FixSetup | Remedy::Inspect => Exit::Trail,
             Remedy::Retry => Exit::Io,
@@ -213,7 +217,7 @@ impl From<minutebook_index::Error> for Failure {
             E::Question(_) => (Exit::Input, None),
             E::NoTable { .. } => (Exit::Input, Some("`minutebook sql --tables` shows which there are")),
             E::Time { .. } | E::Memory | E::Answer { .. } => (Exit::Input, None),
-            E::Locked { .. } => (Exit::Trail, Some("wait until it is done")),
+            E::Locked { .. } => (Exit::InUse, Some("wait until it is done")),
             E::Damaged { .. } | E::Tampered { .. } => {
                 (Exit::Trail, Some("make it anew: `minutebook reindex`"))
             }
@@ -257,6 +261,11 @@ impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
         match error {
             ProxyError::Capture(error) => error.into(),
+            ProxyError::Trust(TrustError::File { .. }) => Self::Told {
+                exit: Exit::Input,
+                what: error.to_string(),
+                to_do: Some("name a PEM file with the certificates of authorities: --upstream-ca".into()),
+            },
             other => Self::Told { exit: Exit::Io, what: other.to_string(), to_do: None },
         }
     }

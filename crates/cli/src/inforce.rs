@@ -1,11 +1,13 @@
-//! Texts that are put in force, such as a policy or retention settings: read from a file, told of, shown. Edge: what they mean is for whoever asks.
+//! Texts that are put in force, such as a policy or retention settings: read from a file, put there, shown. Edge: what they mean is for whoever asks.
 
 use std::io;
 use std::path::Path;
 
 use minutebook_present::page;
 use serde_json::json;
+use tokio::runtime::Runtime;
 
+use crate::access::Access;
 use crate::failure::{Failure, Result};
 use crate::limits::POLICY_BYTES_MAX;
 use crate::options::Options;
@@ -21,8 +23,47 @@ pub(crate) fn read(path: &Path, what: &str) -> Result<String> {
     read().map_err(|error| Failure::file("read", path, &error))
 }
 
+/// What a text is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Text {
+    Policy,
+    Retention,
+    Access,
+}
+
+/// Puts a text in force, by the engine that runs or without one, and says so.
+pub(crate) fn set(options: &Options, runtime: &Runtime, what: Text, text: &str) -> Result {
+    let (changed, log_size) = runtime.block_on(async {
+        match Access::open(&options.place()).await? {
+            Access::Ours(mut engine) => {
+                let changed = match what {
+                    Text::Policy => engine.set_policy(text).await?,
+                    Text::Retention => engine.set_retention(text).await?,
+                    Text::Access => engine.set_access(text).await?,
+                };
+                let (log_size, _) = engine.published();
+                engine.close().await;
+                Ok::<_, Failure>((changed, log_size))
+            }
+            Access::Process(engine) => {
+                let set = match what {
+                    Text::Policy => engine.set_policy(text).await?,
+                    Text::Retention => engine.set_retention(text).await?,
+                    Text::Access => engine.set_access(text).await?,
+                };
+                Ok((set.changed, set.log_size))
+            }
+        }
+    })?;
+    let words = match what {
+        Text::Policy => ["the policy is", "this policy is"],
+        Text::Retention | Text::Access => ["the settings are", "these settings are"],
+    };
+    tell(options, words, changed, log_size)
+}
+
 /// Says that a text is in force since now, with the words for it, or was before.
-pub(crate) fn tell(options: &Options, [now, before]: [&str; 2], changed: bool, log_size: u64) -> Result {
+fn tell(options: &Options, [now, before]: [&str; 2], changed: bool, log_size: u64) -> Result {
     let mut out = options.terminal().out();
     if options.json {
         out.json(&json!({ "changed": changed, "log_size": log_size }))?;

@@ -13,6 +13,7 @@ mod intake;
 mod interrupt;
 mod limits;
 mod lines;
+mod listening;
 mod moment;
 mod options;
 mod progress;

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use minutebook_access::Reads;
-use minutebook_server::{Door, Found, Identity, Named, Server, Serving, Transport, find_or_become};
+use minutebook_net::{Door, DoorError, Transport};
+use minutebook_server::{Found, Identity, Named, Server, Serving, find_or_become};
 use minutebook_trail::{ApiKeys, ENGINE_SOCKET, Environment, Place};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,7 +54,7 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     // An address that is taken may be that of this trail's own engine. Without a trail there is none, and none is made that is not served.
     let door = match door.transpose() {
         Err(error) if trails.iter().any(|trail| trail.place.trail_file().is_err()) => {
-            return Err(error.into());
+            return Err(not_listening(error));
         }
         door => door,
     };
@@ -74,7 +75,7 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
         Ok(door) => door,
         Err(error) => {
             release(held).await;
-            return Err(error.into());
+            return Err(not_listening(error));
         }
     };
     let is_open = door.is_some();
@@ -113,6 +114,17 @@ pub(crate) async fn serve(terminal: &Terminal, wanted: Wanted) -> Result {
     Ok(())
 }
 
+fn not_listening(error: DoorError) -> Failure {
+    let is_taken = matches!(error, DoorError::Taken { .. });
+    match Failure::from(error) {
+        Failure::Told { exit, what, to_do: Some(to_do) } if is_taken => {
+            let to_do = Some(to_do + ", or --listen none for the socket alone");
+            Failure::Told { exit, what, to_do }
+        }
+        failure => failure,
+    }
+}
+
 /// Who are the engines of some trails.
 enum Taken {
     /// One process that runs already.
@@ -141,7 +153,7 @@ async fn take(trails: Vec<Trail>, create: bool) -> Result<Taken> {
             release(ours).await;
             let folder = other.folder.display();
             return Err(Failure::Told {
-                exit: Exit::Trail,
+                exit: Exit::InUse,
                 what: format!("process {} serves the trail in `{folder}` already", other.pid),
                 to_do: Some(format!(
                     "stop it with `minutebook engine --stop --trail {folder}`, and serve again"
@@ -178,7 +190,7 @@ fn check_listens(terminal: &Terminal, identity: &Identity, wanted: &Listen) -> R
     };
     let to_do = "stop it with `minutebook engine --stop`, and serve again";
     if wanted.is_asked_for {
-        return Err(Failure::Told { exit: Exit::Trail, what, to_do: Some(to_do.into()) });
+        return Err(Failure::Told { exit: Exit::InUse, what, to_do: Some(to_do.into()) });
     }
     terminal.complain(&format!("{what}: {to_do}"));
     Ok(())

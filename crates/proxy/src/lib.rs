@@ -1,6 +1,6 @@
 //! A reverse proxy in front of a model server: passes every call on as it is, and records those that are decisions (`docs/guides/proxy.md`).
-//! Edge: HTTP/1.1 in, HTTP/1.1 out; what bodies mean is in `minutebook-adapters`, how records reach the trail in `minutebook-server` and
-//! `minutebook-capture`. Nothing waits for a record: it is handed over when its call has ended.
+//! Edge: HTTP/1.1 in, HTTP/1.1 out, over connections that `minutebook-net` takes and makes; what bodies mean is in `minutebook-adapters`, how records
+//! reach the trail in `minutebook-server` and `minutebook-capture`. Nothing waits for a record: it is handed over when its call has ended.
 
 mod body;
 mod call;

@@ -34,6 +34,9 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(600);
 /// How long a client has for the head of a request, from when it is awaited: as long as others keep a connection that is idle.
 pub const HEAD_WAIT: Duration = Duration::from_secs(75);
 
+/// How long a client may take nothing of an answer that waits, or of another protocol's bytes: as long as it may be idle.
+pub const TAKING_WAIT: Duration = Duration::from_secs(75);
+
 /// Bytes of the head of a request or an answer: twice what others allow.
 pub const HEAD_BYTES_MAX: usize = 128 << 10;
 

@@ -1,6 +1,7 @@
 //! What a proxy is told when it is started. Edge: words and values; the command line is elsewhere.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION, SET_COOKIE};
@@ -62,7 +63,7 @@ impl UpstreamUrl {
     }
 
     /// Whether it is spoken to over TLS.
-    pub(crate) fn is_tls(&self) -> bool {
+    pub fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 }
@@ -78,6 +79,8 @@ impl fmt::Display for UpstreamUrl {
 pub struct Options {
     /// Where calls go.
     pub upstream: UpstreamUrl,
+    /// A PEM file with the authorities that its certificate may be from, over TLS; those of the system when absent.
+    pub upstream_ca: Option<PathBuf>,
     /// Send the client's `Host` on, rather than the upstream's.
     pub keeps_host: bool,
     /// How long the upstream has for the head of an answer.
@@ -104,6 +107,7 @@ impl Options {
     pub fn new(upstream: UpstreamUrl) -> Self {
         Self {
             upstream,
+            upstream_ca: None,
             keeps_host: false,
             answer_wait: ANSWER_WAIT,
             on_failure: OnFailure::Open,

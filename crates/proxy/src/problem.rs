@@ -27,7 +27,8 @@ impl Own {
                 StatusCode::BAD_GATEWAY,
                 "upstream-unreachable",
                 "The upstream cannot be reached",
-                "no connection to the upstream could be made: see whether it runs, and whether --upstream names it",
+                "no connection to the upstream could be made: see whether it runs, whether --upstream names it, and over https:// whether its \
+                 certificate is from an authority that is known (--upstream-ca)",
             ),
             Self::Upstream(How::TimedOut) => (
                 StatusCode::GATEWAY_TIMEOUT,

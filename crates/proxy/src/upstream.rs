@@ -2,17 +2,15 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
+use minutebook_net::{Connector, TrustError};
 
 use crate::body::Passed;
 use crate::call::How;
@@ -22,29 +20,20 @@ use crate::options::UpstreamUrl;
 pub(crate) struct Upstream {
     url: UpstreamUrl,
     answer_wait: Duration,
-    client: Client<HttpsConnector<HttpConnector>, Passed>,
+    client: Client<Connector, Passed>,
 }
 
 impl Upstream {
+    /// What reaches this URL; over TLS, by the authorities of a file or those of the system.
+    ///
     /// # Errors
-    /// When it is spoken to over TLS and the system's certificates cannot be read.
-    pub(crate) fn new(url: UpstreamUrl, answer_wait: Duration) -> io::Result<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_WAIT));
-        connector.enforce_http(false);
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let tls = HttpsConnectorBuilder::new();
-        let tls = if url.is_tls() {
-            tls.with_provider_and_native_roots(provider)?
-        } else {
-            // Reading the system's certificates takes some milliseconds, for nothing.
-            let versions =
-                ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions();
-            let nobody = versions.map_err(io::Error::other)?.with_root_certificates(RootCertStore::empty());
-            tls.with_tls_config(nobody.with_no_client_auth())
-        };
-        let connector = tls.https_or_http().enable_http1().wrap_connector(connector);
+    /// When the authorities cannot be read.
+    pub(crate) fn new(
+        url: UpstreamUrl,
+        ca: Option<&Path>,
+        answer_wait: Duration,
+    ) -> Result<Self, TrustError> {
+        let connector = minutebook_net::connector(ca, url.is_tls(), CONNECT_WAIT)?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -78,8 +67,10 @@ impl Upstream {
     pub(crate) async fn ask(&self, request: Request<Passed>) -> Result<Response<Incoming>, How> {
         match tokio::time::timeout(self.answer_wait, self.client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.is_connect() && timed_out(&error) => Err(How::TimedOut),
-            Ok(Err(error)) if error.is_connect() => Err(How::Unreachable),
+            Ok(Err(error)) if error.is_connect() => {
+                tracing::debug!("no connection to the upstream: {:?}", error.source());
+                Err(if timed_out(&error) { How::TimedOut } else { How::Unreachable })
+            }
             Ok(Err(_)) => Err(How::BrokeOff),
             Err(_) => Err(How::TimedOut),
         }

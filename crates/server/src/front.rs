@@ -1,13 +1,18 @@
 //! Which trail a request over TCP is for: by the begin of its path, `/t/NAME`, or by a header, for senders that can set no path; where a server has
 //! one trail, without either. Edge: whose key it is, each trail's own guard says; a name that is none is answered as a wrong key is.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use minutebook_net::Handler;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -29,6 +34,24 @@ impl Base {
     /// A path as the asker writes it.
     pub(crate) fn of(base: Option<&Self>, path: &str) -> String {
         format!("{}{path}", base.map_or("", |Self(base)| base))
+    }
+}
+
+/// Who sent a request; an extension of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What answers at an address.
+#[derive(Clone)]
+pub(crate) struct Answering(Arc<Front>);
+
+impl Handler for Answering {
+    type Body = Body;
+
+    async fn answer(self, request: hyper::Request<Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        Ok(self.0.answer(request).await)
     }
 }
 
@@ -110,9 +133,8 @@ impl Front {
     }
 
     /// What takes all requests of a listener.
-    pub(crate) fn router(self) -> Router {
-        let front = Arc::new(self);
-        Router::new().fallback(async move |request: Request| front.answer(request).await)
+    pub(crate) fn answering(self) -> Answering {
+        Answering(Arc::new(self))
     }
 
     async fn answer(&self, mut request: Request) -> Response {

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::access::{Gate, Pass};
 use crate::approvals::{APPROVAL, Approvals, Asked, Needed};
-use crate::connections::Peer;
+use crate::front::Peer;
 use crate::limits::{BODY_BYTES_MAX, BODY_WAIT, FAILURES_PERIOD, RECORDS_BYTES_MAX, STREAM_BYTES};
 use crate::people::{BACK, CSRF, People, nobody_signs_in};
 use crate::problem::Problem;

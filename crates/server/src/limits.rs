@@ -108,9 +108,6 @@ pub(crate) const TAKING_WAIT: Duration = Duration::from_secs(60);
 /// Between two questions whether whoever holds an HTTP/2 connection is still there.
 pub(crate) const ALIVE_PERIOD: Duration = Duration::from_secs(30);
 
-/// A certificate with those above it, or a key: each is a few KiB.
-pub(crate) const TLS_FILE_BYTES_MAX: u64 = 256 << 10;
-
 /// Bytes of the head of a request: names, a key and a path take some hundred.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
 

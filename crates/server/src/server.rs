@@ -2,28 +2,41 @@
 //! terminal are the program's; what is served of a trail is in `served`.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use minutebook_access::Reads;
 use minutebook_capture::{Clock, SystemClock};
+use minutebook_net::{Connections, Door, Speaks};
 use minutebook_trail::{Error, SealReport};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::api::Identity;
-use crate::connections::{self, Waits};
-use crate::door::Door;
 use crate::front::{Front, Way};
 use crate::guard::{self, Bounds, Guard, Hosts};
-use crate::limits::{HEAD_WAIT, LAST_ANSWERS, LOOK_PERIOD, TAKING_WAIT};
+use crate::limits::{
+    ALIVE_PERIOD, CONNECTIONS_MAX, DEFAULT_PORT, HEAD_BYTES_MAX, HEAD_WAIT, LAST_ANSWERS, REQUESTS_AT_ONCE,
+    TAKING_WAIT,
+};
 use crate::name::TrailName;
 use crate::sealer;
 use crate::served::{Around, End, Served};
 use crate::starting::Held;
-use crate::tls::Tls;
+
+/// Where `serve` listens when nobody says where.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
+
+const CONNECTIONS: Connections = Connections {
+    count_max: CONNECTIONS_MAX,
+    head_bytes_max: HEAD_BYTES_MAX,
+    head_wait: HEAD_WAIT,
+    taking_wait: TAKING_WAIT,
+    last_wait: LAST_ANSWERS,
+    speaks: Speaks::Http1And2 { requests_at_once: REQUESTS_AT_ONCE as u32, alive_period: ALIVE_PERIOD },
+};
 
 /// How engines serve.
 #[derive(Debug)]
@@ -57,7 +70,6 @@ struct Street {
     ways: Vec<Arc<Way>>,
     hosts: Hosts,
     bounds: Bounds,
-    tls: Option<Arc<Tls>>,
     answering: JoinHandle<()>,
     /// Tells the answering to take no more.
     last_call: watch::Sender<bool>,
@@ -71,7 +83,7 @@ impl Server {
     pub async fn start(trails: Vec<Named>, serving: Serving) -> Result<Self, Error> {
         let Serving { version, idle, door, reads_of_owner } = serving;
         let listen = door.as_ref().map(Door::address);
-        let tls = door.as_ref().is_some_and(|door| door.tls().is_some());
+        let tls = door.as_ref().is_some_and(Door::is_tls);
         let around = Around { version, idle, listen, tls, reads_of_owner };
         let is_one = trails.len() == 1;
         let mut served = Vec::new();
@@ -122,13 +134,10 @@ impl Server {
             open.spawn(trail.until_its_end(asked.clone()));
         }
         let mut ending = Ending::default();
-        let mut looks = interval(LOOK_PERIOD);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(asked_to_end);
         while !open.is_empty() {
             tokio::select! {
                 () = &mut asked_to_end => break,
-                _ = looks.tick() => street.iter().for_each(Street::look),
                 Some(ended) = open.join_next() => {
                     let last = open.is_empty().then(|| street.take()).flatten();
                     match (ended, last) {
@@ -165,7 +174,7 @@ impl Server {
 impl Street {
     fn open(door: Door, trails: &[Served]) -> Result<Self, Error> {
         let hosts = if door.is_loopback() { Hosts::Loopback } else { Hosts::Any };
-        let (bounds, address, tls) = (Bounds::default(), door.address(), door.tls());
+        let (bounds, address) = (Bounds::default(), door.address());
         let ways: Vec<_> = trails
             .iter()
             .map(|trail| (trail.name().cloned(), trail.guarded(hosts, &bounds), trail.sealer()))
@@ -174,18 +183,13 @@ impl Street {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let guard = Arc::new(Guard::new(hosts, None, None, clock, bounds.clone()));
         let strangers = Router::new().layer(axum::middleware::from_fn_with_state(guard, guard::stand));
-        let router = Front::new(ways.clone(), strangers, hosts).router();
-        let listener = door
-            .into_listener()
+        let front = Front::new(ways.clone(), strangers, hosts);
+        let listening = door
+            .listen()
             .map_err(|error| Error::Stopped(format!("cannot listen at `{address}`: {error}")))?;
         let (last_call, called) = watch::channel(false);
-        let waits = Waits { head: HEAD_WAIT, taking: TAKING_WAIT };
-        let answering = tokio::spawn(connections::answer(listener, tls.clone(), router, called, waits));
-        Ok(Self { ways, hosts, bounds, tls, answering, last_call })
-    }
-
-    fn look(&self) {
-        self.tls.iter().for_each(|tls| tls.renew());
+        let answering = tokio::spawn(CONNECTIONS.answer(listening, front.answering(), called));
+        Ok(Self { ways, hosts, bounds, answering, last_call })
     }
 
     /// How a trail is closed for those who come over TCP, while others stay.
@@ -195,11 +199,10 @@ impl Street {
     }
 
     /// Takes no more, and waits a while for the answers that are on their way.
-    async fn close(mut self) {
+    async fn close(self) {
         self.last_call.send_replace(true);
-        if timeout(LAST_ANSWERS, &mut self.answering).await.is_err() {
-            self.answering.abort();
-        }
+        // A panic there was told on standard error.
+        let _ = self.answering.await;
     }
 }
 

@@ -26,6 +26,9 @@ pub enum Error {
     /// Another shipper has the folder.
     #[error("another shipper has `{}`", .0.display())]
     Running(PathBuf),
+    /// No server can be known by its certificate.
+    #[error("{0}")]
+    Trust(String),
     /// The server cannot be reached, or cannot do it now. Tried again.
     #[error("the server does not take it: {0}")]
     Away(String),
@@ -58,6 +61,15 @@ impl Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Spool(error.to_string())
+    }
+}
+
+impl From<minutebook_net::TrustError> for Error {
+    fn from(error: minutebook_net::TrustError) -> Self {
+        match error {
+            minutebook_net::TrustError::File { path, what } => Self::File { path, what },
+            error @ minutebook_net::TrustError::System(_) => Self::Trust(error.to_string()),
+        }
     }
 }
 

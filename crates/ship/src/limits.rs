@@ -42,9 +42,6 @@ pub(crate) const FAILURE_GRACE: Duration = Duration::from_secs(3);
 /// Files of a line or a few.
 pub(crate) const FILE_BYTES_MAX: u64 = 16 << 10;
 
-/// A certificate with those above it: each is a few KiB.
-pub(crate) const CA_FILE_BYTES_MAX: u64 = 4 << 20;
-
 /// Bytes of a line on the shipper's socket.
 pub(crate) const LINE_BYTES_MAX: u64 = 256;
 

@@ -1,26 +1,21 @@
 //! Requests to a server: one at a time for each epoch, over connections that are kept. Edge: what answers mean for an epoch is `epoch`'s.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use minutebook_capture::{Piece, Position, Shipment};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use minutebook_net::Connector;
 use serde::Deserialize;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::folder::{Folder, Remote};
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT, CA_FILE_BYTES_MAX, CONNECT_WAIT, FIRST_WAIT};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_WAIT, CONNECT_WAIT, FIRST_WAIT};
 
 /// How a server is reached.
 #[derive(Debug, Clone)]
@@ -36,7 +31,7 @@ pub struct Server {
     endpoint: Endpoint,
     folder: Folder,
     secret: String,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 /// How far the server is in an epoch.
@@ -76,13 +71,9 @@ impl Server {
     /// The authorities cannot be read, or the folder has no secret and none can be made.
     pub fn new(options: ServerOptions, folder: Folder) -> Result<Self, Error> {
         let secret = folder.secret()?;
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_WAIT));
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls(&options)?);
-        let https = https.https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).build(https);
+        let is_tls = options.endpoint.as_str().starts_with("https://");
+        let connector = minutebook_net::connector(options.ca.as_deref(), is_tls, CONNECT_WAIT)?;
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { endpoint: options.endpoint, folder, secret, client })
     }
 
@@ -177,37 +168,4 @@ fn told(status: StatusCode, body: &[u8]) -> Error {
         (StatusCode::BAD_REQUEST, "wrong-spool" | "bad-request") => Error::Refused(detail),
         _ => Error::Away(detail),
     }
-}
-
-fn tls(options: &ServerOptions) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let wrong = |path: &PathBuf, what: String| Error::File { path: path.clone(), what };
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Spool(error.to_string()))?;
-    let Some(path) = &options.ca else {
-        if options.endpoint.as_str().starts_with("http://") {
-            return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
-        }
-        use hyper_rustls::ConfigBuilderExt;
-        let roots = builder.with_native_roots();
-        let roots = roots.map_err(|error| Error::Away(format!("the system's authorities: {error}")))?;
-        return Ok(roots.with_no_client_auth());
-    };
-    let about = std::fs::metadata(path).map_err(|error| Error::file(path, &error))?;
-    if about.len() > CA_FILE_BYTES_MAX {
-        return Err(wrong(path, "it is too long for a file of certificates".into()));
-    }
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, &error))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|error| wrong(path, format!("it is no PEM file: {error}")))?;
-        roots
-            .add(certificate)
-            .map_err(|error| wrong(path, format!("a certificate is malformed: {error}")))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong(path, "no certificate is in it (`-----BEGIN CERTIFICATE-----`)".into()));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

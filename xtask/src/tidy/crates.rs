@@ -11,7 +11,7 @@ pub(super) const REASON: &str =
 
 /// The crates from the bottom up. A crate may depend on crates of lower layers, never on its own or a higher one.
 const LAYERS: [&[&str]; 10] = [
-    &["minutebook-sha256"],
+    &["minutebook-net", "minutebook-sha256"],
     &["minutebook-record", "minutebook-tlog"],
     &["minutebook-verify", "minutebook-capture"],
     &["minutebook-policy", "minutebook-ship", "minutebook-sketch"],

@@ -13,7 +13,6 @@ use minutebook_trail::{ApiKeys, Content, Filter, KeyFolder, Reader, StoredRecord
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::access::Access as Engine;
 use crate::failure::{Failure, Result};
 use crate::inforce;
 use crate::moment;
@@ -110,21 +109,7 @@ impl Check {
 impl Set {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let (text, _) = read(&self.file)?;
-        let (changed, log_size) = runtime.block_on(async {
-            match Engine::open(&options.place()).await? {
-                Engine::Ours(mut engine) => {
-                    let changed = engine.set_access(&text).await?;
-                    let (log_size, _) = engine.published();
-                    engine.close().await;
-                    Ok::<_, Failure>((changed, log_size))
-                }
-                Engine::Process(engine) => {
-                    let set = engine.set_access(&text).await?;
-                    Ok((set.changed, set.log_size))
-                }
-            }
-        })?;
-        inforce::tell(options, ["the settings are", "these settings are"], changed, log_size)
+        inforce::set(options, runtime, inforce::Text::Access, &text)
     }
 }
 

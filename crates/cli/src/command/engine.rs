@@ -127,7 +127,7 @@ async fn stop(options: &Options, place: &Place) -> Result {
     let Some(engine) = EngineClient::find(&place.folder).await else {
         if TrailLock::is_held(place)? {
             return Err(Failure::Told {
-                exit: Exit::Trail,
+                exit: Exit::InUse,
                 what: "somebody works on the trail who is no engine process, or does not answer".into(),
                 to_do: Some("`minutebook doctor` says who; wait until it is done, or stop it".into()),
             });
@@ -142,7 +142,7 @@ async fn stop(options: &Options, place: &Place) -> Result {
         tokio::select! {
             () = interrupt.wait() => {
                 terminal.complain("it still seals, and ends then");
-                return Err(Failure::Said(Exit::Trail));
+                return Err(Failure::Said(Exit::InUse));
             }
             () = tokio::time::sleep(LOOK_PERIOD) => {}
         }

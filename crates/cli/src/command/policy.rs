@@ -11,7 +11,6 @@ use minutebook_trail::{Error as TrailError, Filter, Reader, StoredRecord};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::access::Access;
 use crate::failure::{Failure, Result};
 use crate::inforce;
 use crate::moment;
@@ -116,21 +115,7 @@ impl Check {
 impl Set {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let policy = read(&self.file)?;
-        let (changed, log_size) = runtime.block_on(async {
-            match Access::open(&options.place()).await? {
-                Access::Ours(mut engine) => {
-                    let changed = engine.set_policy(policy.source()).await?;
-                    let (log_size, _) = engine.published();
-                    engine.close().await;
-                    Ok::<_, Failure>((changed, log_size))
-                }
-                Access::Process(engine) => {
-                    let set = engine.set_policy(policy.source()).await?;
-                    Ok((set.changed, set.log_size))
-                }
-            }
-        })?;
-        inforce::tell(options, ["the policy is", "this policy is"], changed, log_size)
+        inforce::set(options, runtime, inforce::Text::Policy, policy.source())
     }
 }
 

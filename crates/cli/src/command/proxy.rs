@@ -7,20 +7,21 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use minutebook_adapters::mapping::Mapping;
 use minutebook_capture::{IntakePublicKey, ProducerOptions};
+use minutebook_net::Door;
 use minutebook_proxy::{
     Counts, GivenModel, OnFailure, Options as ProxyOptions, Proxy as Server, UpstreamUrl, header_to_read,
 };
 use minutebook_record::ClassName;
-use minutebook_server::{Door, DoorError, Transport};
 use minutebook_trail::Place;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::{engine, serve};
+use super::engine;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::limits::ENGINE_LOOK_PERIOD;
+use crate::listening::{TransportOptions, address};
 use crate::options::Options;
 use minutebook_present::page;
 
@@ -36,12 +37,14 @@ pub(super) struct Proxy {
     /// The model server, such as http://127.0.0.1:8080; a path is put before that of each request.
     #[arg(long, value_name = "URL", value_parser = UpstreamUrl::parse)]
     upstream: UpstreamUrl,
+    /// A PEM file with the authorities that an upstream over https:// may have its certificate from [default: those of the system].
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
     /// The address to listen at, IP:PORT, port 0 for any that is free.
     #[arg(long, value_name = "ADDRESS", value_parser = listen, default_value = "127.0.0.1:6263")]
     listen: SocketAddr,
-    /// Speak HTTP without TLS at an address that others can reach.
-    #[arg(long)]
-    insecure_http: bool,
+    #[command(flatten)]
+    transport: TransportOptions,
     /// Make the trail when there is none.
     #[arg(long)]
     create: bool,
@@ -86,8 +89,7 @@ enum Failing {
 }
 
 fn listen(text: &str) -> std::result::Result<SocketAddr, String> {
-    serve::address(text)
-        .ok_or_else(|| "not an address and a port, such as 127.0.0.1:6263 or [::1]:6263".to_owned())
+    address(text).ok_or_else(|| "not an address and a port, such as 127.0.0.1:6263 or [::1]:6263".to_owned())
 }
 
 fn model(text: &str) -> std::result::Result<GivenModel, String> {
@@ -109,25 +111,14 @@ fn class(text: &str) -> std::result::Result<ClassName, String> {
     }
 }
 
-fn plain(address: SocketAddr) -> Failure {
-    let what = format!(
-        "`{address}` can be reached from other machines, and over plain HTTP calls could be read on the way"
-    );
-    let to_do = "listen at 127.0.0.1 behind what speaks TLS, or say --insecure-http where the network itself is encrypted";
-    Failure::Told { exit: Exit::Input, what, to_do: Some(to_do.into()) }
-}
-
 impl Proxy {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let place = options.place_in(self.dir.clone().unwrap_or_else(|| options.trail.clone()));
         let proxy_options = self.options()?;
         runtime.block_on(async {
             let mut interrupt = Interrupt::listen()?;
-            let transport = if self.insecure_http { Transport::InsecureHttp } else { Transport::Plain };
-            let door = Door::open(self.listen, transport).map_err(|error| match error {
-                DoorError::Plain { address } => plain(address),
-                error => error.into(),
-            })?;
+            let door = Door::open(self.listen, self.transport.transport())?;
+            let scheme = if door.is_tls() { "https" } else { "http" };
             if !self.no_seal {
                 engine::ensure(options, &place, self.create).await?;
             }
@@ -135,7 +126,7 @@ impl Proxy {
             let intake = IntakePublicKey::from_bytes(file.intake_key);
             let producer = ProducerOptions::new(place.spool(), file.id, intake, &self.producer);
             let proxy = Server::open(proxy_options, producer, door)?;
-            self.tell(options, &place, proxy.address())?;
+            self.tell(options, &place, &format!("{scheme}://{}", proxy.address()))?;
             let (end, ending) = watch::channel(false);
             let mut serving = tokio::spawn(proxy.serve(ending));
             let mut looks = tokio::time::interval(ENGINE_LOOK_PERIOD);
@@ -167,7 +158,15 @@ impl Proxy {
                 Failure::input(what, "name a header that says who somebody is, such as x-user")
             })
         };
+        if self.upstream_ca.is_some() && !self.upstream.is_tls() {
+            let what = format!(
+                "--upstream-ca says whose certificates `{}` may have, and over http:// it shows none",
+                self.upstream
+            );
+            return Err(Failure::input(what, "name the upstream with https://, or leave --upstream-ca out"));
+        }
         Ok(ProxyOptions {
+            upstream_ca: self.upstream_ca.clone(),
             keeps_host: self.keep_host,
             answer_wait: Duration::from_secs(self.timeout),
             on_failure: match self.on_failure {
@@ -183,15 +182,14 @@ impl Proxy {
         })
     }
 
-    fn tell(&self, options: &Options, place: &Place, address: SocketAddr) -> Result {
+    fn tell(&self, options: &Options, place: &Place, listen: &str) -> Result {
         let mut out = options.terminal().out();
         let upstream = self.upstream.to_string();
         if options.json {
-            let listen = format!("http://{address}");
             out.json(&json!({ "listen": listen, "upstream": upstream, "trail": place.folder, "pid": std::process::id() }))?;
         } else {
             let folder = place.folder.display();
-            out.line(&format!("http://{address} passes on to {upstream}, and records in `{folder}`"))?;
+            out.line(&format!("{listen} passes on to {upstream}, and records in `{folder}`"))?;
         }
         out.flush()
     }

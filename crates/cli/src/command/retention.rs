@@ -130,21 +130,7 @@ impl Check {
 impl Set {
     fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let (text, _) = read(&self.file)?;
-        let (changed, log_size) = runtime.block_on(async {
-            match Access::open(&options.place()).await? {
-                Access::Ours(mut engine) => {
-                    let changed = engine.set_retention(&text).await?;
-                    let (log_size, _) = engine.published();
-                    engine.close().await;
-                    Ok::<_, Failure>((changed, log_size))
-                }
-                Access::Process(engine) => {
-                    let set = engine.set_retention(&text).await?;
-                    Ok((set.changed, set.log_size))
-                }
-            }
-        })?;
-        inforce::tell(options, ["the settings are", "these settings are"], changed, log_size)
+        inforce::set(options, runtime, inforce::Text::Retention, &text)
     }
 }
 

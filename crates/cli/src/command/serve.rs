@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use minutebook_access::Reads;
-use minutebook_server::{DEFAULT_ADDRESS, TlsFiles, Transport};
+use minutebook_server::DEFAULT_ADDRESS;
 use tokio::runtime::Runtime;
 
 use crate::failure::Result;
+use crate::listening::{TransportOptions, address};
 use crate::options::Options;
 use crate::serving::{Listen, Wanted, serve};
 use crate::several;
@@ -31,15 +31,8 @@ pub(super) struct Serve {
     /// The address to listen at, IP:PORT, port 0 for any that is free; `none`: the socket alone [default: 127.0.0.1:6262].
     #[arg(long, value_name = "ADDRESS", value_parser = parse)]
     listen: Option<Address>,
-    /// Speak HTTP without TLS at an address that others can reach: who is between reads keys and records.
-    #[arg(long)]
-    insecure_http: bool,
-    /// Speak TLS with the certificate in this PEM file, then those between it and an authority; read again when it changes.
-    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "insecure_http")]
-    tls_cert: Option<PathBuf>,
-    /// The certificate's private key, a PEM file that not everybody may read.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    transport: TransportOptions,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,23 +49,11 @@ fn parse(text: &str) -> std::result::Result<Address, String> {
     address(text).map(Address::At).ok_or_else(|| wrong.to_owned())
 }
 
-/// An address to listen at, with its port; `localhost` is one.
-pub(super) fn address(text: &str) -> Option<SocketAddr> {
-    match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
-        None => text.parse().ok(),
-    }
-}
-
 impl Serve {
     pub(super) fn run(self, options: &Options, runtime: &Runtime) -> Result {
         let trails = several::read(options, &self.trails)?;
         let (create, json) = (self.create, options.json);
-        let transport = match (self.tls_cert, self.tls_key) {
-            (Some(certificate), Some(key)) => Transport::Tls(TlsFiles { certificate, key }),
-            _ if self.insecure_http => Transport::InsecureHttp,
-            _ => Transport::Plain,
-        };
+        let transport = self.transport.transport();
         let is_asked_for = self.listen.is_some();
         let at = |address| Some(Listen { address, transport, is_asked_for });
         let listen = match self.listen {

@@ -129,7 +129,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let (exit, to_do) = match &error {
             Error::Url { .. } => (Exit::Input, None),
-            Error::Running(_) => (Exit::Trail, Some("wait until it has reached the server")),
+            Error::Running(_) => (Exit::InUse, Some("wait until it has reached the server")),
             Error::Refused(_) => (Exit::Trail, None),
             Error::Away(_) => {
                 (Exit::Io, Some("what was handed over waits in the spool; ship it again later"))

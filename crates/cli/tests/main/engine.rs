@@ -33,7 +33,7 @@ fn the_one_that_runs_is_found_again() {
     user.run(["engine"]).ends(0).prints("already answers at");
     user.run(["serve"]).ends(0).prints("already answers at").complains("does not listen at `127.0.0.1:6262`");
     user.run(["serve", "--listen", "none"]).ends(0).prints("already answers at");
-    user.run(["serve", "--listen", "127.0.0.1:0"]).ends(3).complains("minutebook engine --stop");
+    user.run(["serve", "--listen", "127.0.0.1:0"]).ends(5).complains("minutebook engine --stop");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn commands_work_beside_it_or_say_how_to_stop_it() {
     user.run(["erase", "x", "--ground", "y", "--yes"]).ends(2).complains("no such subject");
     user.run(["search", "--json"]).ends(0);
     user.run(["key", "rotate", "--signing"])
-        .ends(3)
+        .ends(5)
         .complains("is in use by its engine process")
         .complains("minutebook engine --stop");
     user.run(["engine", "--stop"]).ends(0);
@@ -135,8 +135,8 @@ fn a_command_that_seals_is_waited_for_and_then_told() {
     let mut recording = user.start(["record", "--ack", "sealed"]);
     recording.write(&(decision(1) + "\n"));
     recording.wait_for_lines(1);
-    user.run(START).ends(3).complains("is in use by another engine (process ");
-    user.run(["engine", "--stop"]).ends(3).complains("who is no engine process");
+    user.run(START).ends(5).complains("is in use by another engine (process ");
+    user.run(["engine", "--stop"]).ends(5).complains("who is no engine process");
     recording.finish().ends(0);
 }
 

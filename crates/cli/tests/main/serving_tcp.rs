@@ -204,7 +204,7 @@ fn an_address_that_cannot_be_had_is_told_with_what_to_do() {
         "already answers at `{}` and at http://{at}",
         server.user.path("trail/engine.sock").display()
     ));
-    server.user.run(["serve", "--listen", "127.0.0.1:1"]).ends(3).complains("it listens at");
+    server.user.run(["serve", "--listen", "127.0.0.1:1"]).ends(5).complains("it listens at");
     server.end();
 }
 

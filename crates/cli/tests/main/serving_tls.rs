@@ -4,67 +4,12 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use serde_json::Value;
 
 use crate::program::{User, decisions, wait_until};
-use crate::tcp::Answer;
-
-/// A certificate for this machine, as it is.
-type Known = CertificateDer<'static>;
-
-fn put(path: &Path, text: &str) {
-    let new = path.with_extension("new");
-    std::fs::write(&new, text).unwrap();
-    std::fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
-    std::fs::rename(new, path).unwrap();
-}
-
-/// Makes a certificate anew.
-fn certify(user: &User) -> Known {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    put(&user.path("cert.pem"), &cert.pem());
-    put(&user.path("key.pem"), &signing_key.serialize_pem());
-    cert.der().clone()
-}
-
-struct Client {
-    config: Arc<ClientConfig>,
-    address: SocketAddr,
-}
-
-impl Client {
-    fn new(known: &Known, address: SocketAddr, versions: &[&'static SupportedProtocolVersion]) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(known.clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { config: Arc::new(config), address }
-    }
-
-    fn ask(&self, key: &str, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
-        let name = ServerName::try_from("localhost").unwrap();
-        let connection = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
-        let mut stream = StreamOwned::new(connection, TcpStream::connect(self.address)?);
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
-        Ok(Answer::read(&mut stream))
-    }
-}
+use crate::tls::{Client, certify};
 
 #[test]
 fn with_a_certificate_others_reach_it_over_tls_1_3_and_a_new_one_holds_without_a_restart() {

@@ -174,6 +174,20 @@ fn a_server_may_be_away() {
 }
 
 #[test]
+fn a_second_shipper_is_told_by_an_exit_code_of_its_own_while_the_first_knows_no_trail_yet() {
+    let user = User::new();
+    let folder = host(&user, "remote", "mbk_any");
+    // A server that takes the connection and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let first = shipper(&user, &folder, address);
+    let _asked = silent.accept().unwrap();
+    shipper(&user, &folder, address).ended().ends(5).complains("another shipper has").complains("wait until");
+    first.kill();
+    first.ended().ends(-1);
+}
+
+#[test]
 fn who_may_not_record_ships_nothing() {
     let server = Server::new();
     let folder = host(&server.user, "remote", &server.key("looks", "analyst"));

@@ -6,10 +6,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_record::fields::{
     Attributions, Event, ExplanationMeta, Feature, Floats, ModelRef, Subjects, When,
 };
-use minutebook_record::{Element, FieldType, Integer, Kind, Map, Path, Tensor, Value};
+use minutebook_record::{FieldType, Integer, Kind, Map, Path, Tensor, Value};
 use minutebook_verify::hex;
 use serde_json::{Map as Object, Value as Json, json};
 
+use super::elements::{Number, elements};
 use super::instant;
 use super::tree::float_name;
 use crate::opened::{Content, Opened};
@@ -379,7 +380,7 @@ pub(crate) fn float(value: f64) -> Json {
 }
 
 /// The shortest digits that give this single float again.
-fn float32(value: f32) -> Json {
+pub(super) fn float32(value: f32) -> Json {
     if value.is_finite() {
         float(value.to_string().parse().unwrap_or(f64::from(value)))
     } else {
@@ -415,77 +416,4 @@ fn tensor(tensor: &Tensor) -> Json {
         out.insert("base64".into(), BASE64.encode(&tensor.data).into());
     }
     Json::Object(out)
-}
-
-/// An element of a tensor.
-#[derive(Clone, Copy)]
-pub(crate) enum Number {
-    Bool(bool),
-    Integer(Integer),
-    Single(f32),
-    Double(f64),
-}
-
-impl Number {
-    fn is_finite(&self) -> bool {
-        match self {
-            Self::Bool(_) | Self::Integer(_) => true,
-            Self::Single(value) => value.is_finite(),
-            Self::Double(value) => value.is_finite(),
-        }
-    }
-
-    pub(crate) fn as_float(self) -> Option<f64> {
-        match self {
-            Self::Bool(_) => None,
-            Self::Integer(value) => Some(value.get() as f64),
-            Self::Single(value) => Some(f64::from(value)),
-            Self::Double(value) => Some(value),
-        }
-    }
-
-    pub(crate) fn json(self) -> Json {
-        match self {
-            Self::Bool(value) => value.into(),
-            Self::Integer(value) => integer(value),
-            Self::Single(value) => float32(value),
-            Self::Double(value) => float(value),
-        }
-    }
-}
-
-/// The elements of a tensor, row by row.
-pub(crate) fn elements(tensor: &Tensor) -> impl Iterator<Item = Number> + '_ {
-    tensor.data.chunks_exact(tensor.element.size()).map(|bytes| element(tensor.element, bytes))
-}
-
-/// One element from its bytes, of which there are as many as it takes.
-fn element(element: Element, bytes: &[u8]) -> Number {
-    let mut wide = [0; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    let bits = u64::from_le_bytes(wide);
-    match element {
-        Element::Bool => Number::Bool(bits != 0),
-        Element::U8 | Element::U16 | Element::U32 | Element::U64 => Number::Integer(bits.into()),
-        Element::I8 => Number::Integer((bits as u8 as i8).into()),
-        Element::I16 => Number::Integer((bits as u16 as i16).into()),
-        Element::I32 => Number::Integer((bits as u32 as i32).into()),
-        Element::I64 => Number::Integer((bits as i64).into()),
-        Element::F16 => Number::Double(half(bits as u16)),
-        Element::F32 => Number::Single(f32::from_bits(bits as u32)),
-        Element::F64 => Number::Double(f64::from_bits(bits)),
-    }
-}
-
-/// A half float (IEEE 754 binary16).
-fn half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let exponent = i32::from(bits >> 10 & 0x1f);
-    let fraction = f64::from(bits & 0x3ff);
-    match exponent {
-        0 => sign * fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
-    }
 }

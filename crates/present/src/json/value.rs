@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minutebook_record::{Element, FieldType, Integer, IntegerType, Tensor, Value, cbor, check};
 
+use super::elements::write_whole;
 use super::instant;
 use super::member::{
     array, float, integer, members, object, parse_float, parse_integer, required, text, unsigned,
@@ -264,28 +265,9 @@ fn tensor(content: &Tree<'_>) -> Result<Tensor, Problem> {
 
 fn write_element(item: &Tree<'_>, element: Element, bytes: &mut Vec<u8>) -> Result<(), Problem> {
     let range = || Problem::new("the number does not fit the type of the elements");
-    macro_rules! whole {
-        ($type:ty) => {
-            bytes.extend_from_slice(
-                &<$type>::try_from(integer(item)?.get()).map_err(|_| range())?.to_le_bytes(),
-            )
-        };
-    }
-    match element {
-        Element::Bool => match item {
-            Tree::Bool(value) => bytes.push(u8::from(*value)),
-            _ => bytes
-                .push(u8::try_from(integer(item)?.get()).ok().filter(|value| *value <= 1).ok_or_else(range)?),
-        },
-        Element::U8 => whole!(u8),
-        Element::U16 => whole!(u16),
-        Element::U32 => whole!(u32),
-        Element::U64 => whole!(u64),
-        Element::I8 => whole!(i8),
-        Element::I16 => whole!(i16),
-        Element::I32 => whole!(i32),
-        Element::I64 => whole!(i64),
-        Element::F16 => {
+    match (element, item) {
+        (Element::Bool, Tree::Bool(value)) => bytes.push(u8::from(*value)),
+        (Element::F16, _) => {
             let mut item_bytes = Vec::with_capacity(9);
             cbor::write_float(&mut item_bytes, float(item)?);
             match *item_bytes.as_slice() {
@@ -297,8 +279,9 @@ fn write_element(item: &Tree<'_>, element: Element, bytes: &mut Vec<u8>) -> Resu
                 }
             }
         }
-        Element::F32 => bytes.extend_from_slice(&(float(item)? as f32).to_le_bytes()),
-        Element::F64 => bytes.extend_from_slice(&float(item)?.to_le_bytes()),
+        (Element::F32, _) => bytes.extend_from_slice(&(float(item)? as f32).to_le_bytes()),
+        (Element::F64, _) => bytes.extend_from_slice(&float(item)?.to_le_bytes()),
+        (whole, _) => write_whole(whole, integer(item)?.get(), bytes).ok_or_else(range)?,
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use minutebook_capture::{IntakePublicKey, ProducerOptions};
+use minutebook_net::{Door, Transport};
 use minutebook_present::json::Printer;
 use minutebook_present::opened::Opened;
 use minutebook_proxy::{Counts, Options, Proxy, UpstreamUrl};
 use minutebook_record::Kind;
-use minutebook_server::Door;
 use minutebook_trail::{Engine, Environment, Filter, InitOptions, Place, Reader, init};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ impl Fixture {
         let mut producer = ProducerOptions::new(place.spool(), file.id, intake, "proxy");
         let mut options = Options::new(UpstreamUrl::parse(&format!("http://{upstream}")).unwrap());
         change(&mut options, &mut producer);
-        let door = Door::open("127.0.0.1:0".parse().unwrap(), minutebook_server::Transport::Plain).unwrap();
+        let door = Door::open("127.0.0.1:0".parse().unwrap(), Transport::Plain).unwrap();
         let proxy = Proxy::open(options, producer, door).unwrap();
         let address = proxy.address();
         let (end, ending) = watch::channel(false);

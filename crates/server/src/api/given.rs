@@ -1,9 +1,11 @@
 //! Bodies in JSON, read as what a path takes: an object, never a list that has the members in order, and so at any depth. Edge: what is wrong with
 //! the form; whether the values make sense is for who asked for them.
 
+use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
+use super::intake::{encoding, unsupported};
 use super::objects::Objects;
 use crate::problem::Problem;
 
@@ -31,12 +33,24 @@ pub(super) fn read_told<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> 
 
 /// The same for a body that has to say that it is JSON: a page of another site cannot send one.
 pub(super) fn question<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
+    if !says_json(headers) {
         return Err(Problem::request("`content-type` is `application/json`"));
     }
     read_told(body)
+}
+
+/// The same for a body that records something, so it may come encoded as records do.
+pub(super) fn recorded<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
+    if !says_json(headers) {
+        return Err(unsupported("`content-type` is `application/json`"));
+    }
+    read_told(&encoding(headers)?.unpack(body)?)
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
 }
 
 /// Readers of structures take a list for the members in order, which nobody means.
@@ -132,6 +146,22 @@ mod tests {
         let detail = |body: &str| read_told::<Two>(body.as_bytes()).unwrap_err().detail().to_owned();
         assert!(detail("{\"a\": -1}").starts_with("a: invalid value"), "{}", detail("{\"a\": -1}"));
         assert!(detail("{\"a\": 1} x").contains("trailing"), "{}", detail("{\"a\": 1} x"));
+    }
+
+    #[test]
+    fn what_is_recorded_may_be_packed_and_is_an_object_too() {
+        let headers = |encoding: &'static str| {
+            let content_type = (header::CONTENT_TYPE, "application/json".parse().unwrap());
+            HeaderMap::from_iter([content_type, (header::CONTENT_ENCODING, encoding.parse().unwrap())])
+        };
+        let body = |text: &str| Bytes::from(zstd::encode_all(text.as_bytes(), 1).unwrap());
+        let read = |encoding, body: Bytes| recorded::<Two>(&headers(encoding), &body);
+        assert_eq!(read("zstd", body("{\"a\": 1}")).unwrap(), Two { a: 1, b: None });
+        let error = read("zstd", body("[1, \"x\"]")).unwrap_err();
+        assert_eq!(error.detail(), "the body is a JSON object, and not a list");
+        assert!(read("br", body("{\"a\": 1}")).unwrap_err().detail().contains("content-encoding"));
+        let untold = recorded::<Two>(&HeaderMap::new(), &Bytes::from_static(b"{\"a\": 1}")).unwrap_err();
+        assert!(untold.detail().contains("content-type"));
     }
 
     #[test]

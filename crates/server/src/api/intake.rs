@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use minutebook_index::rows::ARROW_STREAM;
 use minutebook_present::json::ReadAt;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::task::JoinError;
 use utoipa::{IntoParams, ToSchema};
 
@@ -123,16 +123,6 @@ pub(super) async fn take_one(
         repeat: repeat(headers, key)?,
     };
     take(app.clone(), sent).await
-}
-
-/// The object of JSON that a request has.
-pub(super) fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Problem> {
-    if form(headers, Wanted::default())? != Form::Json {
-        return Err(unsupported("`content-type` is `application/json`"));
-    }
-    let body = encoding(headers)?.unpack(body)?;
-    serde_json::from_slice(&body)
-        .map_err(|error| Problem::request(format!("the body is no object of JSON: {error}")))
 }
 
 /// A body with what is to be recorded.

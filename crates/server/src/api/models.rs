@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 
 use super::App;
-use super::intake::{body_of, object, take_one};
+use super::given::recorded;
+use super::intake::{body_of, take_one};
 use super::records::given;
 use crate::access::{Asker, Told};
 use crate::front::Base;
@@ -135,7 +136,7 @@ async fn record(
     (key, headers): (Option<Extension<KeyName>>, HeaderMap),
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
-    let record = completed(kind, &name, object(&headers, &body_of(body)?)?)?;
+    let record = completed(kind, &name, recorded(&headers, &body_of(body)?)?)?;
     let key = key.map(|Extension(key)| key).unwrap_or_default();
     let taken = take_one(&app, (asker, key), &headers, &record).await?;
     let path = format!("/v1/models/{}", segment(&name));

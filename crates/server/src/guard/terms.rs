@@ -9,7 +9,7 @@ use axum::extract::Request;
 use super::rates::Payer;
 use super::{Guard, ended};
 use crate::access::{Asker, Denying};
-use crate::connections::Peer;
+use crate::front::Peer;
 use crate::problem::Problem;
 
 /// An extension of such a request; none over the socket.

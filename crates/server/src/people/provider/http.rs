@@ -1,23 +1,17 @@
 //! Requests to the provider: bounded in time and size, and never sent on to where an answer points. Edge: bytes; what they mean is not known here.
 
-use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use minutebook_net::{Connector, TrustError};
 use openidconnect::{HttpRequest, HttpResponse};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
-use crate::limits::{PROVIDER_BYTES_MAX, PROVIDER_WAIT, TLS_FILE_BYTES_MAX};
+use crate::limits::{PROVIDER_BYTES_MAX, PROVIDER_WAIT};
 
 type Answering = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send>>;
 
@@ -35,7 +29,7 @@ pub(super) enum HttpError {
 }
 
 #[derive(Clone)]
-pub(super) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(super) struct Http(Client<Connector, Full<Bytes>>);
 
 impl Http {
     /// A client that trusts these certificates, or the system's.
@@ -43,28 +37,12 @@ impl Http {
     /// # Errors
     /// They cannot be read.
     pub(super) fn new(ca_file: Option<&str>, is_tls: bool) -> Result<Self, String> {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_connect_timeout(Some(PROVIDER_WAIT));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let roots = match ca_file {
-            Some(path) => roots(Path::new(path)).map_err(|error| format!("`ca-file`: {error}"))?,
-            None if !is_tls => RootCertStore::empty(),
-            None => {
-                use hyper_rustls::ConfigBuilderExt;
-                let native = builder.with_native_roots().map_err(|error| error.to_string())?;
-                return Ok(Self::with(connector, native.with_no_client_auth()));
-            }
-        };
-        Ok(Self::with(connector, builder.with_root_certificates(roots).with_no_client_auth()))
-    }
-
-    fn with(connector: HttpConnector, tls: ClientConfig) -> Self {
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-        Self(Client::builder(TokioExecutor::new()).build(https.wrap_connector(connector)))
+        let connector = minutebook_net::connector(ca_file.map(Path::new), is_tls, PROVIDER_WAIT);
+        let connector = connector.map_err(|error| match error {
+            TrustError::File { .. } => format!("`ca-file`: {error}"),
+            TrustError::System(_) => error.to_string(),
+        })?;
+        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
 
     /// As the library takes it.
@@ -91,19 +69,4 @@ impl Http {
         }
         answer.body(body).map_err(|_| HttpError::Head)
     }
-}
-
-fn roots(path: &Path) -> io::Result<RootCertStore> {
-    if std::fs::metadata(path)?.len() > TLS_FILE_BYTES_MAX {
-        return Err(io::Error::other("it is too long for a file of certificates"));
-    }
-    let bytes = std::fs::read(path)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
-    }
-    if roots.is_empty() {
-        return Err(io::Error::other("no certificate is in it (`-----BEGIN CERTIFICATE-----`)"));
-    }
-    Ok(roots)
 }

@@ -44,6 +44,8 @@ impl std::fmt::Debug for Tls {
 
 struct Now {
     config: Arc<ServerConfig>,
+    /// What is spoken inside, by the names of RFC 7301; clients that offer nothing else are refused.
+    protocols: Vec<Vec<u8>>,
     /// The files as they were when they were last read, whether they could be used or not.
     seen: Option<[Stamp; 2]>,
 }
@@ -60,7 +62,15 @@ impl Tls {
         // Before they are read: what changes meanwhile is read the next time.
         let seen = stamps(&files);
         let config = Arc::new(read(&files)?);
-        Ok(Self { files, now: Mutex::new(Now { config, seen }) })
+        Ok(Self { files, now: Mutex::new(Now { config, protocols: Vec::new(), seen }) })
+    }
+
+    /// Says what is spoken inside.
+    pub(crate) fn speak(&self, protocols: &[&str]) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let config = ServerConfig::clone(&now.config);
+        now.put(config);
     }
 
     /// Takes a connection with the certificate of now.
@@ -79,11 +89,18 @@ impl Tls {
         now.seen = seen;
         match read(&self.files) {
             Ok(config) => {
-                now.config = Arc::new(config);
+                now.put(config);
                 tracing::info!("the certificate was read again");
             }
             Err(error) => tracing::error!("the former certificate stays in use: {error}"),
         }
+    }
+}
+
+impl Now {
+    fn put(&mut self, mut config: ServerConfig) {
+        config.alpn_protocols.clone_from(&self.protocols);
+        self.config = Arc::new(config);
     }
 }
 
@@ -130,14 +147,12 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         // What is wrong with a key is told without a byte of it.
         _ => wrong(&files.key, "it is no PEM file".into()),
     })?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|error| {
             wrong(&files.key, format!("it does not go with `{}`: {error}", files.certificate.display()))
-        })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+        })
 }
 
 #[cfg(test)]
@@ -219,6 +234,7 @@ mod tests {
     fn files_that_change_are_read_again_once_and_the_former_stay_while_they_cannot_be_used() {
         let pair = Pair::new();
         let tls = Tls::load(pair.files.clone()).unwrap();
+        tls.speak(&["http/1.1"]);
         let first = config(&tls);
         tls.renew();
         assert!(Arc::ptr_eq(&first, &config(&tls)));
@@ -229,6 +245,7 @@ mod tests {
         pair.put_file("key.pem", &next.1);
         tls.renew();
         let second = config(&tls);
+        assert_eq!(second.alpn_protocols, [b"http/1.1"], "what is spoken stays the same");
         assert!(!Arc::ptr_eq(&first, &second));
         tls.renew();
         assert!(Arc::ptr_eq(&second, &config(&tls)));

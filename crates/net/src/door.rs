@@ -1,15 +1,10 @@
-//! The TCP address that an engine answers at beside its socket: whether it may, and taking it. Edge: who is let in is for `guard` to say.
+//! A TCP address to listen at: whether that may be so, and taking it. Edge: who connects is for `connections`.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use crate::limits::DEFAULT_PORT;
 use crate::tls::{Tls, TlsError, TlsFiles};
-
-/// Where `serve` listens when nobody says where.
-pub const DEFAULT_ADDRESS: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
 
 /// An address that is taken; nobody is answered yet.
 #[derive(Debug)]
@@ -35,7 +30,7 @@ pub enum Transport {
 pub enum DoorError {
     /// Others can reach it, and what is said could be read on the way.
     #[error(
-        "`{address}` can be reached from other machines, and over plain HTTP keys and records could be read on the way: name a certificate \
+        "`{address}` can be reached from other machines, and over plain HTTP what is said could be read on the way: name a certificate \
          with --tls-cert and --tls-key, or say --insecure-http where the network itself is encrypted"
     )]
     Plain {
@@ -44,8 +39,8 @@ pub enum DoorError {
     },
     /// Somebody has it.
     #[error(
-        "another process listens at `{address}`, perhaps the server of another trail: name another address with --listen, such as \
-         127.0.0.1:0 for any free port, or --listen none for the socket alone"
+        "another process listens at `{address}`, perhaps the server or the proxy of another trail: name another address with --listen, such \
+         as 127.0.0.1:0 for any free port"
     )]
     Taken {
         /// The address.
@@ -93,22 +88,30 @@ impl Door {
     }
 
     /// Whether nobody but this machine can reach it.
-    pub(crate) fn is_loopback(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         self.address.ip().to_canonical().is_loopback()
     }
 
-    /// What it shows to who connects, unless it speaks plain HTTP.
-    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
-        self.tls.clone()
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
-    /// What takes connections, for the runtime that this is called on.
+    /// Takes connections on the runtime that this is called on.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn into_listener(self) -> io::Result<tokio::net::TcpListener> {
-        tokio::net::TcpListener::from_std(self.listener)
+    pub fn listen(self) -> io::Result<Listening> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        Ok(Listening { listener, tls: self.tls })
     }
+}
+
+/// What takes connections, for [`Connections::answer`](crate::Connections::answer).
+#[derive(Debug)]
+pub struct Listening {
+    pub(crate) listener: tokio::net::TcpListener,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 #[cfg(test)]
