@@ -11,6 +11,7 @@ mod backup;
 mod bombs;
 mod engine;
 mod explaining;
+mod halves;
 mod importing;
 mod jobs;
 mod life;
