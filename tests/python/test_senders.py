@@ -142,6 +142,36 @@ def test_spans_and_events_of_opentelemetry(server, wire, compression):
     server.run("verify")
 
 
+def test_spans_over_grpc_go_to_the_trail_that_their_header_names(tmp_path):
+    shop, bank = tmp_path / "shop", tmp_path / "bank"
+    for folder in (shop, bank):
+        subprocess.run([str(PROGRAM), "init", "--trail", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    server = Server.__new__(Server)
+    server.folder = bank
+    command = [str(PROGRAM), "serve", str(shop), str(bank), "--listen", "127.0.0.1:0", "--json"]
+    server.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        server.address = json.loads(server.process.stdout.readline())["listen"].removesuffix("/t/shop")
+        server.key = server.run("api-key", "create", "sender", "--role", "recorder").strip()
+        headers = f"authorization=Bearer%20{server.key},minutebook-trail=bank"
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.address, "OTEL_EXPORTER_OTLP_HEADERS": headers}
+        server.send(TRACES.format(wire="grpc"), **variables)
+        # The key is of the other trail.
+        variables["OTEL_EXPORTER_OTLP_HEADERS"] = headers.replace("=bank", "=shop")
+        with pytest.raises(AssertionError, match="UNAUTHENTICATED"):
+            server.send(TRACES.format(wire="grpc"), **variables)
+        assert sorted(record["kind"] for record in server.end()) == ["decision", "decision", "note"]
+        server.folder = shop
+        records = [json.loads(line) for line in server.run("list", "--json", "-n", "0").splitlines()]
+        assert all(record["class"] == "system" for record in records)
+        for server.folder in (shop, bank):
+            server.run("verify")
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()
+
+
 MLFLOW = """
     import mlflow
 

@@ -16,6 +16,7 @@ pub mod otlp;
 pub mod packed;
 pub mod pairing;
 pub mod payload;
+mod print;
 mod tensor;
 
 pub use exchange::{Call, Exchange, Row, Side, Version, VersionFrom};

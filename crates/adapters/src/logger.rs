@@ -2,15 +2,16 @@
 //! events travel is in `cloudevents`, who belongs to whom in `pairing`.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use minutebook_present::json::{Members, Problem, Tree};
+use minutebook_sha256::digest;
 
 use crate::cloudevents::Event;
 use crate::exchange::{Call, Exchange, Version, VersionFrom};
 use crate::foreign::{self, owned};
 use crate::pairing::{Came, Half, Key, Matched};
 use crate::payload;
+use crate::print::Print;
 
 /// Types of events, with what they are and who sends them.
 const TYPES: [(&str, Half, &str); 4] = [
@@ -27,6 +28,47 @@ pub struct Logged {
     sender: &'static str,
     /// When it was taken, in ns since 1970: the time of an event that has none.
     taken_ns: i64,
+    /// Number of the entry that keeps it, where one does.
+    entry: Option<u64>,
+}
+
+impl Logged {
+    /// What was sent.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// When it was taken, in ns since 1970.
+    pub fn taken_ns(&self) -> i64 {
+        self.taken_ns
+    }
+
+    /// Number of the entry that keeps it, where one does.
+    pub fn entry(&self) -> Option<u64> {
+        self.entry
+    }
+
+    /// Says which entry keeps it from now on.
+    pub fn kept_in(&mut self, entry: u64) {
+        self.entry = Some(entry);
+    }
+}
+
+/// Who sent a half, as [`half`] was told.
+pub fn sent_by(came: &Came<Logged>) -> &str {
+    came.key.0.first().map_or("", String::as_str)
+}
+
+/// Under which the call of a half is known again, whatever else belongs to it: of who sent it, what it says, and when it was taken.
+pub fn mark(came: &Came<Logged>) -> String {
+    let print = identity("half", came).signed(came.content.taken_ns);
+    format!("half {}", print.digits())
+}
+
+/// What a half is of, and what it says.
+fn identity(kind: &str, came: &Came<Logged>) -> Print {
+    let print = came.key.0.iter().fold(Print::of(kind), |print, part| print.text(part));
+    print.unsigned((came.half == Half::Answer).into()).unsigned(came.print)
 }
 
 /// Reads an event; `of` is who sent it, in whatever way that is known: what two senders say never meets.
@@ -44,15 +86,14 @@ pub fn half(event: Event, of: &str, taken_ns: i64) -> Result<Came<Logged>, Probl
     let attribute = |name: &str| event.get(name).unwrap_or_default().to_owned();
     let mut key = vec![of.to_owned(), sender.to_owned()];
     key.extend(["source", "inferenceservicename", "namespace", "component", "endpoint", "id"].map(attribute));
-    let mut hasher = DefaultHasher::new();
-    (event.get("time"), &event.data).hash(&mut hasher);
+    let print = Print::of("data").maybe(event.get("time"), Print::text).bytes(&digest(&event.data));
     let bytes = event.data.len() + key.iter().map(String::len).sum::<usize>() + 1_024;
     Ok(Came {
         key: Key(key),
         half,
-        print: hasher.finish(),
+        print: print.number(),
         bytes,
-        content: Logged { event, sender, taken_ns },
+        content: Logged { event, sender, taken_ns, entry: None },
     })
 }
 
@@ -114,18 +155,8 @@ fn call(matched: &Matched<Logged>, exchange: &Exchange) -> Call {
 
 /// Whose rows are of one call; the same for the same two halves.
 fn id(matched: &Matched<Logged>) -> [u8; 16] {
-    let part = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        for came in matched.request.iter().chain(&matched.answer) {
-            (&came.key, came.half, came.print).hash(&mut hasher);
-        }
-        hasher.finish().to_be_bytes()
-    };
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&part(0));
-    id[8..].copy_from_slice(&part(1));
-    id
+    let halves = matched.request.iter().chain(&matched.answer);
+    halves.fold(Print::of("call"), |print, came| print.bytes(&identity("half", came).id())).id()
 }
 
 /// The ids in a `traceparent` (W3C Trace Context, section 3.2).

@@ -21,6 +21,7 @@ use prost::Message;
 use crate::exchange::{Call, Exchange, Row, Side, Version, VersionFrom};
 use crate::foreign::owned;
 use crate::limits::SENDER_NAME_BYTES_MAX;
+use crate::print::Print;
 use attributes::Attributes;
 
 /// How a message is written.
@@ -184,7 +185,7 @@ fn of_span(span: &Span, about: &Attributes<'_>, scope: &str) -> Told {
             None => "ok".to_owned(),
         };
     let (trace, id) = (id(&span.trace_id), id(&span.span_id));
-    let key = format!("span {}", print(&(trace, id, span.start_time_unix_nano, span.end_time_unix_nano)));
+    let key = key_of_span(span);
     let mut environment = environment("OTLP span", about, scope);
     if !span.name.is_empty() {
         environment.push((Cow::Borrowed("span_name"), owned(span.name.as_str())));
@@ -208,7 +209,7 @@ fn of_log(log: &LogRecord, about: &Attributes<'_>, scope: &str) -> Told {
     attributes.extend_from_body(log.body.as_ref());
     let at = time(log.time_unix_nano).or_else(|| time(log.observed_time_unix_nano));
     let (trace, span) = (id(&log.trace_id), id(&log.span_id));
-    let key = format!("event {}", print(&(&name, trace, span, at, attributes.print())));
+    let key = key_of_event(&name, log, at, &attributes);
     if name == evaluation::EVENT {
         let record =
             evaluation::record(&attributes, environment("OTLP event", about, scope), (trace, span), at);
@@ -291,16 +292,23 @@ fn time(ns: u64) -> Option<i64> {
     i64::try_from(ns).ok().filter(|ns| *ns > 0)
 }
 
-/// Tells two spans or events apart.
-fn print(of: &impl std::hash::Hash) -> String {
-    use std::hash::{DefaultHasher, Hasher};
-    let part = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u8(salt);
-        of.hash(&mut hasher);
-        hasher.finish()
-    };
-    format!("{:016x}{:016x}", part(0), part(1))
+/// Under which a span is known again.
+fn key_of_span(span: &Span) -> String {
+    let print = print("span", id(&span.trace_id), id(&span.span_id));
+    let print = print.unsigned(span.start_time_unix_nano).unsigned(span.end_time_unix_nano);
+    format!("span {}", print.digits())
+}
+
+/// Under which an event is known again, by its attributes, those of its body among them.
+fn key_of_event(name: &str, log: &LogRecord, at: Option<i64>, attributes: &Attributes<'_>) -> String {
+    let print = print("event", id(&log.trace_id), id(&log.span_id)).text(name);
+    format!("event {}", print.maybe(at, Print::signed).bytes(&attributes.print()).digits())
+}
+
+/// Begins what tells two spans or events apart.
+fn print(kind: &str, trace: Option<[u8; 16]>, span: Option<[u8; 8]>) -> Print {
+    let ids = Print::of(kind).maybe(trace, |print, id| print.bytes(&id));
+    ids.maybe(span, |print, id| print.bytes(&id))
 }
 
 #[cfg(test)]

@@ -122,6 +122,22 @@ struct Entry<T> {
     state: State<T>,
 }
 
+impl<T> Entry<T> {
+    fn waits(&self) -> Option<&Came<T>> {
+        match &self.state {
+            State::Waits(came) => Some(came),
+            State::Whole(..) | State::Doubtful => None,
+        }
+    }
+
+    fn waits_mut(&mut self) -> Option<&mut Came<T>> {
+        match &mut self.state {
+            State::Waits(came) => Some(came),
+            State::Whole(..) | State::Doubtful => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum State<T> {
     Waits(Came<T>),
@@ -212,6 +228,52 @@ impl<T> Pairs<T> {
             }
         }
         found
+    }
+
+    /// Whether nothing waits, and no call is known again.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The half that waits under a key.
+    pub fn waits(&self, key: &Key) -> Option<&Came<T>> {
+        self.entries.get(key).and_then(Entry::waits)
+    }
+
+    /// The same, to be changed.
+    pub fn waits_mut(&mut self, key: &Key) -> Option<&mut Came<T>> {
+        self.entries.get_mut(key).and_then(Entry::waits_mut)
+    }
+
+    /// All that wait, in no order, which stays the same until one is taken or given.
+    pub fn waiting(&self) -> impl Iterator<Item = &Came<T>> {
+        self.entries.values().filter_map(Entry::waits)
+    }
+
+    /// The same in the same order, to be changed.
+    pub fn waiting_mut(&mut self) -> impl Iterator<Item = &mut Came<T>> {
+        self.entries.values_mut().filter_map(Entry::waits_mut)
+    }
+
+    /// Calls that were whole: since when, their key, and the prints of request and answer.
+    pub fn whole(&self) -> impl Iterator<Item = (Duration, &Key, (u64, u64))> {
+        self.entries.iter().filter_map(|(key, entry)| match entry.state {
+            State::Whole(request, answer) => Some((entry.since, key, (request, answer))),
+            State::Waits(_) | State::Doubtful => None,
+        })
+    }
+
+    /// Knows again a call that was whole at `since`, as [`Pairs::whole`] gave it. In the order of time.
+    pub fn know(&mut self, key: Key, (request, answer): (u64, u64), since: Duration) {
+        self.remove(&key);
+        self.insert(key, State::Whole(request, answer), since);
+    }
+
+    /// Forgets the half that waits under a key, as if it had not been taken.
+    pub fn take_back(&mut self, key: &Key) {
+        if self.waits(key).is_some() {
+            self.remove(key);
+        }
     }
 
     fn remove(&mut self, key: &Key) -> Option<State<T>> {

@@ -138,7 +138,7 @@ impl App {
         reader: Arc<Reader>,
         indexing: Indexing,
         sealer: sealer::Asker,
-        intake: Intake,
+        (intake, logged): (Intake, LoggedCalls),
         (taking, intake_key): (Taking, [u8; 32]),
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -148,7 +148,7 @@ impl App {
             indexing,
             sealer,
             intake,
-            logged: LoggedCalls::new(),
+            logged,
             versions: Versions::default(),
             jobs: Jobs::new(Arc::clone(&clock)),
             taking,

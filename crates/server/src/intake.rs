@@ -292,7 +292,9 @@ impl<'d> Job<'d> {
         drafts: &'d [Draft],
     ) -> Result<Self, Problem> {
         let lost = if entry.ids.is_empty() { Vec::new() } else { intake.missing(&entry.ids)? };
-        let left = lost.into_iter().chain(entry.ids.len()..drafts.len()).collect();
+        // One that comes again may have fewer: half of a call is, when the other was lost with the answer to it.
+        let left = lost.into_iter().filter(|place| *place < drafts.len());
+        let left = left.chain(entry.ids.len()..drafts.len()).collect();
         Ok(Self { key, entry, drafts, left })
     }
 }

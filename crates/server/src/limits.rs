@@ -303,3 +303,6 @@ pub(crate) const RATES_QUOTAS: usize = 256;
 
 /// Records of so long may come at once: a batch job hands over in bursts.
 pub(crate) const RECORDS_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long a file of halves keeps those that are recorded, while others wait: erasing a person destroys the keys of records, not this one.
+pub(crate) const HALVES_KEY_AGE: Duration = Duration::from_secs(600);

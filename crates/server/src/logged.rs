@@ -1,12 +1,18 @@
 //! Calls that model servers log in two halves: held together until they are whole or their time is up, and recorded. Edge: when and where; what the
 //! halves say is in `minutebook-adapters`.
 
+mod kept;
+
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use minutebook_adapters::logger::{Logged, LoggedCall};
-use minutebook_adapters::pairing::{Came, Matched, Pairs, Taken};
+use minutebook_adapters::limits::HALVES_WAIT;
+use minutebook_adapters::logger::{self, Logged, LoggedCall};
+use minutebook_adapters::pairing::{Came, Key, Matched, Pairs, Taken};
+use minutebook_capture::Clock;
 use minutebook_present::json::{Draft, DraftReader, ReadAt};
+use minutebook_trail::{HalfLog, HalfNoted};
 use tokio::time::Instant;
 
 use crate::api::App;
@@ -14,6 +20,7 @@ use crate::guard::KeyName;
 use crate::intake::adapted::Item;
 use crate::limits::RETRY_FIRST;
 use crate::problem::Problem;
+use kept::{Kept, Restored, State};
 
 /// Halves that wait, and since when this server does.
 pub(crate) struct LoggedCalls {
@@ -21,9 +28,9 @@ pub(crate) struct LoggedCalls {
     begun: Instant,
 }
 
-#[derive(Default)]
 struct Held {
     pairs: Pairs<Logged>,
+    kept: Kept,
     /// Calls that could not be recorded, and when that is tried again. While there are some, no half is taken: what is held stays bounded.
     again: Vec<(u64, Matched<Logged>)>,
     again_at: Duration,
@@ -43,33 +50,64 @@ pub(crate) struct Counts {
 }
 
 impl LoggedCalls {
-    pub(crate) fn new() -> Self {
-        Self { held: Mutex::default(), begun: Instant::now() }
+    /// With the halves that an engine before has kept.
+    pub(crate) fn restored(
+        (log, noted): (HalfLog, BTreeMap<u64, HalfNoted<'static>>),
+        clock: &dyn Clock,
+    ) -> Self {
+        let (kept, all) = Kept::restored(log, noted, clock.wall_ns());
+        let (mut pairs, mut ready) = (Pairs::default(), Vec::new());
+        for (age, restored) in all {
+            let since = HALVES_WAIT.saturating_sub(age);
+            match restored {
+                Restored::Whole(key, prints) => pairs.know(key, prints, since),
+                Restored::Waits(came) => {
+                    if let Taken::Ready(more) = pairs.take(came, since) {
+                        ready.extend(more);
+                    }
+                }
+            }
+        }
+        let mut held = Held { pairs, kept, again: Vec::new(), again_at: Duration::ZERO, calls: 0 };
+        held.to_record(ready);
+        Self { held: Mutex::new(held), begun: Instant::now() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// On a clock that began when halves that wait now may have come first.
     fn now(&self) -> Duration {
-        self.begun.elapsed()
+        HALVES_WAIT + self.begun.elapsed()
     }
 
-    /// Takes halves. Returns when what they made whole is on disk. Blocks; on a thread of a runtime that may.
+    /// Takes halves. Returns when what they made whole is on disk, and those that wait are kept there. Blocks; on a thread of a runtime that may.
     ///
     /// # Errors
-    /// When something cannot be recorded: it is kept and tried again, and the halves are to be sent again.
+    /// When something cannot be recorded or kept: the halves are to be sent again.
     pub(crate) fn take(&self, app: &App, halves: Vec<Came<Logged>>) -> Result<Counts, Problem> {
         let mut held = self.held();
         let mut counts = Counts::default();
         self.record(app, &mut held, Vec::new())?;
+        let (mut keys, mut ready) = (Vec::with_capacity(halves.len()), Vec::new());
         for half in halves {
+            let key = half.key.clone();
             match held.pairs.take(half, self.now()) {
                 Taken::Waits => counts.waiting += 1,
                 Taken::Repeated => counts.repeated += 1,
-                Taken::Ready(ready) => counts.recorded += self.record(app, &mut held, ready)?,
+                Taken::Ready(found) => ready.extend(found),
             }
+            keys.push(key);
         }
+        let kept = held.keep(&keys, self.now(), app.clock.wall_ns());
+        // What is ready is not held any more: it is recorded, or kept and tried again, whatever became of the others.
+        let recorded = self.record(app, &mut held, ready);
+        kept.map_err(|error| {
+            tracing::error!("halves of calls cannot be kept: {error}");
+            Problem::from(error)
+        })?;
+        counts.recorded = recorded?;
         Ok(counts)
     }
 
@@ -78,17 +116,23 @@ impl LoggedCalls {
         let Ok(mut held) = app.logged.held.try_lock() else { return };
         let now = app.logged.now();
         let late = held.pairs.over(now);
-        let is_time = !held.again.is_empty() && now >= held.again_at;
-        if late.is_empty() && !is_time {
+        let is_time = !late.is_empty() || (!held.again.is_empty() && now >= held.again_at);
+        held.to_record(late);
+        let is_empty = held.pairs.is_empty() && held.again.is_empty();
+        if !is_time && !held.kept.is_due(is_empty) {
             return;
         }
+        // Not once more until this was tried.
+        held.again_at = now + RETRY_FIRST;
         drop(held);
         let app = app.clone();
         drop(tokio::task::spawn_blocking(move || {
             let mut held = app.logged.held();
-            if let Err(problem) = app.logged.record(&app, &mut held, late) {
+            if let Err(problem) = app.logged.record(&app, &mut held, Vec::new()) {
                 tracing::warn!("logged calls are kept and tried again: {}", problem.detail());
             }
+            let (kept, mut state) = held.parts(app.logged.now(), app.clock.wall_ns());
+            kept.rest(&mut state);
         }));
     }
 
@@ -97,17 +141,19 @@ impl LoggedCalls {
         let mut held = self.held();
         let left = held.pairs.end();
         if let Err(problem) = self.record(app, &mut held, left) {
-            let lost = held.again.len();
-            tracing::error!("up to {lost} logged calls that waited are not recorded: {}", problem.detail());
+            let left = held.again.len();
+            let detail = problem.detail();
+            tracing::error!(
+                "{left} logged calls that waited are not recorded; the next engine tries it: {detail}"
+            );
         }
+        let (kept, mut state) = held.parts(self.now(), app.clock.wall_ns());
+        kept.rest(&mut state);
     }
 
     /// How many records were made of these and of what is to be tried again. When they cannot be recorded, they are kept for that.
     fn record(&self, app: &App, held: &mut Held, ready: Vec<Matched<Logged>>) -> Result<usize, Problem> {
-        for matched in ready {
-            held.calls += 1;
-            held.again.push((held.calls, matched));
-        }
+        held.to_record(ready);
         if held.again.is_empty() {
             return Ok(0);
         }
@@ -127,11 +173,40 @@ impl LoggedCalls {
         };
         let done = app.intake.take_made(&KeyName::default(), make);
         if done.is_ok() {
-            held.again.clear();
+            let done: Vec<_> = held.again.drain(..).map(|(_, matched)| matched).collect();
+            let (kept, mut state) = held.parts(self.now(), at.time_ns);
+            kept.gone(&mut state, &done);
         } else {
             held.again_at = self.now() + RETRY_FIRST;
         }
         done.map(|counted| counted.recorded)
+    }
+}
+
+impl Held {
+    fn parts(&mut self, now: Duration, now_ns: i64) -> (&mut Kept, State<'_>) {
+        (&mut self.kept, State { pairs: &mut self.pairs, again: &mut self.again, now, now_ns })
+    }
+
+    fn to_record(&mut self, ready: Vec<Matched<Logged>>) {
+        for matched in ready {
+            self.calls += 1;
+            self.again.push((self.calls, matched));
+        }
+    }
+
+    /// Keeps those halves of these keys that wait, or takes them back.
+    fn keep(&mut self, keys: &[Key], now: Duration, now_ns: i64) -> Result<(), minutebook_trail::Error> {
+        let (kept, mut state) = self.parts(now, now_ns);
+        let done = kept.keep(&mut state, keys);
+        if done.is_err() {
+            for key in keys {
+                if self.pairs.waits(key).is_some_and(|came| came.content.entry().is_none()) {
+                    self.pairs.take_back(key);
+                }
+            }
+        }
+        done
     }
 }
 
@@ -157,6 +232,9 @@ fn item(
     if made.is_empty() {
         tracing::warn!("a logged call could not be recorded, not even without its content");
     }
-    // What was recorded before a failure is known again when it is tried again.
-    Item { key: format!("call {number}"), comes_again: false, drafts: made }
+    // A half that is kept is taken up again by the next engine, which knows by its mark what was recorded of it. Of others nobody has been told
+    // that they were taken: what was recorded before a failure is known again when it is tried again.
+    let kept = kept::halves(matched).find(|came| came.content.entry().is_some());
+    let key = kept.map_or_else(|| format!("call {number}"), logger::mark);
+    Item { key, comes_again: kept.is_some(), drafts: made }
 }

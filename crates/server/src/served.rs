@@ -10,7 +10,7 @@ use axum::Router;
 use minutebook_access::Reads;
 use minutebook_capture::{Clock, IntakePublicKey, ProducerOptions};
 use minutebook_trail::{
-    ApiKeys, ENGINE_LOG, Error, Place, Reader, RepeatLog, STAGING, SealReport, TrailLock,
+    ApiKeys, ENGINE_LOG, Error, HalfLog, Place, Reader, RepeatLog, STAGING, SealReport, TrailLock,
 };
 use minutebook_verify::hex;
 use tokio::net::UnixListener;
@@ -122,10 +122,12 @@ impl Served {
         let models = Arc::new(move || index.models());
         let access_file = reader.keys().folder().access_file();
         let gate = Arc::new(Gate::new(access_file, models, Arc::new(book), Arc::clone(&clock)));
-        let known = RepeatLog::open(&place, trail, reader.keys().folder(), random)?;
+        let known = RepeatLog::open(&place, trail, reader.keys().folder(), Arc::clone(&random))?;
         let intake = Intake::new(producer, sealer.asker(), Arc::clone(&reader), known);
+        let kept = HalfLog::open(&place, trail, reader.keys().folder(), random)?;
+        let taken = (intake, LoggedCalls::restored(kept, &*clock));
         let taking = (Taking::new(reader.mirrors(), place.spool()), intake_public);
-        let app = App::new(identity, reader, indexing, sealer.asker(), intake, taking, Arc::clone(&clock));
+        let app = App::new(identity, reader, indexing, sealer.asker(), taken, taking, Arc::clone(&clock));
         let owner = Owner::new(Arc::clone(&gate), around.reads_of_owner);
         let (last_call, called) = watch::channel(false);
         let count = peers.count();

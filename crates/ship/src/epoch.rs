@@ -141,9 +141,9 @@ pub(crate) async fn ship(
         };
         match asked {
             Ok(now) => standing = Some(now),
-            Err(error @ (Error::Away(_) | Error::File { .. } | Error::Position)) => {
+            Err(error @ (Error::Away(_) | Error::Later { .. } | Error::File { .. } | Error::Position)) => {
                 shared.failed(&error, false);
-                sleep(patience.next()).await;
+                sleep(patience.next().max(error.wait())).await;
             }
             Err(error) => return Err(error),
         }

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::limits::LATER_MAX;
 
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,14 @@ pub enum Error {
     /// The server cannot be reached, or cannot do it now. Tried again.
     #[error("the server does not take it: {0}")]
     Away(String),
+    /// The server has taken as much as it may of this key for now. Tried again when it says.
+    #[error("the server does not take more yet: {what}")]
+    Later {
+        /// Which limit is reached.
+        what: String,
+        /// When to come again.
+        wait: Duration,
+    },
     /// The server refuses, and will until something is changed.
     #[error("the server refuses: {0}")]
     Refused(String),
@@ -55,6 +66,14 @@ pub enum Error {
 impl Error {
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
         Self::File { path: path.to_owned(), what: error.to_string() }
+    }
+
+    /// How long to wait at least before the request is made again.
+    pub(crate) fn wait(&self) -> Duration {
+        match self {
+            Self::Later { wait, .. } => (*wait).min(LATER_MAX),
+            _ => Duration::ZERO,
+        }
     }
 }
 

@@ -35,6 +35,9 @@ pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// The same at most: a server that was away for an hour is found soon after.
 pub(crate) const RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// How long a server is believed that says when to come again: its limits may be changed meanwhile.
+pub(crate) const LATER_MAX: Duration = Duration::from_secs(60);
+
 /// How long requests have to fail before who waits is told: a server that is started anew is back by then. From then on they are told at once: a
 /// service must not wait for a server that is known to be away.
 pub(crate) const FAILURE_GRACE: Duration = Duration::from_secs(3);

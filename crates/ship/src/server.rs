@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use minutebook_capture::{Piece, Position, Shipment};
@@ -133,13 +133,17 @@ impl Server {
         let away = |what: String| Error::Away(what);
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| away(cause(&error)))?;
-            let status = answer.status();
+            let (status, later) = (answer.status(), later(answer.headers()));
             let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-            Ok::<_, Error>((status, body.map_err(|_| away("it broke off its answer".into()))?.to_bytes()))
+            Ok::<_, Error>((
+                status,
+                later,
+                body.map_err(|_| away("it broke off its answer".into()))?.to_bytes(),
+            ))
         };
         let late = |_| away(format!("no answer within {} s", wait.as_secs()));
-        let (status, body) = tokio::time::timeout(wait, exchange).await.map_err(late)??;
-        if status.is_success() { Ok(body) } else { Err(told(status, &body)) }
+        let (status, later, body) = tokio::time::timeout(wait, exchange).await.map_err(late)??;
+        if status.is_success() { Ok(body) } else { Err(told(status, later, &body)) }
     }
 }
 
@@ -156,7 +160,13 @@ fn cause(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-fn told(status: StatusCode, body: &[u8]) -> Error {
+/// When to come again, where an answer says so in seconds.
+fn later(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn told(status: StatusCode, later: Option<Duration>, body: &[u8]) -> Error {
     let (detail, code) = match serde_json::from_slice::<Problem>(body) {
         Ok(problem) => (problem.detail, problem.code),
         Err(_) => (format!("it answered with {status}"), String::new()),
@@ -166,6 +176,29 @@ fn told(status: StatusCode, body: &[u8]) -> Error {
         (_, "no-such-epoch") => Error::Unknown,
         (_, "spool-given-up") => Error::GivenUp(detail),
         (StatusCode::BAD_REQUEST, "wrong-spool" | "bad-request") => Error::Refused(detail),
+        (StatusCode::TOO_MANY_REQUESTS, _) => match later {
+            Some(wait) => Error::Later { what: detail, wait },
+            None => Error::Away(detail),
+        },
         _ => Error::Away(detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_when_to_come_again_is_believed() {
+        let mut headers = HeaderMap::new();
+        let body = br#"{"detail": "more than 5 records in a second", "code": "too-many-records"}"#;
+        let wait = |headers: &HeaderMap| told(StatusCode::TOO_MANY_REQUESTS, later(headers), body).wait();
+        assert_eq!(wait(&headers), Duration::ZERO);
+        for (said, expected) in [("7", 7), ("3600", 60), ("soon", 0)] {
+            headers.insert(header::RETRY_AFTER, said.parse().unwrap());
+            assert_eq!(wait(&headers), Duration::from_secs(expected), "{said}");
+        }
+        let error = told(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(7)), body);
+        assert!(error.to_string().ends_with("more than 5 records in a second"), "{error}");
     }
 }

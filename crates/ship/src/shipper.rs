@@ -101,7 +101,7 @@ impl Shipper {
         while let Err(error) = self.check_trail().await {
             self.known.fail(Some(&error));
             tracing::warn!("{error}");
-            tokio::time::sleep(patience.next()).await;
+            tokio::time::sleep(patience.next().max(error.wait())).await;
             if self.is_gone() {
                 return Ok(());
             }
@@ -176,7 +176,7 @@ impl Shipper {
                     }
                     Err(error) => {
                         self.known.fail(Some(&error));
-                        not_before = Instant::now() + patience.next();
+                        not_before = Instant::now() + patience.next().max(error.wait());
                     }
                 }
             }

@@ -29,11 +29,21 @@ pub fn make_folder(folder: &Path) -> io::Result<bool> {
 /// Puts `bytes` at `target`, replacing what is there; `staging` is a folder of the same file system. Durable on return. The caller holds a lock
 /// or gives a name that nobody else uses: a temporary file of that name was left by a crash.
 pub fn replace(staging: &Path, unique: &str, target: &Path, bytes: &[&[u8]]) -> io::Result<()> {
+    replace_with(staging, unique, target, |file| bytes.iter().try_for_each(|part| file.write_all(part)))
+}
+
+/// The same with what `write` writes.
+pub fn replace_with(
+    staging: &Path,
+    unique: &str,
+    target: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = staging.join(unique);
     if temporary.exists() {
         fs::remove_file(&temporary)?;
     }
-    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, target));
+    let written = write_new(&temporary, write).and_then(|()| fs::rename(&temporary, target));
     if written.is_err() {
         // The temporary file may hold half of the content; the error that counts is the first one.
         let _ = fs::remove_file(&temporary);
@@ -42,11 +52,9 @@ pub fn replace(staging: &Path, unique: &str, target: &Path, bytes: &[&[u8]]) -> 
     sync_parent(target)
 }
 
-fn write_new(path: &Path, bytes: &[&[u8]]) -> io::Result<()> {
+fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    for part in bytes {
-        file.write_all(part)?;
-    }
+    write(&mut file)?;
     file.sync_all()
 }
 

@@ -96,3 +96,6 @@ pub(crate) const REPEATS_BYTES_KEPT: u64 = 8 << 20;
 
 /// An entry of that file: the ids of 1,024 records, and the key.
 pub(crate) const REPEATS_ENTRY_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes by which the file of halves that wait grows before those that still do are written anew.
+pub(crate) const HALVES_BYTES_KEPT: u64 = 8 << 20;

@@ -6,9 +6,12 @@ use crate::durable;
 use crate::engine::Engine;
 use crate::environment::draw;
 use crate::error::{Error, Result};
+use crate::halves::HALVES;
 use crate::keyfolder::KeyFolder;
 use crate::own::{self, OwnRecord};
 use crate::place::signer;
+use crate::repeats::REPEATS;
+use crate::sealed_log;
 use crate::wrap::{self, Purpose};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
@@ -75,6 +78,9 @@ impl Engine {
             Self::rotation_act(KEY_ENCRYPTION, &self.keys.key_encryption[0].id, &self.keys.current().id);
         self.catalog.rewrap(&rows, &lookup, &act).await?;
         self.subjects.buckets.rewrap(&self.keys, random.as_ref())?;
+        for kind in [&REPEATS, &HALVES] {
+            sealed_log::rewrap(kind, &self.place, &self.file.id, &self.keys, random.as_ref())?;
+        }
         self.keys.key_encryption.drain(..last);
         self.keys.save()
     }

@@ -29,6 +29,8 @@ pub enum Purpose<'a> {
     Subject(&'a [u8; 32]),
     /// The key of the file of requests that may come again.
     Repeats,
+    /// The key of the file of halves of calls that wait.
+    Halves,
 }
 
 fn associated(trail: &Id, purpose: Purpose<'_>) -> Vec<u8> {
@@ -58,6 +60,10 @@ fn associated(trail: &Id, purpose: Purpose<'_>) -> Vec<u8> {
         }
         Purpose::Repeats => {
             cbor::write_text(&mut out, "repeats");
+            cbor::write_bytes(&mut out, &[]);
+        }
+        Purpose::Halves => {
+            cbor::write_text(&mut out, "halves");
             cbor::write_bytes(&mut out, &[]);
         }
     }

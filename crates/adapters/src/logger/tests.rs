@@ -131,3 +131,19 @@ fn what_others_say_under_the_same_id_is_another_call() {
     let refused = half(Event::binary(headers, b"").unwrap(), "key-1", 77).unwrap_err();
     assert_eq!(refused.to_string(), "`type`: events of this type are not read");
 }
+
+/// The vectors of `docs/formats/repeats.md`, "Keys of what others send".
+#[test]
+fn marks_are_as_their_page_says() {
+    let attributes = [
+        ("specversion", "1.0"),
+        ("id", "a"),
+        ("source", "s"),
+        ("type", "org.kubeflow.serving.inference.request"),
+        ("time", "2026-11-22T07:00:00Z"),
+    ];
+    let event = Event::of(attributes.map(|(name, value)| (name, value.to_owned())), b"{}".to_vec()).unwrap();
+    let came = half(event, "kserve", 1_795_330_800_000_000_000).unwrap();
+    assert_eq!(came.print, 13_848_885_482_810_679_407);
+    assert_eq!(mark(&came), "half 66bf285c3f000a3a700e9c7e1bc9b6f5");
+}

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
 
 use base64::Engine as _;
@@ -16,6 +15,7 @@ use prost::Message;
 
 use crate::foreign::{self, object, owned};
 use crate::limits::NESTING_MAX;
+use crate::print::Print;
 
 /// Attributes by name; of one that is there twice the last counts.
 pub(super) struct Attributes<'a> {
@@ -120,13 +120,11 @@ impl<'a> Attributes<'a> {
     }
 
     /// Tells two sets of attributes apart.
-    pub(super) fn print(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for (name, value) in &self.values {
-            hasher.write(name.as_bytes());
-            hasher.write(&AnyValue { value: Some((*value).clone()) }.encode_to_vec());
-        }
-        hasher.finish()
+    pub(super) fn print(&self) -> [u8; 16] {
+        let add = |print: Print, (name, value): (_, &&Value)| {
+            print.text(name).bytes(&AnyValue { value: Some((**value).clone()) }.encode_to_vec())
+        };
+        self.values.iter().map(|(name, value)| (*name, value)).fold(Print::of("attributes"), add).id()
     }
 }
 

@@ -342,3 +342,31 @@ fn what_would_take_too_much_memory_is_refused_before_it_is_read() {
     let found = refused(Wire::Json, b"{\"resourceSpans\": [}");
     assert!(found.contains("not the message that belongs here"), "{found}");
 }
+
+/// The vectors of `docs/formats/repeats.md`, "Keys of what others send".
+#[test]
+fn keys_are_as_their_page_says() {
+    let begun = 1_795_330_800_000_000_000;
+    let mut span = Span {
+        trace_id: 0x5b8e_fff7_9803_8103_d269_b633_813f_c60c_u128.to_be_bytes().to_vec(),
+        span_id: 0xeee1_9b7e_c3c1_b174_u64.to_be_bytes().to_vec(),
+        start_time_unix_nano: begun,
+        end_time_unix_nano: begun + 250_000_000,
+        ..Span::default()
+    };
+    let log = LogRecord { trace_id: span.trace_id.clone(), ..LogRecord::default() };
+    assert_eq!(key_of_span(&span), "span efc56ada3db08a514acb41f4c0a2a9a8");
+    (span.trace_id, span.span_id) = (vec![0; 16], vec![]);
+    assert_eq!(key_of_span(&span), "span ba57a552c407df7ddcbffa659b6b18dc");
+    let text = opentelemetry_proto::tonic::common::v1::AnyValue {
+        value: Some(opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue("b".into())),
+    };
+    let pair = opentelemetry_proto::tonic::common::v1::KeyValue {
+        key: "a".into(),
+        value: Some(text),
+        ..Default::default()
+    };
+    let attributes = [pair];
+    let key = key_of_event("x", &log, Some(begun as i64), &Attributes::new(&attributes));
+    assert_eq!(key, "event 61b41ccdb001d025750ce747a863be9b");
+}

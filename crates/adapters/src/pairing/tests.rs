@@ -132,3 +132,24 @@ proptest! {
         prop_assert_eq!((in_, pairs.bytes), (out, 0));
     }
 }
+
+#[test]
+fn what_waits_can_be_taken_back_and_what_was_whole_be_known_elsewhere() {
+    let mut pairs = Pairs::default();
+    pairs.take(request("a", 1), S(0));
+    pairs.take(request("b", 2), S(0));
+    pairs.take(answer("b", 3), S(1));
+    assert_eq!(pairs.waiting().map(|came| came.print).collect::<Vec<_>>(), [1]);
+    assert_eq!(pairs.whole().collect::<Vec<_>>(), [(S(1), &Key(vec!["b".into()]), (2, 3))]);
+    for id in ["a", "b", "c"] {
+        pairs.take_back(&Key(vec![id.into()]));
+    }
+    assert_eq!((pairs.waiting().count(), pairs.whole().count(), pairs.bytes), (0, 1, 0));
+    assert_eq!(told(pairs.take(request("a", 1), S(2))), "waits", "as if it had not come");
+    let mut other = Pairs::default();
+    other.know(Key(vec!["b".into()]), (2, 3), S(1));
+    assert_eq!(told(other.take(request("b", 2), S(2))), "repeated");
+    assert_eq!(told(other.take(answer("b", 3), S(2))), "repeated");
+    assert!(other.over(S(120)).is_empty() && !other.is_empty());
+    assert!(other.over(S(121)).is_empty() && other.is_empty(), "a while ago");
+}

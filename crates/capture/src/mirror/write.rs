@@ -288,21 +288,31 @@ fn check(piece: &Piece) -> Result<(), MirrorError> {
     if !fits || !piece.bytes.len().is_multiple_of(16) {
         return wrong("offset and length are multiples of 16, within the part");
     }
-    if !piece.torn && !are_whole_frames(&piece.bytes) {
+    if !piece.torn && !whole_frames(&piece.bytes).1.is_empty() {
         return wrong("not whole published frames");
     }
     Ok(())
 }
 
-/// Whether bytes are published frames, one behind the other.
-fn are_whole_frames(mut bytes: &[u8]) -> bool {
+impl Piece {
+    /// How many whole frames it has. Most are a record each: which are not, only the engine can read.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        whole_frames(&self.bytes).0
+    }
+}
+
+/// How many published frames bytes begin with, one behind the other, and what is behind them.
+fn whole_frames(mut bytes: &[u8]) -> (u64, &[u8]) {
+    let mut count = 0;
     while let Some(word) = bytes.first_chunk::<8>() {
-        let Word::Published(len) = Word::parse(u64::from_le_bytes(*word)) else { return false };
+        let Word::Published(len) = Word::parse(u64::from_le_bytes(*word)) else { break };
         let padded = frame::padded(len) as usize;
         if len > FRAME_BYTES_MAX || padded > bytes.len() {
-            return false;
+            break;
         }
+        count += 1;
         bytes = &bytes[padded..];
     }
-    bytes.is_empty()
+    (count, bytes)
 }

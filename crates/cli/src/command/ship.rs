@@ -131,7 +131,7 @@ impl From<Error> for Failure {
             Error::Url { .. } => (Exit::Input, None),
             Error::Running(_) => (Exit::InUse, Some("wait until it has reached the server")),
             Error::Refused(_) => (Exit::Trail, None),
-            Error::Away(_) => {
+            Error::Away(_) | Error::Later { .. } => {
                 (Exit::Io, Some("what was handed over waits in the spool; ship it again later"))
             }
             _ => (Exit::Io, None),

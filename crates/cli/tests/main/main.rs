@@ -13,6 +13,7 @@ mod bombs;
 mod engine;
 mod explaining;
 mod following;
+mod halves;
 mod importing;
 mod jobs;
 mod life;

@@ -240,6 +240,28 @@ fn a_request_that_comes_again_after_the_server_was_killed_is_recorded_once() {
     user.run(["doctor"]).ends(0);
 }
 
+/// The rotation left the key of the file under the key-encryption key that it removed: the next server did not know the request, and recorded it
+/// once more.
+#[test]
+fn a_request_is_known_after_the_key_encryption_key_was_rotated() {
+    let (server, key) = with_key();
+    let again = |server: &Server| {
+        post(server, &key, "", &[LINES, ("Idempotency-Key", "job-1")], decisions(3).as_bytes()).is(200).json()
+    };
+    let first = again(&server);
+    let mut user = server.end();
+    for _ in 0..2 {
+        user.run(["key", "rotate", "--key-encryption"]).ends(0);
+        let server = Server::of(user);
+        let answer = again(&server);
+        assert_eq!((&answer["ids"], &answer["repeated"]), (&first["ids"], &json!(true)));
+        user = server.end();
+    }
+    assert_eq!(count(&user), 3);
+    user.run(["verify"]).ends(0);
+    user.run(["doctor"]).ends(0);
+}
+
 /// A server is killed while it records, again and again at another moment, and its client sends the same request until it is answered.
 #[test]
 fn whenever_a_server_is_killed_its_clients_request_is_recorded_once() {

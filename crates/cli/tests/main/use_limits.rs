@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::program::{decisions, wait_until};
+use crate::program::{User, decisions, wait_until};
+use crate::shipping::{Service, host, shipper};
 use crate::tcp::{Answer, EVERYTHING, Server};
 
 fn allow(server: &Server, limits: &str) {
@@ -47,6 +48,36 @@ fn a_key_that_uses_too_much_waits_and_others_do_not() {
     assert_eq!(waits(server.ask(&busy, "GET", "/v1/engine", ""), "too-many-requests"), 1);
     server.ask(&calm, "GET", "/v1/engine", "").is(200);
     server.end();
+}
+
+/// Frames were not counted: a key of a recorder that ships could bring as much as it liked.
+#[test]
+fn what_is_shipped_counts_and_a_shipper_waits_until_it_may_go_on() {
+    let user = User::with_trail();
+    let limits = "[[limits.for]]\nname = [\"shop\"]\nrecords_per_second = 10\n";
+    user.write("access.toml", format!("format = \"minutebook/access/1\"\n{limits}"));
+    user.run(["access", "set", "access.toml"]).ends(0);
+    let server = Server::of(user);
+    let key = server.key("shop", "recorder");
+    let folder = host(&server.user, "remote", &key);
+    let shipping = shipper(&server.user, &folder, server.address);
+    shipping.wait_for_lines(1);
+    let mut service = Service::new(&folder);
+    let begun = std::time::SystemTime::now();
+    (0..150).for_each(|_| drop(service.decide()));
+    wait_until("the frames to be counted", || post(&server, &key, 0).status == 429);
+    assert!(waits(post(&server, &key, 1), "too-many-records") >= 1);
+    // They are in the spool, and wait for the limit.
+    (0..5).for_each(|_| drop(service.decide()));
+    service.handover.close().unwrap();
+    shipping.ended().ends(0);
+    // 150 records at 10 in a second, of which 100 at once.
+    let took = begun.elapsed().unwrap();
+    assert!(took >= std::time::Duration::from_secs(4), "{took:?}");
+    let user = server.end();
+    let count = user.run(["list", "--json", "-n", "0", "--kind", "decision"]).ends(0).json().len();
+    assert_eq!(count, 155);
+    user.run(["verify"]).ends(0);
 }
 
 /// A query that works for a long time: so many rows beside each other are counted.

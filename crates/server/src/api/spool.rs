@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::given::read;
 use super::records::given;
-use crate::guard::KeyName;
+use crate::guard::{KeyName, Recorded};
 use crate::limits::BODY_BYTES_MAX;
 use crate::mirrors::{About, Taking};
 use crate::problem::Problem;
@@ -177,12 +177,13 @@ pub(super) async fn put(
     headers: HeaderMap,
     key: Key,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<(Extension<Recorded>, Json<Value>), Problem> {
     let Sent { name, offset, capacity, end, torn } = given(query)?;
     let Path((producer, epoch, part)) = placed(path)?;
     let about = found(&producer, epoch, &name, &headers, key)?;
     let piece = Piece { part, offset, capacity, bytes: whole(body)?.into(), end, torn };
-    apart(app, move |taking| taking.put(&about, &piece)).await
+    let recorded = Extension(Recorded(piece.frames()));
+    Ok((recorded, apart(app, move |taking| taking.put(&about, &piece)).await?))
 }
 
 /// As `POST /v1/seal`, for who may record.

@@ -46,8 +46,15 @@ pub(super) fn cost(method: &Method, path: &str) -> Cost {
         "/v1/records" | "/v1/records/stream" => Cost::Records,
         path if path.starts_with("/v1/intake/") || path.starts_with("/v1/otlp/") => Cost::Records,
         path if path.starts_with("/opentelemetry.") => Cost::Records,
+        path if method == Method::PUT && is_part(path) => Cost::Records,
+        path if path.starts_with("/v1/records/") && path.ends_with("/verify") => Cost::Work,
         _ => Cost::None,
     }
+}
+
+/// Whether it is `/v1/spool/{producer}/{epoch}/{part}`, which frames are put to.
+fn is_part(path: &str) -> bool {
+    path.strip_prefix("/v1/spool/").is_some_and(|rest| rest.split('/').count() == 3)
 }
 
 /// Something that is owed, and becomes less with time.

@@ -2,9 +2,10 @@
 
 use super::Findings;
 use crate::durable;
+use crate::halves::HALVES;
 use crate::lock::TrailLock;
 use crate::place::{ENGINE_SOCKET, Place};
-use crate::repeats::REPEATS_FILE;
+use crate::repeats::REPEATS;
 use crate::store::STAGING;
 use minutebook_verify::restored::RESTORED_FILE;
 use std::path::Path;
@@ -20,12 +21,13 @@ const FOLDERS: [&str; 5] = ["spool", "segments", "blobs", "log", STAGING];
 /// The index, which is made when somebody searches.
 const INDEX: &str = "index";
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "trail.toml",
     RESTORED_FILE,
     "lock",
     ENGINE_SOCKET,
-    REPEATS_FILE,
+    REPEATS.name,
+    HALVES.name,
     "catalog.db",
     "catalog.db-wal",
     "catalog.db-shm",

@@ -1,6 +1,8 @@
 use minutebook_capture::SystemRandom;
+use std::path::PathBuf;
 
 use super::*;
+use crate::store::STAGING;
 
 struct Kept {
     folder: tempfile::TempDir,
@@ -25,7 +27,7 @@ impl Kept {
     }
 
     fn file(&self) -> PathBuf {
-        self.place.folder.join(REPEATS_FILE)
+        self.place.folder.join(REPEATS.name)
     }
 }
 

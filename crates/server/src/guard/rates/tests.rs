@@ -120,6 +120,12 @@ fn what_a_request_costs_is_told_by_its_path() {
         (Method::POST, "/v1/sql", Cost::Index),
         (Method::POST, "/v1/verify", Cost::Work),
         (Method::GET, "/v1/engine", Cost::None),
+        (Method::GET, "/v1/records/01a1fe46", Cost::None),
+        (Method::GET, "/v1/records/01a1fe46/verify", Cost::Work),
+        (Method::PUT, "/v1/spool/ab/1/1", Cost::Records),
+        (Method::PUT, "/v1/spool/ab/1", Cost::None),
+        (Method::GET, "/v1/spool/ab/1", Cost::None),
+        (Method::POST, "/v1/spool/ab/1/give-up", Cost::None),
     ] {
         assert_eq!(cost(&method, path), expected, "{method} {path}");
     }
