@@ -69,7 +69,7 @@ impl LoggedCalls {
             }
         }
         let mut held = Held { pairs, kept, again: Vec::new(), again_at: Duration::ZERO, calls: 0 };
-        held.to_record(ready);
+        held.make_ready(ready);
         Self { held: Mutex::new(held), begun: Instant::now() }
     }
 
@@ -117,7 +117,7 @@ impl LoggedCalls {
         let now = app.logged.now();
         let late = held.pairs.over(now);
         let is_time = !late.is_empty() || (!held.again.is_empty() && now >= held.again_at);
-        held.to_record(late);
+        held.make_ready(late);
         let is_empty = held.pairs.is_empty() && held.again.is_empty();
         if !is_time && !held.kept.is_due(is_empty) {
             return;
@@ -153,7 +153,7 @@ impl LoggedCalls {
 
     /// How many records were made of these and of what is to be tried again. When they cannot be recorded, they are kept for that.
     fn record(&self, app: &App, held: &mut Held, ready: Vec<Matched<Logged>>) -> Result<usize, Problem> {
-        held.to_record(ready);
+        held.make_ready(ready);
         if held.again.is_empty() {
             return Ok(0);
         }
@@ -188,7 +188,7 @@ impl Held {
         (&mut self.kept, State { pairs: &mut self.pairs, again: &mut self.again, now, now_ns })
     }
 
-    fn to_record(&mut self, ready: Vec<Matched<Logged>>) {
+    fn make_ready(&mut self, ready: Vec<Matched<Logged>>) {
         for matched in ready {
             self.calls += 1;
             self.again.push((self.calls, matched));

@@ -1,10 +1,10 @@
 //! Following a trail over HTTP: what is sealed comes once, to who may see it, as soon as it is there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::program::decision;
+use crate::program::{decision, now};
 use crate::tcp::{EVERYTHING, Server};
 
 fn ids(answer: &Value) -> Vec<String> {
@@ -61,6 +61,7 @@ fn whoever_follows_gets_each_record_once() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test, which asks and does something else meanwhile")]
 fn an_answer_waits_until_there_is_something_or_the_server_ends() {
     let server = Server::new();
     let key = server.key("ops", EVERYTHING);
@@ -68,17 +69,17 @@ fn an_answer_waits_until_there_is_something_or_the_server_ends() {
     let wait =
         |seconds: u64, at: &str| tail(&server, &key, &format!("kind=decision&wait={seconds}&cursor={at}"));
 
-    let asked = Instant::now();
+    let asked = now();
     let nothing = wait(1, cursor(&begun));
     assert!(ids(&nothing).is_empty() && asked.elapsed() >= Duration::from_secs(1), "{:?}", asked.elapsed());
 
     let at = cursor(&nothing);
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| (wait(60, at), Instant::now()));
+        let waits = scope.spawn(|| (wait(60, at), now()));
         std::thread::sleep(Duration::from_millis(700));
         assert!(!waits.is_finished());
         let recorded = server.user.record(&decisions(0..1));
-        let sealed = Instant::now();
+        let sealed = now();
         let (answer, answered) = waits.join().unwrap();
         assert_eq!(ids(&answer), recorded);
         assert!(answered.saturating_duration_since(sealed) < Duration::from_secs(5));
@@ -90,7 +91,7 @@ fn an_answer_waits_until_there_is_something_or_the_server_ends() {
         let waits_too = scope.spawn(move || wait(60, cursor(&before)));
         std::thread::sleep(Duration::from_millis(700));
         assert_eq!(ids(&waits.join().unwrap()).len(), 1, "it was there already");
-        let asked = Instant::now();
+        let asked = now();
         crate::program::signal(&server.pid, "-TERM");
         assert!(ids(&waits_too.join().unwrap()).is_empty());
         assert!(asked.elapsed() < Duration::from_secs(4), "it does not wait: {:?}", asked.elapsed());
@@ -136,6 +137,7 @@ fn who_follows_sees_no_more_than_otherwise_and_it_is_on_the_record() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test, which asks and does something else meanwhile")]
 fn a_key_that_is_revoked_while_it_waits_is_told_nothing_more() {
     let server = Server::new();
     let key = server.key("dashboard", "analyst");

@@ -251,11 +251,15 @@ pub fn signal(pid: &Value, signal: &str) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
+/// For how long something takes, or may take.
+#[expect(clippy::disallowed_methods, reason = "a test, which measures and waits")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// Waits for a condition, and gives up after a minute.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    #[expect(clippy::disallowed_methods, reason = "a bound for waiting, in a test")]
-    let now = Instant::now;
     let until = now() + Duration::from_secs(60);
     while !is_so() {
         assert!(now() < until, "waited a minute for {what}");

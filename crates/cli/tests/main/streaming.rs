@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::decision;
+use crate::program::{decision, now};
 use crate::tcp::{EVERYTHING, Server};
 
 /// A request whose body is still being sent, and its answer.
@@ -212,7 +212,7 @@ fn a_server_that_ends_says_so_and_keeps_what_it_told() {
     let mut stream = Stream::open(&server, &key, "", "");
     stream.send(&lines(0..7));
     assert_eq!(told(&stream.line()), [7, 7, 0]);
-    let asked = Instant::now();
+    let asked = now();
     crate::program::signal(&server.pid, "-TERM");
     let last = stream.last();
     assert_eq!((told(&last), &last["error"]["code"]), ([7, 7, 0], &"engine-stopped".into()));

@@ -56,7 +56,7 @@ enum Level {
     request_body(content = String, content_type = "application/x-ndjson", description = "A record a line (docs/formats/json.md), without an end"),
     responses((
         status = 200,
-        description = "A line for each block: through which of the `lines` all is `recorded` or was before (`repeated`); the last has `end`, or `error`",
+        description = "A line a block: through which of the `lines` all is `recorded`, or was before (`repeated`); the last has `end`, or `error`",
         body = String,
         content_type = "application/x-ndjson",
     )),

@@ -1,5 +1,5 @@
-//! `GET /v1/tail`: records as they are sealed, an answer after the other: each waits until there is something new. Edge: which of them the asker sees,
-//! and what of them, is `access`'s.
+//! `GET /v1/tail`: records as they are sealed, an answer after the other: each waits until there is something new. Edge: which of them the asker
+//! sees, and what of them, is `access`'s.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a request that goes on was let through with: it is looked at again as it goes, so that a key that is revoked, or a role that is lost, ends it.
-//! Edge: what has to be passed is the guard's and the gate's.
+//! What a request that goes on was let through with: it is looked at again as it goes, so that a key that is revoked, or a role that is lost,
+//! ends it. Edge: what has to be passed is the guard's and the gate's.
 
 use std::sync::Arc;
 

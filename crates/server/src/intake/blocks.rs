@@ -1,5 +1,5 @@
-//! Records one a line, as they come over a connection: cut into blocks, of which each is taken whole. Edge: bytes in, blocks of whole lines out; what is
-//! in a line others read.
+//! Records one a line, as they come over a connection: cut into blocks, of which each is taken whole. Edge: bytes in, blocks of whole lines out;
+//! what is in a line others read.
 
 use std::time::Duration;
 
