@@ -54,7 +54,7 @@ impl Logged {
     }
 }
 
-/// Who sent a half, as [`half`] was told.
+/// Who sent a half, as [`half()`] was told.
 pub fn sent_by(came: &Came<Logged>) -> &str {
     came.key.0.first().map_or("", String::as_str)
 }

@@ -1,6 +1,7 @@
 //! Asking: search, SQL, facets. Edge: questions in, rows out; how they are shown is for others.
 
 mod facets;
+mod growth;
 mod linked;
 mod models;
 mod proven;
@@ -57,6 +58,7 @@ impl Index {
     pub async fn sql_for(&self, view: Option<&View>, text: &str) -> Result<Answer> {
         let query = question::Query::parse(text)?;
         let session = session::Session::for_sql(&self.shared, view).await?;
+        session.in_parts(query.growth);
         if query.explains && !session.seen.is_all {
             // Plans tell how many rows there are of what is not seen.
             return Err(Error::Question("EXPLAIN is for who sees everything".into()));

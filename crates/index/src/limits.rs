@@ -53,6 +53,18 @@ pub const SEARCH_MODELS_MAX: usize = 64;
 /// Bytes of a question's text: deeper ones cost the parser its stack.
 pub const QUESTION_BYTES_MAX: usize = 64 << 10;
 
+/// How many times as long a question may make the values that it works on. Its batches have so many times fewer rows.
+pub const GROWTH_MAX: u64 = 64;
+
+/// Bytes of a question's texts and numbers that count as one value more: each may become one of every row.
+pub const LITERAL_OF_ONE: u64 = 256;
+
+/// Calls of functions that count as one value more: each makes a column.
+pub const CALLS_OF_ONE: u64 = 32;
+
+/// Rows that a query works on at once, when it does not make them longer.
+pub const BATCH_ROWS: usize = 8_192;
+
 /// Bytes of an answer that is held in memory.
 pub const ANSWER_BYTES_MAX: usize = 512 << 20;
 

@@ -5,7 +5,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, StringViewArray, TimestampNanosecondArray, UInt64Array};
+use arrow_array::{
+    ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampNanosecondArray, UInt64Array,
+};
 use arrow_schema::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -63,7 +65,7 @@ impl TableProvider for IndexTable {
         if !files.is_empty() {
             parts.extend(self.scan_files(state, projection, &files, filters, limit)?);
         }
-        let tail = self.0.shown_tail()?;
+        let tail = parts_of(self.0.shown_tail()?, state.config().batch_size());
         if !tail.is_empty() {
             let exec = MemorySourceConfig::try_new_exec(&[tail], self.schema(), projection.cloned())?;
             parts.push(exec);
@@ -80,6 +82,15 @@ impl TableProvider for IndexTable {
             _ => UnionExec::try_new(parts),
         }
     }
+}
+
+/// Batches of so many rows at most, without a copy.
+fn parts_of(batches: Vec<RecordBatch>, rows: usize) -> Vec<RecordBatch> {
+    let parts = |batch: RecordBatch| {
+        let starts = (0..batch.num_rows()).step_by(rows.max(1)).collect::<Vec<_>>();
+        starts.into_iter().map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
+    };
+    batches.into_iter().flat_map(parts).collect()
 }
 
 impl IndexTable {

@@ -75,6 +75,12 @@ pub struct Catalog {
     path: PathBuf,
 }
 
+/// A pool of one connection that lives as long as the pool does. With an end for connections a task would look after them, which may spin for ever
+/// when one is given back at the same moment (sqlx issue 3645): a process that should end does not.
+fn one_connection() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None)
+}
+
 impl Catalog {
     /// Opens the catalog for the engine, making it and bringing it up to date. Commits are durable (`synchronous=FULL`).
     pub async fn open(path: &Path) -> Result<Self> {
@@ -140,11 +146,8 @@ impl Catalog {
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
         let options = options.row_buffer_size(ROWS_PER_STATEMENT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|error| Error::catalog(path, error))?;
+        let pool =
+            one_connection().connect_with(options).await.map_err(|error| Error::catalog(path, error))?;
         Ok(Self { pool, path: path.to_owned() })
     }
 

@@ -106,8 +106,8 @@ const MATRIX: &[Row] = &[
     trail("GET /v1/spool/{producer}/{epoch}", "", "recorder", "/v1/spool/0/1", ""),
     trail("PUT /v1/spool/{producer}/{epoch}/{part}", "", "recorder", "/v1/spool/0/1/1", ""),
     trail("POST /v1/spool/{producer}/{epoch}/give-up", "", "administrator", "/v1/spool/0/1/give-up", "{}"),
-    // Of a stream it is told in the answer whose records are not taken.
-    models("POST /v1/records/stream", "recorder", 415, "/v1/records/stream", DECISION),
+    // Who registers models begins a stream too; whose records are not taken is told in its answer.
+    models("POST /v1/records/stream", "recorder,model-owner", 415, "/v1/records/stream", DECISION),
     models("GET /v1/tail", SEE, 200, "/v1/tail", ""),
     models("GET /v1/records/{id}", SEE, 404, "/v1/records/{id}", ""),
     models("GET /v1/records/{id}/page", SEE, 404, "/v1/records/{id}/page", ""),

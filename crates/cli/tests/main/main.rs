@@ -25,6 +25,7 @@ mod policy;
 mod program;
 mod proving;
 mod proxying_tls;
+mod questions;
 mod reading;
 mod recording;
 mod records_in;

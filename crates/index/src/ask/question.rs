@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use minutebook_record::Kind;
 
+use super::growth::growth;
 use crate::column::ColumnType;
 use crate::error::{Error, Result};
 use crate::limits::QUESTION_BYTES_MAX;
@@ -34,7 +35,11 @@ const DEPTH_MAX: usize = 100;
 
 /// A boolean expression.
 #[derive(Debug, Clone)]
-pub struct Condition(Expr);
+pub struct Condition {
+    expr: Expr,
+    /// How many times as long it makes values.
+    pub growth: u64,
+}
 
 fn is_group(name: &str) -> bool {
     GROUPS.contains(&name) || Kind::ALL.into_iter().any(|kind| kind.name() == name)
@@ -169,17 +174,18 @@ impl Condition {
         if flow.is_break() {
             return Err(Error::Question("a condition asks no other tables: use `sql` for that".into()));
         }
+        let growth = growth(&expr)?;
         let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |expr| {
             make_whole(expr);
             ControlFlow::Continue(())
         });
-        Ok(Self(expr))
+        Ok(Self { expr, growth })
     }
 
     /// The columns that it names.
     pub fn columns(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
-        let _: ControlFlow<()> = visit_expressions(&self.0, |expr| {
+        let _: ControlFlow<()> = visit_expressions(&self.expr, |expr| {
             names.extend(column_of(expr).filter(|_| !matches!(expr, Expr::Nested(_))).map(str::to_owned));
             ControlFlow::Continue(())
         });
@@ -188,7 +194,7 @@ impl Condition {
 
     /// It as SQL for a table with these columns.
     pub fn sql(&self, types: &HashMap<String, ColumnType>) -> String {
-        let mut expr = self.0.clone();
+        let mut expr = self.expr.clone();
         prepare(&mut expr, types);
         expr.to_string()
     }
@@ -215,6 +221,8 @@ pub struct Query {
     pub tables: BTreeSet<String>,
     /// Whether it asks how it would be answered.
     pub explains: bool,
+    /// How many times as long it makes values.
+    pub growth: u64,
 }
 
 impl Query {
@@ -243,6 +251,7 @@ impl Query {
         if !is_read {
             return Err(Error::Question("a trail is only read here: write a SELECT".into()));
         }
+        let growth = growth(&statement)?;
         let mut tables = BTreeSet::new();
         let _: ControlFlow<()> = visit_relations(&statement, |name: &ObjectName| {
             tables.extend(name.0.last().and_then(|part| part.as_ident()).map(|part| part.value.clone()));
@@ -256,7 +265,7 @@ impl Query {
             ControlFlow::Continue(())
         });
         let explains = matches!(statement, Statement::Explain { .. });
-        Ok(Self { statement, tables, explains })
+        Ok(Self { statement, tables, explains, growth })
     }
 
     /// The statement for tables with these columns.

@@ -327,6 +327,7 @@ impl Index {
 pub(super) fn scope(session: &Session, search: &Search, cursor: Option<&Cursor>) -> Result<Scope> {
     let state = session.state();
     let condition = search.condition.as_deref().map(Condition::parse).transpose()?;
+    condition.iter().for_each(|condition| session.in_parts(condition.growth));
     let mut named = condition.as_ref().map(Condition::columns).unwrap_or_default();
     named.extend(search.columns.iter().filter(|name| *name != "*").cloned());
     named.extend(search.order.iter().map(|order| order.by.clone()));

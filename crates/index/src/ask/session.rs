@@ -129,6 +129,7 @@ impl Session {
     ) -> Self {
         let mut config = SessionConfig::new()
             .with_target_partitions(shared.threads.count())
+            .with_batch_size(limits::BATCH_ROWS)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, ALL)
             .with_information_schema(false);
@@ -140,6 +141,16 @@ impl Session {
         context.register_catalog(CATALOG, Arc::new(Tables { state: Arc::clone(&seen.state), fenced }));
         context.register_udf(words::has_words());
         Self { context, seen, shared: Arc::clone(shared) }
+    }
+
+    /// Works on so many times fewer rows at once.
+    pub fn in_parts(&self, growth: u64) {
+        // INVARIANT: at most `GROWTH_MAX`, so some rows are left.
+        let rows = limits::BATCH_ROWS / usize::try_from(growth.clamp(1, limits::GROWTH_MAX)).unwrap_or(1);
+        let state = self.context.state_ref();
+        let mut state = state.write();
+        let config = std::mem::take(state.config_mut());
+        *state.config_mut() = config.with_batch_size(rows);
     }
 
     /// The state that it sees.
@@ -344,10 +355,12 @@ fn told_of(error: &DataFusionError, seen: &Seen) -> Error {
             }
             error => schema_error(error),
         },
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) | DataFusionError::Internal(_) => {
             Error::Question("a value cannot be computed".into())
         }
-        DataFusionError::External(error) if !error.is::<Error>() => Error::Query("the query failed".into()),
+        DataFusionError::External(error) if !error.is::<Error>() => {
+            Error::Question("a value cannot be computed".into())
+        }
         _ => told(error),
     }
 }
@@ -363,10 +376,20 @@ pub fn told(error: &DataFusionError) -> Error {
             Error::Question(format!("not supported: {}", first_line(what)))
         }
         DataFusionError::External(error) if error.is::<Error>() => Error::Query(error.to_string()),
+        // Of a library that a function uses, as that of regular expressions, which draws where it is wrong and says what in the last line.
+        DataFusionError::External(error) => {
+            let what = error.to_string();
+            let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Error::Question(format!("a value cannot be computed: {what}"))
+        }
         DataFusionError::ArrowError(error, _) => {
             Error::Question(format!("a value cannot be computed: {}", first_line(&error.to_string())))
         }
         DataFusionError::Execution(what) => Error::Question(first_line(what)),
+        // Expressions that pass the planner and are found to make no sense later.
+        DataFusionError::Internal(what) => {
+            Error::Question(format!("the query engine cannot do this: {}", first_line(what)))
+        }
         other => Error::Query(first_line(&other.to_string())),
     }
 }

@@ -5,7 +5,7 @@ use super::segments::{IDS, SegmentRow, TimelineRow, id_span, timeline_rows};
 use super::{Catalog, coverage};
 use crate::error::{Error, Result};
 use minutebook_verify::coverage::RangeSet;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Column, Row, TypeInfo, ValueRef};
 use std::collections::BTreeMap;
 
@@ -159,8 +159,7 @@ impl Catalog {
         };
         let there = read(sqlx::query(SCHEMA).fetch_all(&self.pool).await.map_err(self.fault())?);
         let memory = SqliteConnectOptions::new().in_memory(true);
-        let fresh =
-            SqlitePoolOptions::new().max_connections(1).connect_with(memory).await.map_err(self.fault())?;
+        let fresh = super::one_connection().connect_with(memory).await.map_err(self.fault())?;
         let made = sqlx::migrate!("migrations/sqlite").run(&fresh).await;
         made.map_err(|error| Error::CatalogUnusable { path: self.path.clone(), what: error.to_string() })?;
         let expected = read(sqlx::query(SCHEMA).fetch_all(&fresh).await.map_err(self.fault())?);

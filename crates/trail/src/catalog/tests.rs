@@ -133,3 +133,11 @@ async fn a_value_of_another_type_is_an_error() {
     let error = catalog.segments_from(0, 10).await.unwrap_err();
     assert!(matches!(error, Error::CatalogUnusable { .. }), "{error}");
 }
+
+/// A task that looks after connections has spun for ever, and kept a process from ending (sqlx issue 3645).
+#[tokio::test]
+async fn nothing_looks_after_the_connection() {
+    let (_folder, catalog) = catalog().await;
+    let options = catalog.pool.options();
+    assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
+}
