@@ -2,13 +2,13 @@
 //! its own).
 //! Edge: rows in, rows out; which files there are is the manifest's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
@@ -65,13 +65,16 @@ impl Drop for IndexFile {
         {
             tracing::warn!("a file of the index that others replaced stays until the next start: {error}");
         }
+        self.footers.give_back(&self.entry.name);
     }
 }
 
-/// Bounds the footers in memory: the one that was read first is let go first.
+/// What is in memory of all files: which there are, be it for a query alone that began before they were replaced, and footers, of which the one that
+/// was read first is let go first.
 #[derive(Debug, Default)]
 pub struct Footers {
     held: Mutex<Held>,
+    in_use: Mutex<HashMap<String, usize>>,
 }
 
 /// Files whose footers are in memory, in the order in which they were read, and how many bytes they take.
@@ -82,6 +85,29 @@ struct Held {
 }
 
 impl Footers {
+    fn in_use(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody has a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.in_use().contains_key(name)
+    }
+
+    fn take(&self, name: &str) {
+        *self.in_use().entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn give_back(&self, name: &str) {
+        let mut in_use = self.in_use();
+        if let Some(count) = in_use.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                in_use.remove(name);
+            }
+        }
+    }
+
     fn hold(&self, file: &Arc<IndexFile>, bytes: usize) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.files.push_back((Arc::downgrade(file), bytes));
@@ -103,6 +129,7 @@ impl IndexFile {
     pub fn new(folder: &std::path::Path, entry: FileEntry, footers: &Arc<Footers>) -> Arc<Self> {
         let path = folder.join(&entry.name);
         let is_replaced = AtomicBool::new(false);
+        footers.take(&entry.name);
         Arc::new(Self { entry, path, footer: Mutex::default(), footers: Arc::clone(footers), is_replaced })
     }
 

@@ -106,7 +106,7 @@ impl Indexer {
             self.key = Some(key);
         }
         if self.lock.is_some() {
-            sweep(&shared.folder, &state)?;
+            sweep(&shared)?;
         }
         shared.set(state);
         Ok(())
@@ -274,7 +274,7 @@ impl Indexer {
         let before = self.shared.state();
         let state = State::default();
         self.store(&state, true)?;
-        sweep(&self.shared.folder, &before)?;
+        sweep(&self.shared)?;
         self.shared.set(state);
         before.tables.values().flat_map(|table| &table.files).for_each(|file| file.replaced());
         Ok(())
@@ -306,16 +306,15 @@ fn take_lock(folder: &std::path::Path) -> Result<Option<FileLock>> {
     }
 }
 
-/// Removes files that the state does not name: what a crash left.
-fn sweep(folder: &std::path::Path, state: &State) -> Result<()> {
+/// Removes files that nobody has, neither the state nor a query that began before: what a crash left.
+fn sweep(shared: &Shared) -> Result<()> {
+    let folder = &shared.folder;
     let failed = |error| Error::io("look into", folder, error);
-    let files = state.tables.values().flat_map(|table| &table.files);
-    let known: HashSet<&str> = files.map(|file| file.entry.name.as_str()).collect();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name != LOCK && name != MANIFEST && !known.contains(name.as_ref()) {
+        if name != LOCK && name != MANIFEST && !shared.footers.has(&name) {
             sys::remove(&entry.path()).map_err(|error| Error::io("remove", &entry.path(), error))?;
         }
     }
