@@ -18,6 +18,8 @@ pub(crate) type AnswerBody = Either<Passed, Full<Bytes>>;
 pub(crate) struct Passed {
     inner: Incoming,
     watcher: Watcher,
+    /// It broke off, and whoever takes it is not told yet.
+    broken: Option<hyper::Error>,
 }
 
 /// Who sees a body pass.
@@ -31,7 +33,7 @@ pub(crate) enum Watcher {
 
 impl Passed {
     pub(crate) fn new(inner: Incoming, watcher: Watcher) -> Self {
-        let mut passed = Self { inner, watcher };
+        let mut passed = Self { inner, watcher, broken: None };
         if passed.inner.is_end_stream() {
             passed.watcher.end();
         }
@@ -73,6 +75,9 @@ impl Body for Passed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         match &polled {
             Poll::Pending => {}
@@ -87,6 +92,13 @@ impl Body for Passed {
             }
             Poll::Ready(Some(Err(_))) => self.watcher.break_off(),
             Poll::Ready(None) => self.watcher.end(),
+        }
+        if let Poll::Ready(Some(Err(error))) = polled {
+            // A connection that is told at once drops what it has not written yet, be it the head: it writes that when there is nothing more to take
+            // for the moment.
+            self.broken = Some(error);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         polled
     }
