@@ -14,8 +14,9 @@ use minutebook_present::json::Printer;
 use minutebook_present::page;
 use minutebook_present::selection::Selection;
 use minutebook_present::typed;
-use minutebook_record::RecordId;
+use minutebook_record::{Kind, RecordId};
 use minutebook_trail::{Filter, StoredRecord};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::IntoParams;
@@ -66,18 +67,10 @@ struct Last {
 }
 
 impl Cursor {
-    fn write(&self) -> String {
-        // INVARIANT: numbers and texts always serialise.
-        BASE64.encode(serde_json::to_vec(self).unwrap_or_default())
-    }
-
     fn read(text: &str) -> Result<(Self, RecordId), Problem> {
-        let read = || {
-            let cursor: Self = serde_json::from_slice(&BASE64.decode(text).ok()?).ok()?;
-            let id = cursor.id.parse().ok()?;
-            Some((cursor, id))
-        };
-        read().ok_or_else(|| Problem::request("`cursor` is not one that an answer gave"))
+        let cursor: Self = read_cursor(text)?;
+        let id = cursor.id.parse().map_err(|_| no_cursor())?;
+        Ok((cursor, id))
     }
 }
 
@@ -164,12 +157,11 @@ pub(super) async fn records(
     };
     app.reader.list(&filter, &mut each).await?;
     if too_large {
-        let longest = page::bytes(LIST_BYTES_MAX as u64);
-        return Err(Problem::request(format!("a record is longer than {longest}: ask for it by its id")));
+        return Err(too_long());
     }
     let cursor = last.at.filter(|_| more).map(|(time, id)| {
         let (id, times) = (id.to_string(), [selection.since_ns, selection.until_ns]);
-        Cursor { log: last.log, time, id, times, oldest }.write()
+        write_cursor(&Cursor { log: last.log, time, id, times, oldest })
     });
     list.push_str(&format!(r#"],"cursor":{}}}"#, json!(cursor)));
     Ok((Extension(told), [(header::CONTENT_TYPE, "application/json")], list))
@@ -178,9 +170,40 @@ pub(super) async fn records(
 /// What a listing asks for, for the record of it.
 fn asked(listing: &Listing) -> String {
     let Listing { since, until, kind, model, .. } = listing;
-    let said = [("kind", kind), ("model", model), ("since", since), ("until", until)];
-    let said = said.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+    said(&[("kind", kind), ("model", model), ("since", since), ("until", until)])
+}
+
+/// Parameters as they were given.
+pub(super) fn said(parameters: &[(&str, &Option<String>)]) -> String {
+    let said = parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
     said.collect::<Vec<_>>().join(" ")
+}
+
+/// The kinds that a parameter lists, with commas.
+pub(super) fn kinds(given: &Option<String>) -> Result<Vec<Kind>, Problem> {
+    let kinds = given.iter().flat_map(|kinds| kinds.split(',')).map(typed::kind);
+    kinds.collect::<Result<_, _>>().map_err(|what| Problem::request(format!("`kind`: {what}")))
+}
+
+/// A cursor as a client has it.
+pub(super) fn write_cursor(cursor: &impl Serialize) -> String {
+    // INVARIANT: numbers and texts always serialise.
+    BASE64.encode(serde_json::to_vec(cursor).unwrap_or_default())
+}
+
+pub(super) fn read_cursor<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
+    let read = || serde_json::from_slice(&BASE64.decode(text).ok()?).ok();
+    read().ok_or_else(no_cursor)
+}
+
+pub(super) fn no_cursor() -> Problem {
+    Problem::request("`cursor` is not one that an answer gave")
+}
+
+/// No page has room for the next record.
+pub(super) fn too_long() -> Problem {
+    let longest = page::bytes(LIST_BYTES_MAX as u64);
+    Problem::request(format!("a record is longer than {longest}: ask for it by its id"))
 }
 
 fn selection(app: &App, listing: &Listing) -> Result<Selection, Problem> {
@@ -189,9 +212,8 @@ fn selection(app: &App, listing: &Listing) -> Result<Selection, Problem> {
         let time = |text: &String| typed::time(text, app.clock.wall_ns(), &TimeZone::UTC);
         text.as_ref().map(time).transpose().map_err(|what| wrong(member, what))
     };
-    let kinds = listing.kind.iter().flat_map(|kinds| kinds.split(',')).map(typed::kind);
     Ok(Selection {
-        kinds: kinds.collect::<Result<_, _>>().map_err(|what| wrong("kind", what))?,
+        kinds: kinds(&listing.kind)?,
         model: listing.model.clone(),
         since_ns: time("since", &listing.since)?,
         until_ns: time("until", &listing.until)?,

@@ -9,13 +9,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use minutebook_index::worked;
 use minutebook_present::json::Printer;
-use minutebook_present::page;
 use minutebook_present::selection::Selection;
-use minutebook_present::typed;
 use minutebook_record::RecordId;
 use minutebook_trail::StoredRecord;
 use serde::{Deserialize, Serialize};
@@ -24,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
 use super::App;
+use super::listing::{kinds, no_cursor, read_cursor, said, too_long, write_cursor};
 use super::records::given;
 use crate::access::{Asker, Shown, Told};
 use crate::guard::Terms;
@@ -61,18 +58,13 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn write(&self) -> String {
-        // INVARIANT: numbers and texts always serialise.
-        BASE64.encode(serde_json::to_vec(self).unwrap_or_default())
-    }
-
     fn read(text: &str) -> Result<(u64, Option<Place>), Problem> {
-        let read = || {
-            let Self { log, last } = serde_json::from_slice(&BASE64.decode(text).ok()?).ok()?;
-            let last = last.map(|(time, id)| id.parse().ok().map(|id| Place { log, time, id }));
-            Some((log, last.map_or(Some(None), |last| last.map(Some))?))
+        let Self { log, last } = read_cursor(text)?;
+        let last = match last {
+            Some((time, id)) => Some(Place { log, time, id: id.parse().map_err(|_| no_cursor())? }),
+            None => None,
         };
-        read().ok_or_else(|| Problem::request("`cursor` is not one that an answer of this path gave"))
+        Ok((log, last))
     }
 }
 
@@ -153,7 +145,7 @@ pub(super) async fn tail(
         None => newest(&app, &asker, &following, &selection).await?,
     };
     let records = found.records.join(",");
-    let answer = format!(r#"{{"records":[{records}],"cursor":{}}}"#, json!(cursor.write()));
+    let answer = format!(r#"{{"records":[{records}],"cursor":{}}}"#, json!(write_cursor(&cursor)));
     Ok((Extension(found.told), [(header::CONTENT_TYPE, "application/json")], answer))
 }
 
@@ -222,10 +214,7 @@ async fn next(
         let beyond = worked(app.reader.since(log, &filter, &mut each)).await?;
         if found.is_full {
             let Some(last) = found.last else {
-                let longest = page::bytes(LIST_BYTES_MAX as u64);
-                return Err(Problem::request(format!(
-                    "a record is longer than {longest}: ask for it by its id"
-                )));
+                return Err(too_long());
             };
             let cursor = Cursor { log: last.log, last: Some((last.time, last.id.to_string())) };
             return Ok((found, cursor));
@@ -260,14 +249,10 @@ fn bounded(name: &str, given: Option<usize>, default: usize, least: usize) -> Re
 
 /// What is asked for, for the record of it.
 fn asked(following: &Following) -> String {
-    let said = [("kind", &following.kind), ("model", &following.model)];
-    let said = said.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
-    said.collect::<Vec<_>>().join(" ")
+    said(&[("kind", &following.kind), ("model", &following.model)])
 }
 
 fn selection(following: &Following) -> Result<Selection, Problem> {
-    let kinds = following.kind.iter().flat_map(|kinds| kinds.split(',')).map(typed::kind);
-    let kinds =
-        kinds.collect::<Result<_, _>>().map_err(|what| Problem::request(format!("`kind`: {what}")))?;
-    Ok(Selection { kinds, model: following.model.clone(), ..Selection::default() })
+    let (kinds, model) = (kinds(&following.kind)?, following.model.clone());
+    Ok(Selection { kinds, model, ..Selection::default() })
 }
