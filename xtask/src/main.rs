@@ -2,6 +2,7 @@
 //! repository; nothing of the product depends on them.
 
 mod bench;
+mod beside;
 mod browser;
 mod check;
 mod clock;

@@ -1,11 +1,12 @@
 //! `cargo xtask test`: what CI runs, in order. A step that fails does not stop the next: one run shows all that is
-//! wrong.
+//! wrong. Steps that only build and install run beside the Rust tests, which leave the processors idle for a good part.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::beside::Beside;
 use crate::failure::{During, Failure};
 use crate::tally::Tally;
 use crate::wheels::Profile;
@@ -13,60 +14,90 @@ use crate::workspace::Workspace;
 use crate::{browser, check, clock, demo, node, program, python, tidy, wheels};
 
 pub(crate) const ARGUMENTS: &str =
-    "[--only fmt|tidy|clippy|tests|docs|checks|pytest|types|wheels|demo]... [ARGUMENTS OF cargo test]";
+    "[--only fmt|tidy|clippy|tests|docs|wheels|ready|checks|pytest|types|demo]... [ARGUMENTS OF cargo test]";
 
 struct Step {
     name: &'static str,
     what: &'static str,
-    run: fn(&Workspace, &[String], &mut Tally) -> Result<(), Failure>,
-    /// Whether it runs tests, so that a failure which no summary counted counts as one.
-    tests: bool,
+    run: fn(&mut Run<'_>) -> Result<(), Failure>,
+    kind: Kind,
 }
 
-const STEPS: [Step; 10] = [
-    Step { name: "fmt", what: "formatting", run: |w, _, _| check::format(w), tests: false },
-    Step { name: "tidy", what: "our own rules", run: |w, _, _| tidy::run(w, &[]), tests: false },
-    Step { name: "clippy", what: "lints", run: |w, _, _| check::lints(w), tests: false },
-    Step { name: "tests", what: "the Rust tests", run: cargo_test, tests: true },
-    Step { name: "docs", what: "the documentation builds", run: |w, _, _| docs(w), tests: false },
-    Step { name: "checks", what: "formats checked from Python", run: python_checks, tests: true },
-    Step { name: "pytest", what: "the Python tests", run: |w, _, tally| pytest(w, tally), tests: true },
-    Step {
-        name: "types",
-        what: "stubs and types of the Python package",
-        run: |w, _, _| types(w),
-        tests: false,
-    },
-    Step {
-        name: "wheels",
-        what: "the extension's wheel is small",
-        run: |w, _, _| wheels::check_extension(w),
-        tests: false,
-    },
-    Step { name: "demo", what: "the demo", run: |w, _, tally| demo_step(w, tally), tests: true },
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Check,
+    /// It runs tests, so that a failure which no summary counted counts as one.
+    Tests,
+    /// It is done beside the Rust tests when these are run too.
+    Beside,
+}
+
+/// What a step works with.
+struct Run<'r> {
+    workspace: &'r Workspace,
+    /// For `cargo test`.
+    arguments: &'r [String],
+    tally: Tally,
+    beside: Beside,
+}
+
+const fn step(
+    name: &'static str,
+    what: &'static str,
+    kind: Kind,
+    run: fn(&mut Run<'_>) -> Result<(), Failure>,
+) -> Step {
+    Step { name, what, run, kind }
+}
+
+const STEPS: [Step; 11] = [
+    step("fmt", "formatting", Kind::Check, |run| check::format(run.workspace)),
+    step("tidy", "our own rules", Kind::Check, |run| tidy::run(run.workspace, &[])),
+    step("clippy", "lints", Kind::Check, |run| check::lints(run.workspace)),
+    step("tests", "the Rust tests", Kind::Tests, cargo_test),
+    step("docs", "the documentation builds", Kind::Beside, |run| docs(run.workspace)),
+    step("wheels", "the extension's wheel is small", Kind::Beside, |run| {
+        wheels::check_extension(run.workspace)
+    }),
+    step("ready", "what the Python tests need is there", Kind::Beside, |run| {
+        Needs::of(run.workspace).map(drop)
+    }),
+    step("checks", "formats checked from Python", Kind::Tests, python_checks),
+    step("pytest", "the Python tests", Kind::Tests, pytest),
+    step("types", "stubs and types of the Python package", Kind::Check, |run| types(run.workspace)),
+    step("demo", "the demo", Kind::Tests, demo_step),
 ];
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
-    let (only, rest) = parse(arguments)?;
-    let mut total = Tally::default();
-    let mut lines: Vec<(&str, bool, Duration)> = Vec::new();
-    for step in STEPS.iter().filter(|step| only.is_empty() || only.contains(&step.name)) {
+    let (only, arguments) = parse(arguments)?;
+    let chosen: Vec<&Step> =
+        STEPS.iter().filter(|step| only.is_empty() || only.contains(&step.name)).collect();
+    let (mut total, mut lines) = (Tally::default(), Vec::<(String, bool, Duration)>::new());
+    let has_tests = chosen.iter().any(|step| step.name == "tests");
+    let beside = chosen.iter().filter(|step| has_tests && step.kind == Kind::Beside);
+    let mut beside = Beside::of(workspace, beside.map(|step| step.name).collect());
+    for step in chosen {
+        if beside.has_done(step.name) {
+            continue;
+        }
         eprintln!("\n== {}: {}", step.name, step.what);
-        let mut tally = Tally::default();
-        let (outcome, time) = clock::timed(|| (step.run)(workspace, rest, &mut tally));
+        let mut run = Run { workspace, arguments, tally: Tally::default(), beside };
+        let (outcome, time) = clock::timed(|| (step.run)(&mut run));
         if let Err(failure) = &outcome {
             eprintln!("error: {failure}");
-            if step.tests && tally.failed == 0 {
-                tally.failed = 1;
+            if step.kind == Kind::Tests && run.tally.failed == 0 {
+                run.tally.failed = 1;
             }
         }
-        total += tally;
-        lines.push((step.name, outcome.is_ok(), time));
+        total += run.tally;
+        lines.push((step.name.to_owned(), outcome.is_ok(), time));
+        beside = run.beside;
+        lines.extend(beside.end()?);
     }
 
     println!();
     for (name, succeeded, time) in &lines {
-        println!("{name:8} {:6} {:7.1} s", if *succeeded { "ok" } else { "FAILED" }, time.as_secs_f64());
+        println!("{}", summary_line(name, *succeeded, *time));
     }
     if total.ignored > 0 {
         println!("{} ignored", total.ignored);
@@ -74,12 +105,26 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     println!("{} passed, {} failed", total.passed, total.failed);
 
     let failed: Vec<&str> =
-        lines.iter().filter(|(_, succeeded, _)| !succeeded).map(|(name, ..)| *name).collect();
+        lines.iter().filter(|(_, succeeded, _)| !succeeded).map(|(name, ..)| name.as_str()).collect();
     if failed.is_empty() && total.failed == 0 {
         Ok(())
     } else {
         Err(Failure::Failed(format!("failed: {}", failed.join(", "))))
     }
+}
+
+/// How a step ended.
+fn summary_line(name: &str, succeeded: bool, time: Duration) -> String {
+    format!("{name:8} {:6} {:7.1} s", if succeeded { "ok" } else { "FAILED" }, time.as_secs_f64())
+}
+
+/// The same from such a line.
+pub(crate) fn of_summary_line(line: &str) -> Option<(String, bool, Duration)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [name, ended @ ("ok" | "FAILED"), seconds, "s"] = words[..] else { return None };
+    let known = STEPS.iter().any(|step| step.name == name);
+    let time = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+    known.then(|| (name.to_owned(), ended == "ok", time))
 }
 
 /// The steps asked for (none: all), and what goes to `cargo test`.
@@ -101,18 +146,22 @@ fn parse(mut arguments: &[String]) -> Result<(Vec<&'static str>, &[String]), Fai
     Ok((only, arguments))
 }
 
-fn cargo_test(workspace: &Workspace, arguments: &[String], tally: &mut Tally) -> Result<(), Failure> {
-    let mut command = workspace.cargo();
+fn cargo_test(run: &mut Run<'_>) -> Result<(), Failure> {
+    let mut command = run.workspace.cargo();
     // All test programs run, so that the numbers at the end are of all of them.
     command.args(["test", "--no-fail-fast"]);
-    let chosen = arguments.iter().take_while(|argument| *argument != "--");
+    let chosen = run.arguments.iter().take_while(|argument| *argument != "--");
     if !chosen.into_iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package")) {
         command.arg("--workspace");
     }
-    command.args(arguments);
+    command.args(run.arguments);
     let code = program::run_reading(&mut command, |line| {
+        if line.starts_with("running ") {
+            // All is built: from here on processors are idle at times.
+            run.beside.begin();
+        }
         if let Some(found) = Tally::of_cargo_line(line) {
-            *tally += found;
+            run.tally += found;
         }
     })?;
     ended_with(&command, code, &[0])
@@ -125,7 +174,8 @@ fn docs(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 /// Each `tests/python/check_*.py` is one test: it ends with 0 or says what is wrong.
-fn python_checks(workspace: &Workspace, _: &[String], tally: &mut Tally) -> Result<(), Failure> {
+fn python_checks(run: &mut Run<'_>) -> Result<(), Failure> {
+    let (workspace, tally) = (run.workspace, &mut run.tally);
     let scripts = check_scripts(workspace)?;
     if scripts.is_empty() {
         eprintln!("there are none");
@@ -165,7 +215,30 @@ fn check_scripts(workspace: &Workspace) -> Result<Vec<PathBuf>, Failure> {
     Ok(scripts)
 }
 
-fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
+/// Others' programs with which the Python tests work.
+struct Needs {
+    /// Their packages do not go together with the others.
+    s3: PathBuf,
+    servers: PathBuf,
+    provider: PathBuf,
+    chromium: PathBuf,
+}
+
+impl Needs {
+    /// Installs what is not there.
+    fn of(workspace: &Workspace) -> Result<Self, Failure> {
+        python::interpreter(workspace)?;
+        Ok(Self {
+            s3: python::environment(workspace, "s3-venv", "tests/python/s3-requirements.txt")?,
+            servers: python::environment(workspace, "servers-venv", "tests/python/servers-requirements.txt")?,
+            provider: node::provider(workspace)?,
+            chromium: browser::chromium()?,
+        })
+    }
+}
+
+fn pytest(run: &mut Run<'_>) -> Result<(), Failure> {
+    let workspace = run.workspace;
     let python = wheels::installed(workspace, Profile::Dev)?;
     program::run(workspace.cargo().args([
         "build",
@@ -174,21 +247,20 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
         "--package",
         "minutebook-faultfs-preload",
     ]))?;
-    // Their packages do not go together with the others.
-    let s3 = python::environment(workspace, "s3-venv", "tests/python/s3-requirements.txt")?;
-    let servers = python::environment(workspace, "servers-venv", "tests/python/servers-requirements.txt")?;
+    let needs = Needs::of(workspace)?;
     let mut command = Command::new(python);
     command.env("MINUTEBOOK_FAULTFS", workspace.target.join("debug/minutebook-faultfs"));
-    command.env("MINUTEBOOK_S3_SERVER", s3.with_file_name("moto_server"));
-    command.env("MINUTEBOOK_SERVERS_PYTHON", servers);
-    command.env("MINUTEBOOK_OIDC_PROVIDER", node::provider(workspace)?);
-    command.env("MINUTEBOOK_CHROMIUM", browser::chromium()?);
+    command.env("MINUTEBOOK_S3_SERVER", needs.s3.with_file_name("moto_server"));
+    command.env("MINUTEBOOK_SERVERS_PYTHON", needs.servers);
+    command.env("MINUTEBOOK_OIDC_PROVIDER", needs.provider);
+    command.env("MINUTEBOOK_CHROMIUM", needs.chromium);
     command.current_dir(&workspace.root).args([
         "-m",
         "pytest",
         "-q",
         "-p",
         "no:cacheprovider",
+        "--durations=20",
         "tests/python",
     ]);
     let mut last = None;
@@ -197,7 +269,7 @@ fn pytest(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
             last = Some(found);
         }
     })?;
-    *tally += last.unwrap_or_default();
+    run.tally += last.unwrap_or_default();
     ended_with(&command, code, &[0])
 }
 
@@ -215,10 +287,10 @@ fn types(workspace: &Workspace) -> Result<(), Failure> {
     program::run(module("pyright", "python").arg("--pythonpath").arg(&python))
 }
 
-fn demo_step(workspace: &Workspace, tally: &mut Tally) -> Result<(), Failure> {
-    let into = workspace.target.join("demo-test");
-    demo::run(workspace, &["--quiet".into(), "--into".into(), into.display().to_string()])?;
-    tally.passed += 1;
+fn demo_step(run: &mut Run<'_>) -> Result<(), Failure> {
+    let into = run.workspace.target.join("demo-test");
+    demo::run(run.workspace, &["--quiet".into(), "--into".into(), into.display().to_string()])?;
+    run.tally.passed += 1;
     Ok(())
 }
 
@@ -253,6 +325,20 @@ mod tests {
             let failure = parse(&words(line)).map(|_| ()).expect_err("a wrong command line");
             assert_eq!(failure.exit_code(), 2);
             assert!(failure.to_string().contains("clippy, tests, docs"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn how_a_step_ended_is_read_as_it_is_printed() {
+        for (name, succeeded) in [("docs", true), ("wheels", false)] {
+            let line = summary_line(name, succeeded, Duration::from_millis(12_300));
+            assert_eq!(
+                of_summary_line(&line),
+                Some((name.to_owned(), succeeded, Duration::from_millis(12_300)))
+            );
+        }
+        for line in ["docs ok", "what ok 1.0 s", "docs maybe 1.0 s", "docs ok -1 s"] {
+            assert_eq!(of_summary_line(line), None, "{line}");
         }
     }
 

@@ -23,11 +23,11 @@ pub struct Allowance {
 }
 
 impl Default for Allowance {
-    /// What no client meets that does not go round in circles.
+    /// What no client meets that does not go round in circles: loggers of model servers send two requests for each call.
     fn default() -> Self {
         Self {
-            requests_per_second: 500,
-            request_burst: 1_000,
+            requests_per_second: 5_000,
+            request_burst: 10_000,
             records_per_second: 100_000,
             query_seconds_per_minute: 240,
             queries_at_once: 16,

@@ -5,13 +5,14 @@ pub(crate) mod adapted;
 mod arrow;
 mod blocks;
 mod body;
+mod job;
 mod repeats;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use minutebook_capture::{Advice, CaptureError, Level, Producer, ProducerOptions};
+use minutebook_capture::ProducerOptions;
 use minutebook_present::json::{Draft, DraftReader, ReadAt};
 use minutebook_record::RecordId;
 use minutebook_record::fields::ModelRef;
@@ -21,23 +22,27 @@ use tokio::time::Instant;
 
 use crate::access::Asker;
 use crate::handover::HandOver;
-use crate::limits::{DRAWN_AT_ONCE, FULL_SEALS, INTAKE_REST};
+use crate::limits::{INTAKE_REST, TOGETHER_BYTES, TOGETHER_MAX};
 use crate::problem::Problem;
 use crate::sealer::Asker as Sealing;
+use crate::turns::{Asked, Turns};
 pub(crate) use arrow::Defaults;
 pub(crate) use blocks::{Block, Blocks, Cut};
 pub(crate) use body::{Encoding, Form};
+use job::Job;
 pub(crate) use repeats::RepeatKey;
 use repeats::{Entry, Repeats};
 
 /// The name under which these records are numbered.
 pub(crate) const PRODUCER: &str = "http";
 
-/// Takes records, one request after the other: what is in memory of them is bounded so.
+/// Takes records: requests that come while others are taken are taken together, with one flush, as long as they are small; what is in memory of
+/// them is bounded so.
 pub(crate) struct Intake {
     options: ProducerOptions,
     sealer: Sealing,
     reader: Arc<Reader>,
+    turns: Turns<Sent, Result<Taken, Problem>>,
     work: Mutex<Work>,
 }
 
@@ -85,7 +90,7 @@ impl Intake {
             repeats: Repeats::restored(log, noted, options.clock.wall_ns()),
             is_over: false,
         };
-        Self { options, sealer, reader, work: Mutex::new(work) }
+        Self { options, sealer, reader, turns: Turns::default(), work: Mutex::new(work) }
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
@@ -96,13 +101,53 @@ impl Intake {
     ///
     /// # Errors
     /// What is wrong with the request; or the spool, with how much of it was recorded.
-    pub(crate) fn take(&self, sent: &Sent) -> Result<Taken, Problem> {
+    pub(crate) fn take(&self, sent: Sent) -> Result<Taken, Problem> {
+        let answer = self.turns.ask(
+            sent,
+            |batch, next| fits(batch.iter().map(|asked| &asked.what), next),
+            |batch| self.take_together(batch),
+        );
+        answer.unwrap_or_else(|| Err(Error::Stopped("recording failed".into()).into()))
+    }
+
+    fn take_together(&self, batch: Vec<Asked<Sent, Result<Taken, Problem>>>) {
         let mut work = self.work();
         let work = &mut *work;
+        let now_ns = self.options.clock.wall_ns();
+        let (mut answers, mut jobs) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        for asked in batch {
+            let (sent, answer) = asked.split();
+            match self.job(work, sent, now_ns) {
+                Ok(Found::Job(job)) => {
+                    answers.push(answer);
+                    jobs.push(job);
+                }
+                Ok(Found::Taken(taken)) => answer.give(Ok(taken)),
+                Err(problem) => answer.give(Err(problem)),
+            }
+        }
+        let is_flushed = self.record(work, &mut jobs);
+        for (answer, job) in answers.into_iter().zip(jobs) {
+            let Job { key, mut entry, repeated, failed, drafts, done, .. } = job;
+            entry.is_safe = failed.is_none();
+            entry.is_flushed = entry.is_safe && is_flushed;
+            let ids = entry.ids.clone();
+            if let Some(key) = key {
+                work.repeats.keep(key, entry, now_ns);
+            }
+            answer.give(match failed {
+                None => Ok(Taken { ids, repeated }),
+                Some(failed) => Err(failed.told(done, drafts.len())),
+            });
+        }
+        work.used = Instant::now();
+    }
+
+    /// What there is to do for a request.
+    fn job(&self, work: &mut Work, sent: Sent, now_ns: i64) -> Result<Found, Problem> {
         if work.is_over {
             return Err(Error::Stopped("it ends".into()).into());
         }
-        let now_ns = self.options.clock.wall_ns();
         let body = sent.encoding.unpack(&sent.body)?;
         let print = repeats::print(&sent.form, &body);
         let earlier = sent.repeat.as_ref().and_then(|key| work.repeats.find(key, now_ns)).cloned();
@@ -118,120 +163,13 @@ impl Intake {
                 ));
             }
             if earlier.is_safe && (earlier.is_flushed || !sent.flush) {
-                return Ok(Taken { ids: earlier.ids.clone(), repeated: true });
+                return Ok(Found::Taken(Taken { ids: earlier.ids.clone(), repeated: true }));
             }
         }
         let drafts = body::drafts(&sent.form, &body, &mut work.drafts, sent.at)?;
-        drop(body);
         may_record(&sent.asker, &drafts)?;
         let entry = earlier.unwrap_or_else(|| Entry::new(print, drafts.len(), now_ns));
-        let mut job = Job::new(self, sent.repeat.clone(), entry, &drafts)?;
-        let repeated = !job.entry.ids.is_empty() && job.left.is_empty();
-        let done = self.record(work, std::slice::from_mut(&mut job), sent.flush);
-        let mut entry = job.entry;
-        entry.is_safe = done.is_ok();
-        entry.is_flushed = done.is_ok() && sent.flush;
-        let ids = entry.ids.clone();
-        if let Some(key) = job.key {
-            work.repeats.keep(key, entry, now_ns);
-        }
-        work.used = Instant::now();
-        done.map(|()| Taken { ids, repeated })
-    }
-
-    /// Hands over what is left of each job, its ids noted before where it may come again; then flushes.
-    fn record(&self, work: &mut Work, jobs: &mut [Job<'_>], flush: bool) -> Result<(), Problem> {
-        let left = |(at, job): (usize, &Job<'_>)| job.left.clone().into_iter().map(move |place| (at, place));
-        let all: Vec<(usize, usize)> = jobs.iter().enumerate().flat_map(left).collect();
-        let of: usize = jobs.iter().map(|job| job.drafts.len()).sum();
-        let before = of - all.len();
-        // Numbers that are drawn and not used are told as lost: no more than need be.
-        let mut at_once = 1;
-        if jobs.iter().any(|job| job.key.is_some()) {
-            work.repeats.prepare(self.options.clock.wall_ns())?;
-            at_once = DRAWN_AT_ONCE;
-        }
-        let (mut done, mut first, mut seals) = (0, None, 0);
-        while done < all.len() {
-            let chunk = &all[done..all.len().min(done + at_once)];
-            let mut count = 0;
-            let handed_over = self.hand_over(work, jobs, chunk, flush, (&mut first, &mut count));
-            done += count;
-            seals = if count > 0 { 0 } else { seals };
-            match handed_over {
-                Ok(()) => {}
-                Err(Failed::Spool(CaptureError::Full { .. })) if seals < FULL_SEALS => {
-                    seals += 1;
-                    // That it failed is told by the next try.
-                    let _ = Handle::current().block_on(self.sealer.seal());
-                }
-                Err(Failed::Spool(error)) => {
-                    if matches!(error.advice(), Advice::Reopen | Advice::Inspect) {
-                        work.handover = None;
-                    }
-                    return Err(failed(&error, before + done, of));
-                }
-                Err(Failed::Note(error)) => {
-                    tracing::error!("records over HTTP cannot be taken: {error}");
-                    return Err(error.into());
-                }
-            }
-        }
-        if let Some(handover) = work.handover.as_ref().filter(|_| flush) {
-            let flushed = handover.flush(Level::Disk);
-            if let Err(error) = flushed {
-                work.handover = None;
-                return Err(failed(&error, of, of));
-            }
-        }
-        if let Some(first) = first {
-            work.repeats.done(first, flush);
-        }
-        Ok(())
-    }
-
-    /// Hands over one chunk: draws its numbers, notes their ids, and gives the records to the spool, of which it counts those that are.
-    fn hand_over(
-        &self,
-        work: &mut Work,
-        jobs: &mut [Job<'_>],
-        chunk: &[(usize, usize)],
-        flush: bool,
-        (first, count): (&mut Option<u64>, &mut usize),
-    ) -> Result<(), Failed> {
-        let handover = match &mut work.handover {
-            Some(handover) => handover,
-            none => none.insert(HandOver::open(self.options.clone())?),
-        };
-        let producer = handover.producer();
-        let draw = |(at, place): &(usize, usize)| {
-            Producer::begin_with(Arc::clone(&producer), &jobs[*at].drafts[*place].class)
-        };
-        let drawn = chunk.iter().map(draw).collect::<Result<Vec<_>, _>>()?;
-        for ((at, place), pending) in chunk.iter().zip(&drawn) {
-            let ids = &mut jobs[*at].entry.ids;
-            match ids.get_mut(*place) {
-                Some(id) => *id = pending.id(),
-                None => ids.push(pending.id()),
-            }
-        }
-        let mut noted = Vec::new();
-        for of_one in chunk.chunk_by(|a, b| a.0 == b.0) {
-            let job = &mut jobs[of_one[0].0];
-            if let Some(key) = &job.key {
-                job.entry.is_noted = true;
-                noted.push(job.entry.drawn(key, of_one.iter().map(|(_, place)| *place)));
-            }
-        }
-        if !noted.is_empty() {
-            let number = work.repeats.note(&noted, flush).map_err(Failed::Note)?;
-            first.get_or_insert(number);
-        }
-        for ((at, place), pending) in chunk.iter().zip(drawn) {
-            handover.hand_over_as(pending, &jobs[*at].drafts[*place])?;
-            *count += 1;
-        }
-        Ok(())
+        Ok(Found::Job(Job::new(self, sent.repeat, entry, drafts, sent.flush)?))
     }
 
     /// Which of the records of a request that failed are not in the trail.
@@ -273,42 +211,22 @@ impl Intake {
     }
 }
 
-/// Records of one request, or of one span.
-struct Job<'d> {
-    /// Under which it is known again after this process too.
-    key: Option<RepeatKey>,
-    entry: Entry,
-    drafts: &'d [Draft],
-    /// Places of those that are still to be handed over.
-    left: Vec<usize>,
+/// What there is to do for a request.
+enum Found {
+    /// It was recorded before.
+    Taken(Taken),
+    Job(Job),
 }
 
-impl<'d> Job<'d> {
-    /// With what is left of it: looks for the records whose ids are known. Blocks.
-    fn new(
-        intake: &Intake,
-        key: Option<RepeatKey>,
-        entry: Entry,
-        drafts: &'d [Draft],
-    ) -> Result<Self, Problem> {
-        let lost = if entry.ids.is_empty() { Vec::new() } else { intake.missing(&entry.ids)? };
-        // One that comes again may have fewer: half of a call is, when the other was lost with the answer to it.
-        let left = lost.into_iter().filter(|place| *place < drafts.len());
-        let left = left.chain(entry.ids.len()..drafts.len()).collect();
-        Ok(Self { key, entry, drafts, left })
-    }
-}
-
-/// Why a chunk of records was not handed over.
-enum Failed {
-    Spool(CaptureError),
-    Note(Error),
-}
-
-impl From<CaptureError> for Failed {
-    fn from(error: CaptureError) -> Self {
-        Self::Spool(error)
-    }
+/// Whether a request can be taken together with those before it. What may be much larger than it came is taken alone.
+fn fits<'s>(before: impl ExactSizeIterator<Item = &'s Sent> + Clone, next: &'s Sent) -> bool {
+    let is_plain = |sent: &Sent| sent.encoding == Encoding::Plain && !matches!(sent.form, Form::Arrow(_));
+    let all = before.clone().chain([next]);
+    before.len() < TOGETHER_MAX
+        && all.clone().all(is_plain)
+        && all.map(|sent| sent.body.len()).sum::<usize>() <= TOGETHER_BYTES
+        // The second of two with the same key is answered by what became of the first.
+        && (next.repeat.is_none() || before.clone().all(|sent| sent.repeat != next.repeat))
 }
 
 /// Refuses a request when one of its records is none that its sender may hand over.
@@ -345,14 +263,38 @@ fn close(handover: HandOver) {
     }
 }
 
-/// Why record number `at`, from 0, was not taken.
-fn failed(error: &CaptureError, at: usize, of: usize) -> Problem {
-    let before = format!("{at} of {of} records of this request are recorded");
-    let detail =
-        format!("{error}. {before}: send it again with the same idempotency key, and only the rest is");
-    if error.advice() == Advice::Fix {
-        return Problem::request(format!("record {at}, from 0: {error}. {before}"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::KeyName;
+
+    fn sent(bytes: usize, repeat: Option<&str>) -> Sent {
+        let repeat = repeat.map(|key| RepeatKey { of: KeyName::default(), key: key.to_owned() });
+        Sent {
+            asker: Asker::Owner,
+            body: vec![b' '; bytes].into(),
+            encoding: Encoding::Plain,
+            form: Form::Json,
+            at: ReadAt { time_ns: 0, clock_error_ns: None },
+            flush: true,
+            repeat,
+        }
     }
-    tracing::error!("records over HTTP cannot be taken: {error}");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage-failed", "Disk, store or catalog failed", detail)
+
+    #[test]
+    fn small_requests_are_taken_together_and_others_alone() {
+        let fits = |before: &[Sent], next: &Sent| fits(before.iter(), next);
+        let few = [sent(500, None), sent(500, Some("a")), sent(500, None)];
+        for next in [sent(500, None), sent(500, Some("b")), sent(0, None)] {
+            assert!(fits(&few, &next));
+        }
+        assert!(!fits(&few, &sent(500, Some("a"))), "it is to see what became of the other");
+        assert!(!fits(&few, &sent(TOGETHER_BYTES, None)));
+        assert!(!fits(&few, &Sent { encoding: Encoding::Zstd, ..sent(500, None) }), "it may be a bomb");
+        assert!(!fits(&few, &Sent { form: Form::Arrow(Defaults::default()), ..sent(500, None) }));
+        let packed = [Sent { encoding: Encoding::Gzip, ..sent(500, None) }];
+        assert!(!fits(&packed, &sent(500, None)), "nor behind one");
+        let many: Vec<Sent> = (0..TOGETHER_MAX).map(|_| sent(1, None)).collect();
+        assert!(fits(&many[1..], &sent(1, None)) && !fits(&many, &sent(1, None)));
+    }
 }

@@ -26,6 +26,7 @@ mod server;
 mod socket;
 mod spans;
 mod starting;
+mod turns;
 mod versions;
 
 pub use access::{LocalRead, record_read};

@@ -184,6 +184,12 @@ pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(86_400);
 /// for what is in flight.
 pub(crate) const DRAWN_AT_ONCE: usize = 1_024;
 
+/// Requests with records, or with halves of calls, that are taken together: by then a flush is a small part of what they take.
+pub(crate) const TOGETHER_MAX: usize = 256;
+
+/// Bytes of what they sent: read, it takes some times as much.
+pub(crate) const TOGETHER_BYTES: usize = 1 << 20;
+
 /// Ids that are remembered for requests that come again, 16 bytes each; a request counts as eight more.
 pub(crate) const REPEAT_IDS_MAX: usize = 1_000_000;
 

@@ -12,21 +12,26 @@ use minutebook_adapters::logger::{self, Logged, LoggedCall};
 use minutebook_adapters::pairing::{Came, Key, Matched, Pairs, Taken};
 use minutebook_capture::Clock;
 use minutebook_present::json::{Draft, DraftReader, ReadAt};
-use minutebook_trail::{HalfLog, HalfNoted};
+use minutebook_trail::{Error, HalfLog, HalfNoted};
 use tokio::time::Instant;
 
 use crate::api::App;
 use crate::guard::KeyName;
 use crate::intake::adapted::Item;
-use crate::limits::RETRY_FIRST;
+use crate::limits::{RETRY_FIRST, TOGETHER_BYTES, TOGETHER_MAX};
 use crate::problem::Problem;
+use crate::turns::{Asked, Turns};
 use kept::{Kept, Restored, State};
 
 /// Halves that wait, and since when this server does.
 pub(crate) struct LoggedCalls {
+    turns: Turns<Halves, Result<Counts, Problem>>,
     held: Mutex<Held>,
     begun: Instant,
 }
+
+/// Of one request.
+type Halves = Vec<Came<Logged>>;
 
 struct Held {
     pairs: Pairs<Logged>,
@@ -70,7 +75,7 @@ impl LoggedCalls {
         }
         let mut held = Held { pairs, kept, again: Vec::new(), again_at: Duration::ZERO, calls: 0 };
         held.make_ready(ready);
-        Self { held: Mutex::new(held), begun: Instant::now() }
+        Self { turns: Turns::default(), held: Mutex::new(held), begun: Instant::now() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -82,23 +87,45 @@ impl LoggedCalls {
         HALVES_WAIT + self.begun.elapsed()
     }
 
-    /// Takes halves. Returns when what they made whole is on disk, and those that wait are kept there. Blocks; on a thread of a runtime that may.
+    /// Takes halves, with those of requests that came meanwhile. Returns when what they made whole is on disk, and those that wait are kept there.
+    /// Blocks; on a thread of a runtime that may.
     ///
     /// # Errors
     /// When something cannot be recorded or kept: the halves are to be sent again.
-    pub(crate) fn take(&self, app: &App, halves: Vec<Came<Logged>>) -> Result<Counts, Problem> {
-        let mut held = self.held();
-        let mut counts = Counts::default();
-        self.record(app, &mut held, Vec::new())?;
-        let (mut keys, mut ready) = (Vec::with_capacity(halves.len()), Vec::new());
-        for half in halves {
-            let key = half.key.clone();
-            match held.pairs.take(half, self.now()) {
-                Taken::Waits => counts.waiting += 1,
-                Taken::Repeated => counts.repeated += 1,
-                Taken::Ready(found) => ready.extend(found),
+    pub(crate) fn take(&self, app: &App, halves: Halves) -> Result<Counts, Problem> {
+        let serve = |batch: Vec<Asked<Halves, _>>| {
+            let (halves, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(Asked::split).unzip();
+            let taken = self.take_together(app, halves);
+            for (at, answer) in answers.into_iter().enumerate() {
+                // What waits for one may have come with another: none is taken unless all are.
+                answer.give(taken.as_ref().map(|counts| counts[at]).map_err(Problem::clone));
             }
-            keys.push(key);
+        };
+        let answer = self.turns.ask(halves, fits, serve);
+        answer.unwrap_or_else(|| Err(Error::Stopped("recording failed".into()).into()))
+    }
+
+    /// Takes the halves of several requests, and counts what became of those of each.
+    fn take_together(&self, app: &App, requests: Vec<Halves>) -> Result<Vec<Counts>, Problem> {
+        let mut held = self.held();
+        self.record(app, &mut held, Vec::new())?;
+        let mut all = vec![Counts::default(); requests.len()];
+        // Beside each call that is ready, the request of which it came.
+        let (mut keys, mut ready, mut of) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, half) in requests
+            .into_iter()
+            .enumerate()
+            .flat_map(|(at, halves)| halves.into_iter().map(move |half| (at, half)))
+        {
+            keys.push(half.key.clone());
+            match held.pairs.take(half, self.now()) {
+                Taken::Waits => all[at].waiting += 1,
+                Taken::Repeated => all[at].repeated += 1,
+                Taken::Ready(found) => {
+                    of.extend(found.iter().map(|_| at));
+                    ready.extend(found);
+                }
+            }
         }
         let kept = held.keep(&keys, self.now(), app.clock.wall_ns());
         // What is ready is not held any more: it is recorded, or kept and tried again, whatever became of the others.
@@ -107,8 +134,10 @@ impl LoggedCalls {
             tracing::error!("halves of calls cannot be kept: {error}");
             Problem::from(error)
         })?;
-        counts.recorded = recorded?;
-        Ok(counts)
+        for (at, recorded) in of.into_iter().zip(recorded?) {
+            all[at].recorded += recorded;
+        }
+        Ok(all)
     }
 
     /// Records those whose time is up. Does not wait for whoever records now.
@@ -151,11 +180,11 @@ impl LoggedCalls {
         kept.rest(&mut state);
     }
 
-    /// How many records were made of these and of what is to be tried again. When they cannot be recorded, they are kept for that.
-    fn record(&self, app: &App, held: &mut Held, ready: Vec<Matched<Logged>>) -> Result<usize, Problem> {
+    /// How many records were made of each, of what is to be tried again first. When they cannot be recorded, they are kept for that.
+    fn record(&self, app: &App, held: &mut Held, ready: Vec<Matched<Logged>>) -> Result<Vec<usize>, Problem> {
         held.make_ready(ready);
         if held.again.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let at = ReadAt { time_ns: app.clock.wall_ns(), clock_error_ns: app.clock.error_ns() };
         let call = |matched: &Matched<Logged>| {
@@ -179,7 +208,7 @@ impl LoggedCalls {
         } else {
             held.again_at = self.now() + RETRY_FIRST;
         }
-        done.map(|counted| counted.recorded)
+        done
     }
 }
 
@@ -196,7 +225,7 @@ impl Held {
     }
 
     /// Keeps those halves of these keys that wait, or takes them back.
-    fn keep(&mut self, keys: &[Key], now: Duration, now_ns: i64) -> Result<(), minutebook_trail::Error> {
+    fn keep(&mut self, keys: &[Key], now: Duration, now_ns: i64) -> Result<(), Error> {
         let (kept, mut state) = self.parts(now, now_ns);
         let done = kept.keep(&mut state, keys);
         if done.is_err() {
@@ -208,6 +237,12 @@ impl Held {
         }
         done
     }
+}
+
+/// Whether the halves of a request can be taken together with those before.
+fn fits<A>(batch: &[Asked<Halves, A>], next: &Halves) -> bool {
+    let all = batch.iter().map(|asked| &asked.what).chain([next]);
+    batch.len() < TOGETHER_MAX && all.flatten().map(|came| came.bytes).sum::<usize>() <= TOGETHER_BYTES
 }
 
 /// The records of a call. One that is larger than a record may be says so, without its content.

@@ -59,7 +59,7 @@ pub(crate) fn record(app: &App, of: &KeyName, sent: Sent) -> Result<Exported, Pr
         tracing::debug!(seen, passed, refused = exported.refused, "spans or events came");
         Ok(items.items)
     };
-    exported.recorded = app.intake.take_made(of, make)?.recorded;
+    exported.recorded = app.intake.take_made(of, make)?.into_iter().sum();
     Ok(exported)
 }
 

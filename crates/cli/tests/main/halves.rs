@@ -16,7 +16,7 @@ const REQUEST: &str = r#"{"instances": [{"age": 41}]}"#;
 const ANSWER: &str = r#"{"predictions": [{"p": 0.25}]}"#;
 
 /// Sends a half of a call; none when the server is not there, or dies.
-fn try_send(address: std::net::SocketAddr, key: &str, half: &str, id: &str) -> Option<Answer> {
+pub fn try_send(address: std::net::SocketAddr, key: &str, half: &str, id: &str) -> Option<Answer> {
     let body = if half == "request" { REQUEST } else { ANSWER };
     let head = format!(
         "POST /v1/intake/cloudevents HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
@@ -36,7 +36,7 @@ fn send(server: &Server, key: &str, half: &str, id: &str) -> Value {
     try_send(server.address, key, half, id).unwrap().is(200).json()
 }
 
-fn killed(server: Server) -> User {
+pub fn killed(server: Server) -> User {
     signal(&server.pid, "-KILL");
     let Server { user, running, .. } = server;
     running.ended();
@@ -49,12 +49,12 @@ fn started() -> (Server, String) {
     (server, key)
 }
 
-fn decisions_of(user: &User) -> Vec<Value> {
+pub fn decisions_of(user: &User) -> Vec<Value> {
     user.run(["list", "--json", "-n", "0", "--kind", "decision"]).ends(0).json()
 }
 
 #[track_caller]
-fn is_clean(user: &User) {
+pub fn is_clean(user: &User) {
     user.run(["verify"]).ends(0);
     user.run(["doctor"]).ends(0);
     assert!(!user.path("trail/halves").exists());

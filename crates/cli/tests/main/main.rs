@@ -37,4 +37,5 @@ mod shipping;
 mod streaming;
 mod tcp;
 mod tls;
+mod together;
 mod use_limits;

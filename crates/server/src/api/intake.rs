@@ -103,7 +103,7 @@ pub(super) async fn record(
 }
 
 pub(super) async fn take(app: App, sent: Sent) -> Result<Taken, Problem> {
-    tokio::task::spawn_blocking(move || app.intake.take(&sent)).await.map_err(broken)?
+    tokio::task::spawn_blocking(move || app.intake.take(sent)).await.map_err(broken)?
 }
 
 /// Has one record taken, which is on disk then, in the name of who asks. The same request comes again under its idempotency key.

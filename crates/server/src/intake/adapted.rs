@@ -21,17 +21,9 @@ pub(crate) struct Item {
     pub(crate) drafts: Vec<Draft>,
 }
 
-/// What became of items.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
-    /// Records of items that came first now.
-    pub(crate) recorded: usize,
-    /// Items that were on disk already.
-    pub(crate) repeated: usize,
-}
-
 impl Intake {
-    /// Records what is made, and returns when it is on disk. Blocks; on a thread of a runtime that may.
+    /// Records what is made, and returns when it is on disk: of each item how many records that were, none of one that was on disk before. Blocks;
+    /// on a thread of a runtime that may.
     ///
     /// # Errors
     /// The spool. What was recorded all the same is known when it comes again.
@@ -39,7 +31,7 @@ impl Intake {
         &self,
         of: &KeyName,
         make: impl FnOnce(&mut DraftReader) -> Result<Vec<Item>, Problem>,
-    ) -> Result<Counted, Problem> {
+    ) -> Result<Vec<usize>, Problem> {
         let mut work = self.work();
         let work = &mut *work;
         if work.is_over {
@@ -47,33 +39,34 @@ impl Intake {
         }
         let items = make(&mut work.drafts)?;
         let now_ns = self.options.clock.wall_ns();
-        let (mut counted, mut jobs, mut seen) = (Counted::default(), Vec::new(), HashSet::new());
-        for item in &items {
-            if item.comes_again && !seen.insert(item.key.as_str()) {
-                counted.repeated += 1;
+        let (mut recorded, mut keys, mut jobs) = (vec![0; items.len()], Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for (item, recorded) in items.into_iter().zip(&mut recorded) {
+            let key = RepeatKey { of: of.clone(), key: item.key };
+            if item.comes_again && !seen.insert(key.clone()) {
                 continue;
             }
-            let key = RepeatKey { of: of.clone(), key: item.key.clone() };
             let earlier = work.repeats.find(&key, now_ns).cloned();
             if earlier.as_ref().is_some_and(|entry| entry.is_flushed) {
-                counted.repeated += 1;
                 continue;
             }
+            *recorded = item.drafts.len();
             let entry = earlier.unwrap_or_else(|| Entry::new([0; 32], item.drafts.len(), now_ns));
-            let job = Job::new(self, item.comes_again.then(|| key.clone()), entry, &item.drafts)?;
-            counted.recorded += item.drafts.len();
-            jobs.push((key, job));
+            jobs.push(Job::new(self, item.comes_again.then(|| key.clone()), entry, item.drafts, true)?);
+            keys.push(key);
         }
-        let (keys, mut jobs): (Vec<RepeatKey>, Vec<Job<'_>>) = jobs.into_iter().unzip();
-        let done = if jobs.is_empty() { Ok(()) } else { self.record(work, &mut jobs, true) };
+        self.record(work, &mut jobs);
+        let (done, of) =
+            (jobs.iter().map(|job| job.done).sum(), jobs.iter().map(|job| job.drafts.len()).sum());
+        let failed = jobs.iter().find_map(|job| job.failed.as_ref()).map(|failed| failed.told(done, of));
         for (key, job) in keys.into_iter().zip(jobs) {
-            let mut entry = job.entry;
-            (entry.is_safe, entry.is_flushed) = (done.is_ok(), done.is_ok());
-            if job.key.is_some() || done.is_err() {
+            let Job { key: noted, mut entry, failed, .. } = job;
+            (entry.is_safe, entry.is_flushed) = (failed.is_none(), failed.is_none());
+            if noted.is_some() || failed.is_some() {
                 work.repeats.keep(key, entry, now_ns);
             }
         }
         work.used = Instant::now();
-        done.map(|()| counted)
+        failed.map_or(Ok(recorded), Err)
     }
 }
