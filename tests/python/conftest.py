@@ -19,7 +19,8 @@ def homes(tmp_path, monkeypatch):
     """Keys and remembered checkpoints go into the test's folder."""
     for name in ("XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    for name in ("MINUTEBOOK_TRAIL", "MINUTEBOOK_KEYS", "OTEL_SERVICE_NAME"):
+    # Of COLUMNS the program makes its pages; pytest-xdist sets it for its workers.
+    for name in ("MINUTEBOOK_TRAIL", "MINUTEBOOK_KEYS", "OTEL_SERVICE_NAME", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
 
 

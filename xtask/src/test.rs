@@ -261,6 +261,9 @@ fn pytest(run: &mut Run<'_>) -> Result<(), Failure> {
         "-p",
         "no:cacheprovider",
         "--durations=20",
+        // Two files at a time: each waits for the processes that it starts for half of its time.
+        "--numprocesses=2",
+        "--dist=loadfile",
         "tests/python",
     ]);
     let mut last = None;
