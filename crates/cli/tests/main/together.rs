@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -28,38 +27,37 @@ fn each_of_many_requests_at_once_has_its_own_answer() {
     const ROUNDS: usize = 25;
     let server = Server::new();
     let key = server.key("shop", "recorder");
-    let (bearer, start, all) = (format!("Bearer {key}"), Barrier::new(CLIENTS), Mutex::new(Vec::new()));
-    let client = |client: usize| {
-        for round in 0..ROUNDS {
-            start.wait();
-            // The seventh and the eighth send the same.
-            let number = 10 * round + client.min(6);
-            let repeat = format!("round-{round}-{}", client.min(6));
-            let mut headers = vec![("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-            if client >= 3 {
-                headers.push(("Idempotency-Key", &repeat));
-            }
-            let (query, body) = match client {
-                0 => ("", format!("[{}, {{\"inputs\": {{}}}}]", decision(number))),
-                1 => ("?level=process", decision(number)),
-                2 | 3 => ("", format!("[{}, {}]", decision(number), decision(number))),
-                4 => ("", "{\"inputs\":".to_owned()),
-                _ => ("", decision(number)),
-            };
-            let answer = server.send("POST", &format!("/v1/records{query}"), &headers, body.as_bytes());
-            if client == 0 || client == 4 {
-                answer.problem(400, if client == 0 { "wrong-records" } else { "bad-request" });
-                continue;
-            }
-            let answer = answer.is(200).json();
-            assert_eq!(ids(&answer).len(), if [2, 3].contains(&client) { 2 } else { 1 }, "{answer}");
-            assert!(answer["repeated"] == false || client >= 6, "{answer}");
-            all.lock().unwrap().push((client, number, answer));
+    let (bearer, all) = (format!("Bearer {key}"), Mutex::new(Vec::new()));
+    let client = |client: usize, round: usize| {
+        // The seventh and the eighth send the same.
+        let number = 10 * round + client.min(6);
+        let repeat = format!("round-{round}-{}", client.min(6));
+        let mut headers = vec![("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        if client >= 3 {
+            headers.push(("Idempotency-Key", &repeat));
         }
+        let (query, body) = match client {
+            0 => ("", format!("[{}, {{\"inputs\": {{}}}}]", decision(number))),
+            1 => ("?level=process", decision(number)),
+            2 | 3 => ("", format!("[{}, {}]", decision(number), decision(number))),
+            4 => ("", "{\"inputs\":".to_owned()),
+            _ => ("", decision(number)),
+        };
+        let answer = server.send("POST", &format!("/v1/records{query}"), &headers, body.as_bytes());
+        if client == 0 || client == 4 {
+            answer.problem(400, if client == 0 { "wrong-records" } else { "bad-request" });
+            return;
+        }
+        let answer = answer.is(200).json();
+        assert_eq!(ids(&answer).len(), if [2, 3].contains(&client) { 2 } else { 1 }, "{answer}");
+        assert!(answer["repeated"] == false || client >= 6, "{answer}");
+        all.lock().unwrap().push((client, number, answer));
     };
-    thread::scope(|scope| {
-        (0..CLIENTS).for_each(|number| drop(scope.spawn(move || client(number))));
-    });
+    for round in 0..ROUNDS {
+        thread::scope(|scope| {
+            (0..CLIENTS).for_each(|number| drop(scope.spawn(move || client(number, round))));
+        });
+    }
     let user = server.end();
     let mut recorded: Vec<(String, f64)> = Vec::new();
     let all = all.into_inner().unwrap();
@@ -90,8 +88,7 @@ fn of_halves_that_come_at_once_each_acknowledged_call_is_there_once() {
     const CALLS: usize = 40;
     let server = Server::new();
     let key = server.key("kserve", "recorder");
-    let (address, left) = (Mutex::new(server.address), AtomicUsize::new(CLIENTS));
-    let counted = Mutex::new(0);
+    let (address, counted) = (Mutex::new(server.address), Mutex::new(0));
     let client = |client: usize| {
         let half = ["request", "response"][client % 2];
         for call in 0..CALLS {
@@ -108,17 +105,12 @@ fn of_halves_that_come_at_once_each_acknowledged_call_is_there_once() {
             assert_eq!(counts.iter().sum::<u64>(), 1, "{answer}");
             *counted.lock().unwrap() += counts[0];
         }
-        left.fetch_sub(1, Ordering::Relaxed);
     };
     let (server, kills) = thread::scope(|scope| {
         let (mut server, mut kills) = (server, 0);
-        (0..CLIENTS).for_each(|number| {
-            drop(scope.spawn({
-                let client = &client;
-                move || client(number)
-            }))
-        });
-        while left.load(Ordering::Relaxed) > 0 {
+        let client = &client;
+        let clients: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(move || client(number))).collect();
+        while !clients.iter().all(thread::ScopedJoinHandle::is_finished) {
             thread::park_timeout(Duration::from_millis(30 + kills * 37 % 100));
             if kills < 10 {
                 server = Server::of(killed(server));
