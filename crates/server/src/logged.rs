@@ -127,9 +127,11 @@ impl LoggedCalls {
                 }
             }
         }
+        // What is ready is not held any more: it is recorded, or kept and tried again, whatever became of the others. Among what is tried again it is
+        // written down when those that wait are.
+        held.make_ready(ready);
         let kept = held.keep(&keys, self.now(), app.clock.wall_ns());
-        // What is ready is not held any more: it is recorded, or kept and tried again, whatever became of the others.
-        let recorded = self.record(app, &mut held, ready);
+        let recorded = self.record(app, &mut held, Vec::new());
         kept.map_err(|error| {
             tracing::error!("halves of calls cannot be kept: {error}");
             Problem::from(error)
@@ -239,10 +241,13 @@ impl Held {
     }
 }
 
-/// Whether the halves of a request can be taken together with those before.
+/// Whether the halves of a request can be taken together with those before. The other half of one of these is taken when that is kept, so that
+/// the call is known again by it.
 fn fits<A>(batch: &[Asked<Halves, A>], next: &Halves) -> bool {
-    let all = batch.iter().map(|asked| &asked.what).chain([next]);
-    batch.len() < TOGETHER_MAX && all.flatten().map(|came| came.bytes).sum::<usize>() <= TOGETHER_BYTES
+    let before = || batch.iter().flat_map(|asked| &asked.what);
+    batch.len() < TOGETHER_MAX
+        && before().chain(next).map(|came| came.bytes).sum::<usize>() <= TOGETHER_BYTES
+        && !next.iter().any(|came| before().any(|other| other.key == came.key))
 }
 
 /// The records of a call. One that is larger than a record may be says so, without its content.

@@ -20,7 +20,8 @@ fn post(server: &Server, key: &str, query: &str, headers: &[(&str, &str)], body:
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const LINES: (&str, &str) = ("Content-Type", "application/x-ndjson; charset=utf-8");
 
-fn ids(answer: &Value) -> Vec<String> {
+/// Those that an answer tells.
+pub fn ids(answer: &Value) -> Vec<String> {
     answer["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 

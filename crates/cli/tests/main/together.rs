@@ -13,13 +13,10 @@ use serde_json::{Value, json};
 
 use crate::halves::{decisions_of, is_clean, killed, try_send};
 use crate::program::decision;
+use crate::records_in::ids;
 use crate::tcp::Server;
 
 const CLIENTS: usize = 8;
-
-fn ids(answer: &Value) -> Vec<String> {
-    answer["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
-}
 
 /// Rounds of eight requests at once: good ones, alone and several; wrong ones; and the same one twice under one key.
 #[test]
@@ -93,8 +90,10 @@ fn of_halves_that_come_at_once_each_acknowledged_call_is_there_once() {
         let half = ["request", "response"][client % 2];
         for call in 0..CALLS {
             let id = format!("{}-{call}", client / 2);
+            let mut sent = 0;
             let answer = loop {
                 let at: SocketAddr = *address.lock().unwrap();
+                sent += 1;
                 if let Some(answer) = try_send(at, &key, half, &id) {
                     break answer;
                 }
@@ -102,7 +101,9 @@ fn of_halves_that_come_at_once_each_acknowledged_call_is_there_once() {
             };
             let answer = answer.is(200).json();
             let counts = ["recorded", "waiting", "repeated"].map(|name| answer[name].as_u64().unwrap());
-            assert_eq!(counts.iter().sum::<u64>(), 1, "{answer}");
+            // What was recorded in the moment of a kill is not recorded again when it is sent again.
+            let told = counts.iter().sum::<u64>();
+            assert!(told == 1 || (told == 0 && sent > 1), "{answer}, sent {sent} times");
             *counted.lock().unwrap() += counts[0];
         }
     };
