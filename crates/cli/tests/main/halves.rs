@@ -230,3 +230,36 @@ fn halves_that_cannot_be_kept_are_not_taken() {
     assert_eq!(decisions_of(&user).len(), 1);
     is_clean(&user);
 }
+
+/// One that met its other, in a request with another that waits, while nothing could be recorded: the file that is written anew then has it still.
+#[test]
+fn a_half_that_is_to_be_recorded_is_kept_beside_those_that_wait() {
+    let (server, key) = started();
+    assert_eq!(send(&server, &key, "request", "a"), WAITS());
+    // The next server writes the file anew.
+    let server = Server::of(killed(server));
+    let repeats = server.user.path("trail/repeats");
+    // Somebody made a folder of that name: no id of a record can be noted.
+    std::fs::create_dir(&repeats).unwrap();
+    let event = |half: &str, id: &str, data: &str| {
+        let data: Value = serde_json::from_str(data).unwrap();
+        json!({
+            "specversion": "1.0", "id": id, "source": "s", "time": "2026-11-22T07:00:00Z",
+            "type": format!("org.kubeflow.serving.inference.{half}"), "datacontenttype": "application/json", "data": data,
+        })
+    };
+    let events = json!([event("response", "a", ANSWER), event("request", "b", REQUEST)]).to_string();
+    let bearer = format!("Bearer {key}");
+    let headers =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/cloudevents-batch+json")];
+    server.send("POST", "/v1/intake/cloudevents", &headers, events.as_bytes()).is(503);
+    let user = killed(server);
+    std::fs::remove_dir(&repeats).unwrap();
+    let server = Server::of(user);
+    let again = server.send("POST", "/v1/intake/cloudevents", &headers, events.as_bytes()).is(200).json();
+    assert_eq!(again, json!({"recorded": 1, "waiting": 0, "repeated": 1}));
+    assert_eq!(send(&server, &key, "response", "b"), WHOLE());
+    let user = server.end();
+    assert_eq!(decisions_of(&user).len(), 2);
+    is_clean(&user);
+}

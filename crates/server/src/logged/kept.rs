@@ -1,7 +1,7 @@
 //! Halves that wait, in a file beside what is in memory of them, so that a server that begins anew has them (`docs/formats/halves.md`). Edge: writes
 //! down what `logged` holds; what becomes of it is decided there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use minutebook_adapters::Problem as Wrong;
@@ -126,7 +126,11 @@ impl Kept {
         let left = left.filter(|came| came.content.entry().is_some());
         let waiting = left.chain(state.pairs.waiting()).map(entry);
         let (now, now_ns) = (state.now, state.now_ns);
-        let whole = state.pairs.whole().map(|(since, key, prints)| HalfNoted::Whole {
+        // A call that is still to be recorded is whole once it is: until then its half is what there is of it.
+        let left_keys: HashSet<&Key> =
+            state.again.iter().flat_map(|(_, matched)| halves(matched)).map(|came| &came.key).collect();
+        let recorded = state.pairs.whole().filter(|(_, key, _)| !left_keys.contains(key));
+        let whole = recorded.map(|(since, key, prints)| HalfNoted::Whole {
             at_ns: now_ns.saturating_sub(now.saturating_sub(since).as_nanos() as i64),
             key: (&key.0[..]).into(),
             prints,
